@@ -24,7 +24,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
 )
+from ansible_collections.azureops.pod_identity.tests.bench.workstation import IDENTITY, PING, Workstation, ours, theirs
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.earlier import BEFORE, earlier
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.site_requests import counted
 from azsandbox import paths, toolenvs
@@ -37,7 +39,6 @@ from .clients import OURS, THEIRS, Starts, installed
 from .measured import Cost, total
 from .opened_pages import opened
 from .plays import CHECKOUT, CLEANUP, ROLE, TRUE, Play, Plays, clean_nodes, leave_rules
-from .workstation import BEFORE, IDENTITY, PING, Workstation, earlier, ours, theirs
 
 ROUNDS = 15
 # A program of this folder by the collection's name, which tests/conftest.py makes known first.

@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import subprocess
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +15,8 @@ from operators import CLUSTER, GROUP
 from sandboxes import Sandbox
 
 from .measured import Cost
-from .plays import CHECKOUT, MEASURED, Play
+from .plays import MEASURED, Play
 
-BEFORE = "e833f90"
-"""The commit beside whose site.yml today's is measured: before tasks ran in process."""
 IDENTITY = "billing"
 OPERATOR_ROLE = "f1a07417-d97a-45cb-824c-7a7467783830"
 READER_ROLE = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
@@ -117,16 +112,3 @@ def theirs(found: Mapping[str, str]) -> list[Play]:
             for role in ROLES.values()
         ),
     ]
-
-
-def earlier(folder: Path) -> Path:
-    """A folder for ANSIBLE_COLLECTIONS_PATH with the collection as it was at BEFORE."""
-    place = folder / "ansible_collections/azureops/pod_identity"
-    place.mkdir(parents=True)
-    packed = subprocess.check_output(["git", "-C", str(CHECKOUT), "archive", BEFORE, "--", *_SHIPPED])
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(place, filter="data")
-    return folder
-
-
-_SHIPPED = ("galaxy.yml", "meta", "playbooks", "plugins", "roles")

@@ -23,8 +23,8 @@ from typing import Any
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.kube.addon import Aks
 from ansible_collections.azureops.pod_identity.tests.kube.gates import BUT_LEASES, LEASES, Gate
-from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_addon import Aks
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import kill_modes as deaths
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
 import http.client
 import http.server
 import json
@@ -27,11 +26,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
     CERTIFICATE,
@@ -41,11 +36,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
+from ansible_collections.azureops.pod_identity.tests.support.certificates import (
+    _PASSWORD,
+    _certificate,
+    _pkcs12,
+)
 from azsandbox.azure.loopback import SimulatedAzure
 
 NODE_TOKEN = "node"
 ENTRA = "entra/"
-_PASSWORD = b"sesame"
 IPTABLES = """#!/bin/sh
 [ "$1" != --version ] || echo "iptables v1.8.9 (legacy)"
 """
@@ -141,41 +140,6 @@ class ServicePrincipals:
 def stranger() -> bytes:
     """A certificate that no application has."""
     return _pkcs12(*_certificate("stranger"))
-
-
-def certificate(name: str) -> tuple[bytes, dict[str, bytes]]:
-    """A new one, PEM, and the Secret with which NMI proves itself by it."""
-    made, key = _certificate(name)
-    secret = {"certificate": _pkcs12(made, key), "password": _PASSWORD}
-    return made.public_bytes(serialization.Encoding.PEM), secret
-
-
-def _certificate(name: str) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(named)
-        .issuer_name(named)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    return certificate, key
-
-
-def _pkcs12(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> bytes:
-    """With the only algorithms that NMI reads."""
-    old = (
-        serialization.PrivateFormat.PKCS12.encryption_builder()
-        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
-        .hmac_hash(hashes.SHA1())
-        .build(_PASSWORD)
-    )
-    return pkcs12.serialize_key_and_certificates(None, key, certificate, None, old)
 
 
 def _whose(token: str) -> str:

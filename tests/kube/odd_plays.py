@@ -17,12 +17,12 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, OF_A_RUN, World
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Instead, standing, writes
-from ansible_collections.azureops.pod_identity.tests.kube.test_odd_answers import ODD as OF_SERVER
+from ansible_collections.azureops.pod_identity.tests.kube.server_answers import ODD as OF_SERVER
+from ansible_collections.azureops.pod_identity.tests.support.azure_answers import DRAWN
+from ansible_collections.azureops.pod_identity.tests.support.azure_answers import ODD as OF_AZURE
+from ansible_collections.azureops.pod_identity.tests.support.azure_answers import writes as writes_to_azure
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Counting, Read
 from ansible_collections.azureops.pod_identity.tests.support.players import finish
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_odd_answers import DRAWN
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_odd_answers import ODD as OF_AZURE
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_odd_answers import writes as writes_to_azure
 from azsandbox.azure.faults import Faults, Rule, parse
 
 CALLBACKS = Path(__file__).with_name("callback")

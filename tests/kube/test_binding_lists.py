@@ -28,7 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
-from ansible_collections.azureops.pod_identity.tests.kube.test_azure_identity_binding import foreign, make_pod
+from ansible_collections.azureops.pod_identity.tests.kube.bound_pods import foreign, make_pod
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 

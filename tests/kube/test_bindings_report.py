@@ -25,8 +25,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     SECRET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
-from ansible_collections.azureops.pod_identity.tests.kube.test_roles import ENTRY, imported
+from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import ENTRY, imported
+from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player

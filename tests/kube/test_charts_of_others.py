@@ -42,7 +42,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.workloads import KINDS
 from ansible_collections.azureops.pod_identity.tests.kube import migration_site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import Place, Raw, Site
-from ansible_collections.azureops.pod_identity.tests.kube.test_hard_migrations import Played, World, running
+from ansible_collections.azureops.pod_identity.tests.kube.played_migrations import Played, World, running
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 

@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -34,52 +32,18 @@ from ansible_collections.azureops.pod_identity.plugins.modules import (
     workload_identity_service_account,
     workload_identity_webhook_info,
 )
-from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.kube.documented import (
+    NAMESPACES,
+    REGISTERED,
+    SOON,
+    examples,
+    namespaces,
+    shared,
+)
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
-NAMESPACES = ("billing", "reports", "platform", "monitoring", "backup")
-IDENTITIES = (
-    "/subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo"
-    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-)
-CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
-TENANT_ID = "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10"
-# There is no kubelet that would start a probe, and no MIC that would detach anything.
-SOON = {"start_timeout": 2, "timeout": 1}
-# What earlier tasks of somebody's playbook would have registered.
-REGISTERED = {
-    "billing": {"state": {"id": f"{IDENTITIES}/billing", "client_id": CLIENT_ID, "tenant_id": TENANT_ID}},
-    "cluster": {"state": {"kubelet_identity": {"resource_id": f"{IDENTITIES}/demo-agentpool"}}},
-    "vault_reports_password": "sesame",
-}
-
-
-@pytest.fixture(scope="module")
-def namespaces(client: Client) -> Iterator[None]:
-    for name in NAMESPACES:
-        client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    for namespace, name in (("billing", "api"), ("reports", "default")):  # here is no controller that would
-        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
-        client.create(SERVICE_ACCOUNT, namespace, body)
-    yield
-    for name in NAMESPACES:
-        client.delete(server.NAMESPACE, None, name)
-    server.until(
-        "the namespaces are gone",
-        lambda: not {each["metadata"]["name"] for each in client.list_all(server.NAMESPACE)}.intersection(NAMESPACES),
-        120,
-    )
-
-
-@pytest.fixture
-def shared(client: Client, crds: None, namespaces: None) -> Iterator[None]:
-    """The AzureIdentity of somebody else that an example binds."""
-    spec = {"type": 0, "resourceID": f"{IDENTITIES}/shared", "clientID": CLIENT_ID.replace("2f", "3f")}
-    body = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": {"name": "shared"}}
-    client.create(AZURE_IDENTITY, "platform", {**body, "spec": spec})
-    yield
-    client.delete(AZURE_IDENTITY, "platform", "shared")
+__all__ = ["namespaces", "shared"]  # fixtures
 
 
 def played(api_server: ApiServer, folder: Path, tasks: list[dict[str, Any]]) -> int:
@@ -97,11 +61,6 @@ def played(api_server: ApiServer, folder: Path, tasks: list[dict[str, Any]]) -> 
     assert status == 0, output
     (changed,) = re.findall(r"changed=(\d+)", output)
     return int(changed)
-
-
-def examples(module: Any, api_server: ApiServer) -> list[dict[str, Any]]:
-    text = module.EXAMPLES.replace("/etc/ansible/prod.kubeconfig", api_server.kubeconfig())
-    return list(yaml.safe_load(text))
 
 
 def names(client: Client, kind: Kind) -> set[str]:

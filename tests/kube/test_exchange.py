@@ -24,7 +24,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     parse,
     parse_all,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_token_request import (
+from ansible_collections.azureops.pod_identity.tests.kube.token_requests import (
     CAPABLE,
     CLIENT_ID,
     IMAGES,

@@ -34,12 +34,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import kills, migration_site
+from ansible_collections.azureops.pod_identity.tests.kube.accounts import create
+from ansible_collections.azureops.pod_identity.tests.kube.dying_jobs import WAYS, dying
+from ansible_collections.azureops.pod_identity.tests.kube.killed_jobs import Job, playbook
 from ansible_collections.azureops.pod_identity.tests.kube.kills import Ahead, FaultsAhead, GateAhead
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import opened
-from ansible_collections.azureops.pod_identity.tests.kube.test_killed import Job, playbook
-from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again import WAYS, dying
-from ansible_collections.azureops.pod_identity.tests.kube.test_migrate import workload
-from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import create
+from ansible_collections.azureops.pod_identity.tests.kube.workloads import workload
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer

@@ -22,7 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NAMESPACE,
     SECRET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
+from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import imported
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.support.forged_release import (

@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB, POD
-from ansible_collections.azureops.pod_identity.tests.kube import test_examples as examples
-from ansible_collections.azureops.pod_identity.tests.kube.test_examples import namespaces, shared
+from ansible_collections.azureops.pod_identity.tests.kube import documented as examples
+from ansible_collections.azureops.pod_identity.tests.kube.documented import namespaces, shared
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.ways import Ways

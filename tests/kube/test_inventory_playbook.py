@@ -20,7 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY_BINDING,
     POD,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 

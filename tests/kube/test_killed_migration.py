@@ -38,12 +38,21 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import (
+    killed_jobs,
     kills,
     migration_nodes,
     migration_site,
     rollouts,
-    test_killed,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.accounts import create
+from ansible_collections.azureops.pod_identity.tests.kube.dying_jobs import (
+    WAYS,
+    dying,
+    in_all_worlds,
+    require_each,
+    require_end,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.killed_jobs import CHART, Job, playbook
 from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     AZURE,
     KUBERNETES,
@@ -53,15 +62,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     moments,
     moments_of_lease,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_killed import CHART, Job, playbook
-from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again import (
-    WAYS,
-    dying,
-    in_all_worlds,
-    require_each,
-    require_end,
-)
-from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import create
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
@@ -175,7 +175,7 @@ def new_world(api_server: ApiServer, folder: Path) -> Iterator[SoonAtWork]:
         modules = Modules(azure, folder / "home")
         azure.cluster(name="demo")
         namespace = ends.enter_context(server.own_namespace(client))
-        ends.callback(test_killed.clear, api_server, client)
+        ends.callback(killed_jobs.clear, api_server, client)
         ends.enter_context(workload_identity.running(api_server))
         node = ends.enter_context(migration_nodes.running(api_server, azure, folder))
         player = Player(
@@ -406,7 +406,7 @@ def test_every_write_is_a_moment(world: SoonAtWork, name: str) -> None:
 def test_the_next_run_makes_up_for_a_killed_one(world: SoonAtWork, moment: Moment) -> None:
     JOBS[moment.job].build(world)
     world.die(moment)
-    test_killed.go_on(world)
+    killed_jobs.go_on(world)
     require_end(world)
 
 

@@ -21,14 +21,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NODE,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_info import create, reference
+from ansible_collections.azureops.pod_identity.tests.kube.custom_objects import create, reference
+from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.leftovers import PLAYBOOK, outcomes, told
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_leftovers import PLAYBOOK, outcomes, told
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_ownership import attach
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import World
+from ansible_collections.azureops.pod_identity.tests.support.scale_sets import World, attach
 from azsandbox.azure.loopback import SimulatedAzure
 
 

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,26 +16,22 @@ from hypothesis import strategies as st
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
-    AssignedIdentity,
-    Assignment,
-    Binding,
-    Identity,
-    Matching,
-    Pod,
-    Raw,
     Rules,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
-from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Key, Mic, World
+from ansible_collections.azureops.pod_identity.tests.kube.matched import (
+    Places,
+    between,
+    expected,
+    settled,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Mic, World
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 WORLDS = 5  # of a case
-SECONDS = 20
-Places = frozenset[tuple[str, str]]
-"""Names of AzureAssignedIdentities with their namespaces."""
 
 _pod_keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["p", "p-team", "p-2", "p" * 245]))
 _keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["i", "j", "k-i"]))
@@ -120,50 +114,6 @@ def test_mic_assigns_what_is_computed(mic: Mic, client: Client, rules: Rules, ca
     agree()
 
 
-def between(before: World, after: World, rules: Rules) -> Places:
-    """Where MIC may make assignments on the way: it sees the changes of one kind before or after those of another."""
-    met = [
-        World(one.identities, another.bindings, third.pods)
-        for one, another, third in itertools.product((before, after), repeat=3)
-    ]
-    found = [expected(world, rules) for world in met]
-    return Places((name, each.namespace) for one in found for name, rivals in one.items() for each in rivals)
-
-
-def expected(world: World, rules: Rules) -> dict[str, list[Assignment]]:
-    pods, bindings, identities = parsed(world)
-    found = Matching(bindings, identities, rules, nodes=NODES).assignments(pods)
-    by_name = sorted(found, key=lambda one: one.name)
-    return {name: list(rivals) for name, rivals in itertools.groupby(by_name, key=lambda one: one.name)}
-
-
-def parsed(world: World) -> tuple[list[Pod], list[Binding], list[Identity]]:
-    return (
-        [Pod.parse(raw(key, body)) for key, body in world.pods.items()],
-        [Binding.parse(raw(key, body)) for key, body in world.bindings.items()],
-        [Identity.parse(raw(key, body)) for key, body in world.identities.items()],
-    )
-
-
-def raw(key: Key, body: Body) -> Raw:
-    return {**body, "metadata": {**body.get("metadata", {}), "namespace": key[0], "name": key[1]}}
-
-
-def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: Places) -> Places:
-    """Wait until there is what is wanted; the namespaces of what there is, by name.
-
-    One that only changes stays where it was made, one of ``homes``, whatever its identity's behavior has become.
-    """
-    end = time.monotonic() + SECONDS
-    while True:
-        live = [AssignedIdentity.parse(one) for one in mic.assigned()]
-        wrong = _wrong(live, wanted, homes)
-        if not wrong:
-            return Places((one.name, one.namespace) for one in live)
-        assert time.monotonic() < end, wrong
-        time.sleep(0.05)
-
-
 def reported(mic: Mic, client: Client, rules: Rules) -> None:
     """What an inventory says of a cluster whose MIC is done."""
     objects = {
@@ -176,17 +126,3 @@ def reported(mic: Mic, client: Client, rules: Rules) -> None:
     assert found.assignments() == {"computed": count, "live": count, "equal": count}
     wrong = {"assignment_missing", "assignment_differs", "assignment_without_cause", "assignment_pending"}
     assert not wrong & {finding.code for finding in findings.find(found)}
-
-
-def _wrong(live: list[AssignedIdentity], wanted: dict[str, list[Assignment]], homes: Places) -> list[str]:
-    names = sorted(one.name for one in live)
-    if names != sorted(wanted):
-        return [f"{names} instead of {sorted(wanted)}"]
-    wrong = []
-    for one in live:
-        got = (one.pod_namespace, one.pod, one.node, one.identity, one.binding)
-        options = [(w.pod.namespace, w.pod.name, w.pod.node, w.identity, w.binding) for w in wanted[one.name]]
-        places = {w.namespace for w in wanted[one.name]} | {place for name, place in homes if name == one.name}
-        if got not in options or one.namespace not in places or one.state != "Assigned":
-            wrong.append(f"{one} is none of {options} in {places}")
-    return wrong

@@ -27,7 +27,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
-from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import CLIENT_ID, ID, create
+from ansible_collections.azureops.pod_identity.tests.kube.accounts import CLIENT_ID, ID, create
+from ansible_collections.azureops.pod_identity.tests.kube.workloads import workload
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer
@@ -37,14 +38,6 @@ PLAYBOOK = "azureops.pod_identity.migrate"
 OWNED = {"app.kubernetes.io/managed-by": "Helm"}
 PLANTED = "planted-3e9b7a"
 RELEASE = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "shop"}
-
-
-def workload(client: Client, namespace: str, name: str, account: str = "", **metadata: Any) -> None:
-    labels = {"app": name, "aadpodidbinding": namespace}
-    pod = {"serviceAccountName": account or name, "containers": [{"name": "app", "image": "app"}]}
-    spec = {"selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": labels}, "spec": pod}}
-    create(client, SERVICE_ACCOUNT, namespace, account or name)
-    create(client, DEPLOYMENT, namespace, name, spec=spec, metadata=metadata)
 
 
 def shop(client: Client, namespace: str) -> None:

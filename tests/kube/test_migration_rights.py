@@ -6,15 +6,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.kubectl_output import CONSTRAINTS
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, migration
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_POD_IDENTITY_EXCEPTION,
     CLUSTER_ROLE_BINDING,
@@ -32,52 +28,29 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import migration_site
+from ansible_collections.azureops.pod_identity.tests.kube.migration_rights import (
+    CONSTRAINT,
+    LISTED,
+    OPTIONAL,
+    RARE,
+    lists,
+    of,
+    rights,
+)
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import PROXY, Place, Raw, Site
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED
 
-CONSTRAINT = Kind(CONSTRAINTS[1:], "v1beta1", "k8steamlabels", "K8sTeamLabels", False)
-OPTIONAL = [versions[0] for versions in migration.OPTIONAL]
 OF_OTHERS = [CONSTRAINT, *(kind for kind in OPTIONAL if kind.name != "ValidatingAdmissionPolicy")]
 """Kinds that a cluster has where somebody has installed them."""
-LISTED = [*inventory.KINDS, *migration.KINDS, *OPTIONAL, CONSTRAINT]
-RARE = pytest.mark.soak(sample=1, group="what a plan is refused")
-TRIES: Raw = {"apiGroups": [""], "resources": ["pods", "serviceaccounts/token"], "verbs": ["create"]}
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with migration_site.running() as made:
         yield made
-
-
-def lists(*without: Kind) -> list[Raw]:
-    """The right to list all that is looked at, but for some."""
-    return [
-        {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]}
-        for kind in LISTED
-        if kind not in without
-    ]
-
-
-@contextlib.contextmanager
-def rights(site: Site, *rules: Raw) -> Iterator[None]:
-    """For the block that is what the user of the token ``RESTRICTED`` may do."""
-    kind = next(each for each in LISTED if [each.plural] in [rule["resources"] for rule in rules])
-    client = site.api_server.client(RESTRICTED)
-
-    def known() -> bool:
-        try:
-            client.list_all(kind)
-        except ApiFailure:
-            return False
-        return True
-
-    with server.rights_of_restricted(site.client, "reads-most", *rules):
-        server.until("the rights are known", known)
-        yield
 
 
 @dataclass
@@ -144,14 +117,6 @@ def claim() -> Raw:
 
 def crd(name: str) -> Raw:
     return {"crd": {"spec": {"names": {"kind": name}}}}
-
-
-def of(told: Raw, *parts: str) -> dict[tuple[str, str], set[str]]:
-    """The codes of these parts, by kind and name of the workload."""
-    return {
-        (row["kind"], row["name"]): {each["code"] for part in parts for each in row[part]} - {""}
-        for row in told["templates"]
-    }
 
 
 @pytest.mark.soak(sample=2)

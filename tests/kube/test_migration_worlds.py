@@ -10,21 +10,15 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan
 from ansible_collections.azureops.pod_identity.tests.kube import migration_site
+from ansible_collections.azureops.pod_identity.tests.kube.migration_rights import RARE, TRIES, lists, of, rights
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import AZURE, Raw, Site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_worlds import WORLDS
-from ansible_collections.azureops.pod_identity.tests.kube.test_migration_rights import (
-    RARE,
-    TRIES,
-    lists,
-    of,
-    rights,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.read_migrations import READING, kind_of
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED
@@ -130,7 +124,6 @@ TOGETHER = (
     *("init_container_with_the_proxy", "egress_closed_by_a_policy", "client_id_of_the_template"),
 )
 """Worlds that stand beside each other."""
-READING = ("get", "list", "watch")
 
 
 def test_a_plan_only_reads(site: Site, tmp_path: Path) -> None:
@@ -168,16 +161,3 @@ def test_a_plan_only_reads(site: Site, tmp_path: Path) -> None:
     assert not [each for each in asked if each["responseStatus"]["code"] == 403]
     posts = {each["path"].rpartition("/")[2] for each in of_azure if each["method"] != "GET"}
     assert posts == {"token"} and len([each for each in of_azure if each["method"] == "GET"]) > len(places), of_azure
-
-
-def kind_of(event: dict[str, Any]) -> str:
-    """What a request is that writes; what would be kept is named as it is."""
-    thing = event["objectRef"]
-    name = "/".join(filter(None, (thing["resource"], thing.get("subresource"))))
-    if event["verb"] == "create" and name == "serviceaccounts/token":
-        return "token"
-    if event["verb"] == "create" and name.endswith(("accessreviews", "rulesreviews")):
-        return "review"
-    if "dryRun=All" in event["requestURI"].partition("?")[2].split("&"):
-        return "dry run"
-    return f"{event['verb']} {name}"

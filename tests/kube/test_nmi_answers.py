@@ -36,9 +36,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
     Request,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import token, token_request
+from ansible_collections.azureops.pod_identity.tests.kube import matched
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmi_programs
-from ansible_collections.azureops.pod_identity.tests.kube import test_matching
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Key, Mic, Stage, World
 from ansible_collections.azureops.pod_identity.tests.kube.nmi import ENTRA, NODE_TOKEN, Nmi, Said, ServicePrincipals
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
@@ -77,7 +77,7 @@ class Cluster:
         """And wait for MIC, where there is one."""
         self.stage.show(world)
         if isinstance(self.stage, Mic):
-            test_matching.settled(self.stage, test_matching.expected(world, self.rules), test_matching.Places())
+            matched.settled(self.stage, matched.expected(world, self.rules), matched.Places())
 
 
 @st.composite
@@ -242,8 +242,8 @@ def answered(said: Said) -> token_request.Answer:
 
 
 def computed(cluster: Cluster, world: World) -> tuple[list[Pod], Answers]:
-    pods, bindings, identities = test_matching.parsed(world)
-    exceptions = [PodException.parse(test_matching.raw(key, body)) for key, body in world.exceptions.items()]
+    pods, bindings, identities = matched.parsed(world)
+    exceptions = [PodException.parse(matched.raw(key, body)) for key, body in world.exceptions.items()]
     assigned = [AssignedIdentity.parse(raw) for raw in cluster.stage.assigned()]
     matching = Matching(bindings, identities, cluster.rules, nodes=NODES)
     return pods, Answers(matching, exceptions, assigned, pods)

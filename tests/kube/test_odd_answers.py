@@ -44,8 +44,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 )
 from ansible_collections.azureops.pod_identity.tests.kube import changes
 from ansible_collections.azureops.pod_identity.tests.kube.changes import CLIENT_ID, ID, Options, World
-from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Answer, Instead, instead
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import call
+from ansible_collections.azureops.pod_identity.tests.kube.objects import call
+from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Instead, instead
+from ansible_collections.azureops.pod_identity.tests.kube.server_answers import (
+    ODD,
+)
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import forged_release, odd_answers
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer, Runner
@@ -62,70 +65,6 @@ ANSWER_WITHIN = 3
 """Seconds until an answer that does not come is given up, at least: on a slow machine as long as a whole run took."""
 LONGEST = 150
 """Requests of a run; more are a circle."""
-
-
-def as_json(body: Any) -> bytes:
-    return json.dumps(body).encode()
-
-
-def parsed(whole: bytes) -> dict[str, Any]:
-    """What a pod, or the server of its log, answers is no JSON."""
-    try:
-        return dict(json.loads(whole))
-    except ValueError:
-        return {}
-
-
-def cut(whole: bytes) -> Answer:
-    return 200, "application/json", whole[: len(whole) * 2 // 3]
-
-
-def endless(whole: bytes) -> Answer:
-    """A page that leads to itself; an object is answered as a list of nothing."""
-    body = parsed(whole)
-    rest = {name: each for name, each in body.items() if not isinstance(each, list)}
-    return (
-        200,
-        "application/json",
-        as_json({**rest, "items": body.get("items") or [], "metadata": {"continue": "again"}}),
-    )
-
-
-def null(whole: bytes) -> Answer:
-    body = {name: None if isinstance(each, list) else each for name, each in parsed(whole).items()}
-    return 200, "application/json", as_json({**body, "items": None, "metadata": None})
-
-
-NOT_FOUND = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
-ANOTHER = {**NOT_FOUND, "details": {"name": "another", "kind": "configmaps"}}
-PAGE = b"<html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
-AZURE = as_json({"error": {"code": "ResourceNotFound", "message": "The resource was not found."}})
-ODD: dict[str, Callable[[bytes], Answer | None]] = {
-    "403 page": lambda _whole: (403, "text/html", PAGE),
-    "404 page": lambda _whole: (404, "text/html", PAGE),
-    "404 text": lambda _whole: (404, "text/plain", b"404 page not found\n"),
-    "404 empty": lambda _whole: (404, "text/plain", b""),
-    "404 type": lambda _whole: (404, "application/json", AZURE),
-    "404 of another": lambda _whole: (404, "application/json", as_json(ANOTHER)),
-    "404 nameless": lambda _whole: (404, "application/json", as_json(NOT_FOUND)),
-    "200 page": lambda _whole: (200, "text/html", PAGE),
-    "200 empty": lambda _whole: (200, "application/json", b""),
-    "200 object": lambda _whole: (200, "application/json", b"{}"),
-    "200 of azure": lambda _whole: (200, "application/json", as_json({"value": []})),
-    "200 other list": lambda _whole: (
-        200,
-        "application/json",
-        as_json({"apiVersion": "v1", "kind": "ComponentStatusList", "metadata": {}, "items": []}),
-    ),
-    "200 cut": cut,
-    "200 value null": null,
-    "circle": endless,
-    "204": lambda _whole: (204, "text/plain", b""),
-    "301": lambda _whole: (301, "text/html", PAGE),
-    "302": lambda _whole: (302, "text/html", PAGE),
-    "502 page": lambda _whole: (502, "text/html", PAGE),
-    "hang": lambda _whole: None,
-}
 
 
 # what is there before each task

@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.tests.kube import test_killed
+from ansible_collections.azureops.pod_identity.tests.kube import killed_jobs
 from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, World
 from ansible_collections.azureops.pod_identity.tests.kube.odd_plays import BY_HELM, Ended, Look, Stage, Write, stage
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
@@ -45,7 +45,7 @@ def site(mode: str) -> Callable[[World], None]:
     """Without what it only looks at in the end."""
 
     def build(world: World) -> None:
-        test_killed.site(world, mode)
+        killed_jobs.site(world, mode)
         world.variables.update(pod_identity_verify_workloads=[], pod_identity_verify_demo=False)
 
     return build
@@ -55,9 +55,9 @@ def destroy(world: World) -> None:
     """An identity of the list lies in the group of the cluster."""
     world.azure.cluster(name="demo")
     world.modules.succeed("user_assigned_identity", resource_group="rg", name="billing", location="westeurope")
-    world.playbook = test_killed.playbook("destroy")
+    world.playbook = killed_jobs.playbook("destroy")
     world.variables.update(
-        pod_identity_cluster_confirm_absent="demo", pod_identity_bindings_list=[test_killed.entry(world)]
+        pod_identity_cluster_confirm_absent="demo", pod_identity_bindings_list=[killed_jobs.entry(world)]
     )
 
     def reached() -> None:
@@ -78,12 +78,12 @@ class Job:
 JOBS = {
     "site": Job(site("chart"), 1, 9),
     "site_addon": Job(site("addon"), 1, 4),
-    "bindings": Job(test_killed.bindings_of_chart, 1, 5),
-    "bindings_addon": Job(test_killed.bindings_of_addon, 1, 4),
-    "uninstall": Job(test_killed.uninstall_chart, 1, 15),
-    "uninstall_addon": Job(test_killed.uninstall_addon, 1, 11),
-    "restore": Job(test_killed.restore, 1, 8),
-    "leftovers": Job(test_killed.leftovers, 1, 4),
+    "bindings": Job(killed_jobs.bindings_of_chart, 1, 5),
+    "bindings_addon": Job(killed_jobs.bindings_of_addon, 1, 4),
+    "uninstall": Job(killed_jobs.uninstall_chart, 1, 15),
+    "uninstall_addon": Job(killed_jobs.uninstall_addon, 1, 11),
+    "restore": Job(killed_jobs.restore, 1, 8),
+    "leftovers": Job(killed_jobs.leftovers, 1, 4),
     "destroy": Job(destroy, 4, 3),
 }
 CASES = [(name, part) for name, job in JOBS.items() for part in range(job.parts)]
@@ -188,7 +188,7 @@ class Theater:
         folder.mkdir()
 
         def world(environment: dict[str, str]) -> contextlib.AbstractContextManager[World]:
-            return test_killed.empty_world(self._server, self._client, namespace, folder, environment)
+            return killed_jobs.empty_world(self._server, self._client, namespace, folder, environment)
 
         with server.own_namespace(self._client) as namespace, stage(world, folder) as made:
             JOBS[job].build(made.world)

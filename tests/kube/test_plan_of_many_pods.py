@@ -20,7 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
     Object,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import CLIENT_ID, ID, create
+from ansible_collections.azureops.pod_identity.tests.kube.accounts import CLIENT_ID, ID, create
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 

@@ -24,14 +24,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     REPLICA_SET,
     STATEFUL_SET,
-    Kind,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.objects import call, make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from azsandbox.azure.loopback import SimulatedAzure
-from azsandbox.azure.state import CLUSTER
 
 IDENTITY = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
 
@@ -44,16 +43,6 @@ def azure(tmp_path: Path) -> Iterator[SimulatedAzure]:
     call(azure, "127.0.0.1")
     yield azure
     azure.close()
-
-
-def call(azure: SimulatedAzure, name: str) -> None:
-    """Give the API server of the cluster another name."""
-
-    def work() -> None:
-        (cluster,) = azure.server.azure.state.all(CLUSTER)
-        cluster.body["properties"]["fqdn"] = name
-
-    azure.in_loop(work)
 
 
 @pytest.fixture
@@ -69,28 +58,6 @@ def other_namespace(client: Client, namespace: str) -> Iterator[str]:
     client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     client.delete(server.NAMESPACE, None, name)
-
-
-def make(client: Client, kind: Kind, namespace: str, name: str, selector: str) -> None:
-    """A pod that selects, or something that would make such pods; no controller makes them here."""
-    labels = {"aadpodidbinding": selector, "app": name}
-    pod: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "app", "image": "app"}]}
-    template = {"metadata": {"labels": labels}, "spec": pod}
-    spec: dict[str, Any]
-    if kind == POD:
-        spec = pod
-    elif kind == JOB:
-        spec = {"suspend": True, "template": template}
-    elif kind == CRON_JOB:
-        spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}
-    else:
-        pod["restartPolicy"] = "Always"
-        spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
-        spec |= {"serviceName": name} if kind == STATEFUL_SET else {}
-    metadata = {"name": name, "labels": labels if kind == POD else {}}
-    client.create(
-        kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
-    )
 
 
 def test_what_is_selected_is_not_removed(

@@ -39,7 +39,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.kube.custom_objects import create, reference
+from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import release
@@ -51,12 +52,6 @@ ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/user
 @pytest.fixture
 def info(api_server: ApiServer, crds: None) -> Runner:
     return Runner(api_server, "pod_identity_info")
-
-
-def create(client: Client, kind: Kind, namespace: str, name: str, spec: dict[str, Any], **more: Any) -> None:
-    metadata = {"name": name, **more.pop("metadata", {})}
-    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec, **more}
-    client.create(kind, namespace, body)
 
 
 @pytest.fixture
@@ -90,11 +85,6 @@ def workloads(client: Client, crds: None, namespace: str) -> Iterator[str]:
     )
     yield namespace
     client.delete(AZURE_ASSIGNED_IDENTITY, namespace, f"runner-0-{namespace}-money")
-
-
-def reference(kind: Kind, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {"name": "money", "namespace": namespace}
-    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
 
 
 def rows(result: dict[str, Any], namespace: str) -> dict[str, Any]:

@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,34 +22,27 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY_BINDING,
     JOB,
     MUTATING_WEBHOOK_CONFIGURATION,
-    NODE,
     POD,
     SERVICE,
     SERVICE_ACCOUNT,
-    Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
+from ansible_collections.azureops.pod_identity.tests.kube.token_pods import (
+    QUOTA,
+    SOON,
+    Node,
+    Watcher,
+    make_pod,
+    nodes,
+    probes,
+)
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
-SETS = "azure:///subscriptions/s/resourceGroups/MC_g/providers/Microsoft.Compute/virtualMachineScaleSets"
-QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
+__all__ = ["nodes"]  # fixtures
+
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 RESOURCE_ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
-SOON: dict[str, Any] = {"start_timeout": 3, "timeout": 1}
-
-
-@pytest.fixture
-def nodes(client: Client, namespace: str) -> Iterator[dict[str, str]]:
-    """Two nodes of one scale set and one of another, with names of this test."""
-    names = {key: f"{key}-{namespace}" for key in ("a0", "a1", "b0")}
-    for key, name in names.items():
-        provider = f"{SETS}/{key[0]}-{namespace}/virtualMachines/{key[1]}"
-        body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"providerID": provider}}
-        client.create(NODE, None, body)
-    yield names
-    for name in names.values():  # an uninstall of another test would look where they lie
-        client.delete(NODE, None, name)
 
 
 @pytest.fixture
@@ -66,49 +57,6 @@ def workload(client: Client, namespace: str, nodes: dict[str, str]) -> str:
         client.create(kind, namespace, body)
     make_pod(client, namespace, "api-7d9f8-x2x4k", nodes["a0"])
     return namespace
-
-
-def make_pod(client: Client, namespace: str, name: str, node: str, **spec: Any) -> None:
-    labels = {"aadpodidbinding": namespace, "app": "api", "pod-template-hash": "7d9f8"}
-    body = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app"}], **spec},
-    }
-    client.create(POD, namespace, body)
-
-
-def probes(client: Client, namespace: str) -> list[dict[str, Any]]:
-    return list(client.list_all(JOB, namespace))
-
-
-class Watcher:
-    """Sees the first probe pod that appears while a module runs."""
-
-    def __init__(self, client: Client, namespace: str) -> None:
-        self.pod: dict[str, Any] | None = None
-        self.job: dict[str, Any] | None = None
-        self._client, self._namespace = client, namespace
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def _look(self) -> None:
-        while not self._stop.is_set() and self.pod is None:
-            jobs = probes(self._client, self._namespace)
-            if jobs:
-                self.job = jobs[0]
-                found = self._client.list_all(POD, self._namespace, labels=f"job-name={jobs[0]['metadata']['name']}")
-                self.pod = found[0] if found else None
-            time.sleep(0.1)
-
-    def __enter__(self) -> Watcher:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 def test_check_mode_creates_nothing(token_info: Runner, client: Client, workload: str) -> None:
@@ -258,37 +206,6 @@ def test_a_killed_run_leaves_nothing_to_the_next(token_info: Runner, client: Cli
     found = token_info(namespace=workload, selector=workload, **SOON).ok()
     assert found["actions"][0] == f"removed leftover Job {workload}/{left[0]['metadata']['name']}"
     assert probes(client, workload) == []
-
-
-class Node(threading.Thread):
-    """Takes no pod of a workload: each one's end is the next of ``reasons``; keeps whose Jobs were there then."""
-
-    def __init__(self, client: Client, target: probe_job.Target, reasons: tuple[str, ...]) -> None:
-        super().__init__(daemon=True)
-        self.seen: list[set[str]] = []
-        self._client, self._target, self._reasons = client, target, reasons
-        self._stop_looking = threading.Event()
-
-    def run(self) -> None:
-        ended: set[str] = set()
-        while not self._stop_looking.wait(0.1) and len(self.seen) < len(self._reasons):
-            labels = f"{probe_job.PROBE_LABEL}={self._target.key()}"
-            for pod in self._client.list_all(POD, self._target.namespace, labels=labels):
-                if pod["metadata"]["uid"] not in ended:
-                    ended.add(pod["metadata"]["uid"])
-                    jobs = probes(self._client, self._target.namespace)
-                    self.seen.append({job["metadata"]["labels"][probe_job.PROBE_LABEL] for job in jobs})
-                    end = {"status": {"phase": "Failed", "reason": self._reasons[len(self.seen) - 1], "message": "no"}}
-                    path = POD.path(self._target.namespace, pod["metadata"]["name"], "status")
-                    self._client._request("PATCH", path, (), end, content_type="application/merge-patch+json")
-
-    def __enter__(self) -> Node:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop_looking.set()
-        self.join()
 
 
 def test_a_probe_that_was_crowded_out_is_run_again_by_itself(

@@ -20,27 +20,16 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     SECRET,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import ENTRY, imported
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 COMMAND = "For all causes, evidence and remedies: ansible-playbook azureops.pod_identity.diagnose"
-ENTRY = {
-    "name": "billing",
-    "selector": "billing",
-    "type": 1,
-    "client_id": "11111111-1111-4111-8111-111111111111",
-    "tenant_id": "11111111-1111-4111-8111-111111111112",
-    "client_password_secret": {"name": "billing", "namespace": "default"},
-}
 VARIABLES: dict[str, Any] = {
     "pod_identity_bindings_list": [ENTRY],
     "pod_identity_bindings_restart": [{"namespace": "default", "name": "api"}],
 }
-
-
-def imported(role: str) -> list[dict[str, Any]]:
-    return [{"ansible.builtin.import_role": {"name": f"azureops.pod_identity.pod_identity_{role}"}}]
 
 
 @pytest.mark.soak(sample=2)

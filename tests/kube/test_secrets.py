@@ -26,7 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
-from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
+from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import imported
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.support.players import Player, role

@@ -6,10 +6,6 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
-import ipaddress
-import json
 import os
 import shutil
 import socket
@@ -20,11 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import (
     target,
@@ -36,36 +27,24 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     Verdict,
     judge,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.token_requests import (
+    CAPABLE,
+    CLIENT_ID,
+    COREUTILS,
+    IMAGES,
+    RESOURCE,
+    SIGNATURE,
+    certificate,
+    image,
+    jwt,
+    success,
+)
 from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
 
-RESOURCE = "https://management.azure.com/"
-CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
-SIGNATURE = "c2lnbmF0dXJlLXRoYXQtbXVzdC1zdGF5"
+__all__ = ["certificate", "image"]  # fixtures
+
 IMDS = {"Server": "IMDS/150.870.65.1854"}
 PROXY = {"Server": "azure-workload-identity/proxy/v1.3.0 (linux/amd64) abc/2024"}
-
-
-def jwt(**changes: Any) -> str:
-    claims = {
-        "aud": RESOURCE,
-        "tid": "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10",
-        "appid": CLIENT_ID,
-        "oid": "b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21",
-        "iat": int(time.time()),
-        "exp": int(time.time()) + 3600,
-        "name": 'Zoë "quoted" \\ back~~~???>>>',
-        **changes,
-    }
-    header, payload = (
-        base64.urlsafe_b64encode(json.dumps(part, ensure_ascii=False).encode()).decode().rstrip("=")
-        for part in ({"alg": "RS256", "typ": "JWT"}, claims)
-    )
-    return f"{header}.{payload}.{SIGNATURE}"
-
-
-def success(**changes: Any) -> bytes:
-    answer = {"access_token": jwt(**changes), "expires_in": "3600", "resource": RESOURCE, "token_type": "Bearer"}
-    return json.dumps(answer).encode()
 
 
 METADATA = (200, b'{"compute": {"name": "node"}}', IMDS)
@@ -92,37 +71,6 @@ class Server(TokenServer):
 
 def serving(status: int, body: bytes, headers: dict[str, str] | None = None, metadata: Reply = METADATA) -> Server:
     return Server((status, body, headers or {}), metadata)
-
-
-# How an image may be made: which shell it has, and which of the clients.
-COREUTILS = ("tr", "base64", "head", "date", "env", "timeout", "cat", "sleep")
-IMAGES = {
-    "bash with curl": (["bash"], "curl"),
-    "dash with curl": (["dash"], "curl"),
-    "busybox with curl": (["busybox", "sh"], "curl"),
-    "busybox with its own wget": (["busybox", "sh"], "busybox wget"),
-    "dash with GNU wget": (["dash"], "wget"),
-    "dash with python3": (["dash"], "python3"),
-    "dash with bash": (["dash"], "bash"),
-}
-
-
-@pytest.fixture(params=list(IMAGES))
-def image(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], dict[str, str]]:
-    """The command of the shell and the environment of a container with few programs."""
-    shell, tool = IMAGES[request.param]
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for program in {shell[0], tool.split()[0], *(COREUTILS if shell[0] != "busybox" else ())}:
-        found = sys.executable if program == "python3" else shutil.which(program)
-        assert found, f"this machine has no {program}: run tests/sandbox/sandbox build debian"
-        (folder / program).symlink_to(found)
-    if shell[0] != "busybox":
-        (folder / "sh").symlink_to(str(shutil.which(shell[0])))
-    else:
-        for applet in (*COREUTILS, "sh", *(["wget"] if tool == "busybox wget" else [])):
-            (folder / applet).symlink_to(str(shutil.which("busybox")))
-    return [str(folder / shell[0]), *shell[1:]], {"PATH": str(folder), "http_proxy": "http://127.0.0.1:9"}
 
 
 def ask(
@@ -348,30 +296,6 @@ def test_python_without_a_shell() -> None:
     assert verdict(answer).verdict == "ok" and "eyJ" not in done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificate and key of 127.0.0.1 in one file, by which it can be trusted, too."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    path.write_bytes(private + made.public_bytes(Encoding.PEM))
-    return path
-
-
 def shown(
     image: tuple[list[str], dict[str, str]], reply: Reply, certificate: Path, *, trusted: bool = True, **claims: Any
 ) -> tuple[token_request.Answer, str, Server]:
@@ -387,7 +311,6 @@ def shown(
     return token_request.parse(printed), printed, other
 
 
-CAPABLE = [name for name in IMAGES if "curl" in name or "python3" in name]
 FORBIDDEN: Reply = (403, b'{"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}', {})
 
 

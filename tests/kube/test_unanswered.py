@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import imported
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Instead
-from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player, finish

@@ -6,14 +6,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER, marks
@@ -24,8 +21,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DAEMON_SET,
     DEPLOYMENT,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
-from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
+from ansible_collections.azureops.pod_identity.tests.kube.addon import Aks
+from ansible_collections.azureops.pod_identity.tests.kube.objects import make
+from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import (
     CARRIER,
     Site,
     account,
@@ -36,56 +34,15 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role im
     states,
 )
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
-from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox import pod_identity_addon
-from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.loopback import SimulatedAzure
-from azsandbox.azure.null_compute import NullCompute
 from azsandbox.azure.state import CLUSTER
 
 ADDON = {"resource_group": "rg", "cluster_name": "demo", "poll_interval": 0.1}
 FAST = {"pod_identity_cluster_poll_interval": 1}
 PLURALS = ("azureidentities", "azureidentitybindings", "azurepodidentityexceptions")
-
-
-class Aks(NullCompute):
-    """A cluster that is this API server; its nodes do not exist. ``tidy``: whether AKS takes away more than its NMI."""
-
-    def __init__(self, api_server: ApiServer) -> None:
-        super().__init__()
-        self.server = api_server
-        self.tidy = True
-
-    async def update(self, spec: ClusterSpec) -> None:
-        old = self.clusters.get(spec.id.lower())
-        await super().update(spec)
-        if spec.pod_identity is not None:
-            await pod_identity_addon.deploy(self.call, spec.pod_identity)
-        elif old is None or old.pod_identity is not None:
-            await self.take_away()
-
-    async def take_away(self) -> None:
-        if self.tidy:
-            await pod_identity_addon.remove(self.call)
-        else:
-            await self.call("DELETE", "/apis/apps/v1/namespaces/kube-system/daemonsets/nmi")
-
-    async def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> object:
-        context = ssl.create_default_context(cafile=str(self.server.ca))
-        headers = {"Authorization": f"Bearer {ADMIN}", "User-Agent": "aks", "Content-Type": kind}
-        async with (
-            aiohttp.ClientSession(raise_for_status=True) as session,
-            session.request(
-                method,
-                f"{self.server.url}{path}",
-                ssl=context,
-                headers=headers,
-                data=json.dumps(body) if body else None,
-            ) as response,
-        ):
-            text = await response.text()
-            return json.loads(text) if "json" in response.content_type else text
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AZURE_IDENTITY, NODE, SECRET
-from ansible_collections.azureops.pod_identity.tests.kube import test_uninstall_role
-from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import CARRIER, Site, put
+from ansible_collections.azureops.pod_identity.tests.kube import uninstalled
+from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import CARRIER, Site, put
 from azsandbox.azure.loopback import SimulatedAzure
 
-azure, site = test_uninstall_role.azure, test_uninstall_role.site
+azure, site = uninstalled.azure, uninstalled.site
 
 IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 AUTHORIZATION = "providers/Microsoft.Authorization"

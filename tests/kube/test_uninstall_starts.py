@@ -42,14 +42,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
     Object,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
-    Site,
-    azure,
-    helm,
-    manifest,
-    put,
-    site,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import Site, azure, helm, manifest, put, site
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 
 __all__ = ["azure", "site"]  # fixtures

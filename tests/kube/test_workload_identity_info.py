@@ -29,13 +29,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     TEMPLATES,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.kube.accounts import CLIENT_ID, ID, create
+from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
-ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
-CLIENT_ID = "00000000-0000-0000-0000-00000000000a"
 USE = "azure.workload.identity/use"
 KEDA = Kind("keda.sh", "v1alpha1", "triggerauthentications", "TriggerAuthentication")
 GATE = "gatekeeper.sh"
@@ -44,12 +43,6 @@ GATE = "gatekeeper.sh"
 @pytest.fixture
 def info(api_server: ApiServer, crds: None) -> Runner:
     return Runner(api_server, "workload_identity_info")
-
-
-def create(client: Client, kind: Kind, namespace: str | None, name: str, **more: Any) -> None:
-    metadata = {"name": name, **more.pop("metadata", {})}
-    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **more}
-    client.create(kind, namespace if kind.namespaced else None, body)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 )
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.gates import listening
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_token_info import (
+from ansible_collections.azureops.pod_identity.tests.kube.token_pods import (
     QUOTA,
     SOON,
     Watcher,

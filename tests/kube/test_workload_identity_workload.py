@@ -34,7 +34,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import obstacles, roll
 from ansible_collections.azureops.pod_identity.tests.kube.changes import World
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import UNREACHABLE
 from ansible_collections.azureops.pod_identity.tests.kube.rollouts import READY, Kubelets
-from ansible_collections.azureops.pod_identity.tests.kube.test_pod_token_info import QUOTA
+from ansible_collections.azureops.pod_identity.tests.kube.token_pods import QUOTA
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer, Outcome, Runner

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import raw_commands
 from ansible_collections.azureops.pod_identity.tests.node import fleet
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
+from ansible_collections.azureops.pod_identity.tests.node.pod_nodes import PODS, everything, node_of_azure
 from ansible_collections.azureops.pod_identity.tests.node.promises import hold
 from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, inhabited, lay
-from ansible_collections.azureops.pod_identity.tests.node.test_throw_away import PODS, everything, node_of_azure
 
 STATE = State("R4", "hostile", BACK_ENDS)
 BUSYBOX = shutil.which("busybox") or "no busybox: run tests/sandbox/sandbox build debian"

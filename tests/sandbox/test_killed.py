@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator, Run
+from private_files import private_files
 from sandboxes import running
 
 from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, DEATHS, INTERRUPT, WORKER
@@ -162,15 +163,3 @@ def require_site(operator: Operator, done: Run) -> None:
         "DaemonSet",
         "Deployment",
     ]
-
-
-def private_files(operator: Operator) -> list[str]:
-    """What runs have left of what only they may read."""
-    places = operator.sandbox.exec("sh", "-c", "echo $TMPDIR; echo ~/.ansible").split()
-    left = [path for place in places for path in Path(place).rglob("*")]
-    return [str(path) for path in left if path.name.startswith("azureops-pod-identity-") or _is_secret(path)]
-
-
-def _is_secret(path: Path) -> bool:
-    content = path.read_bytes() if path.is_file() else b""
-    return b"client-key-data" in content or b"PRIVATE KEY" in content

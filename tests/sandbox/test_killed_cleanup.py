@@ -23,10 +23,10 @@ from typing import Any
 
 import pytest
 import yaml
+from cleaned import GROUP, TAKE_AWAY, World, foreign
 from operators import Operator, on_localhost
+from private_files import private_files
 from sandboxes import eventually, running
-from test_cleanup import GROUP, TAKE_AWAY, World, foreign
-from test_killed import private_files
 
 from ansible_collections.azureops.pod_identity.tests.support.kill_modes import DEATHS
 from azsandbox.azure.loopback import write_certificate

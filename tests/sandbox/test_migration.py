@@ -25,7 +25,7 @@ from probes import QUICK_NMI
 from sandboxes import eventually, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
-from ansible_collections.azureops.pod_identity.tests.kube.nmi import certificate
+from ansible_collections.azureops.pod_identity.tests.support.certificates import certificate
 from azsandbox.network import AZURE_ADDRESS
 
 pytestmark = pytest.mark.story(minutes=15)

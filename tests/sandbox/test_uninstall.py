@@ -23,16 +23,24 @@ import pytest
 from jobs import RunnerOperator
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import PROGRAM, eventually, running
+from uninstalled import (
+    CONFIRMED,
+    DESTROY,
+    IN_USE,
+    RESTORE,
+    UNINSTALL,
+    addresses,
+    attached,
+    chains,
+    states,
+)
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
-from ansible_collections.azureops.pod_identity.tests.bench.workstation import earlier
+from ansible_collections.azureops.pod_identity.tests.support.earlier import earlier
 from azsandbox import paths
 
 pytestmark = pytest.mark.story(minutes=4)
 
-UNINSTALL, RESTORE, DESTROY = (f"azureops.pod_identity.{name}" for name in ("uninstall", "restore", "destroy"))
-CONFIRMED = {"pod_identity_uninstall_confirm": CLUSTER, "pod_identity_uninstall_remove_role_assignments": True}
-IN_USE = {**CONFIRMED, "pod_identity_uninstall_allow_in_use": True}
 OBJECTS = "azureidentity,azureidentitybinding,azureassignedidentity,azurepodidentityexception"
 REMOVED = [
     "Detach what is left on the scale sets",
@@ -108,33 +116,12 @@ def attach_spare(operator: Operator) -> None:
     operator.sandbox.exec("kubectl", "apply", "-f", str(path))
 
 
-def states(operator: Operator) -> list[str]:
-    found = operator.kubectl("get", "azureassignedidentity", "-A")["items"]
-    return [(each.get("status") or {}).get("status", "") for each in found]
-
-
-def attached(operator: Operator) -> set[str]:
-    """Names of the identities on the scale sets."""
-    query = ("vmss", "list", "--query", "[].identity.userAssignedIdentities.keys(@)[]")
-    return {each.rpartition("/")[2] for each in operator.sandbox.az(*query)}
-
-
 def bundle_files(operator: Operator) -> list[Path]:
     return sorted(Path(operator.variables["pod_identity_artifact_target"]).glob(f"{CLUSTER}-*.json"))
 
 
 def bundles(operator: Operator) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in bundle_files(operator)]
-
-
-def addresses(operator: Operator) -> list[str]:
-    return [each["status"]["addresses"][0]["address"] for each in operator.kubectl("get", "nodes")["items"]]
-
-
-def chains(operator: Operator) -> list[str]:
-    """The rules of NMI on all nodes."""
-    saved = [operator.sandbox.ssh(address, "iptables-save", "-t", "nat") for address in addresses(operator)]
-    return [line for one in saved for line in one.splitlines() if "aad-metadata" in line]
 
 
 def test_it_is_refused_unless_it_is_confirmed(used: Operator) -> None:

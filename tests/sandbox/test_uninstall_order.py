@@ -20,7 +20,7 @@ import pytest
 from operators import CLUSTER, GROUP, SITE, Operator, Run
 from probes import QUICK_NMI, Watch, asking
 from sandboxes import PROGRAM, eventually, running
-from test_uninstall import IN_USE, UNINSTALL, addresses, attached, chains, states
+from uninstalled import IN_USE, UNINSTALL, addresses, attached, chains, states
 
 from azsandbox import paths
 

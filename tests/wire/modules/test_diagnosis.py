@@ -26,69 +26,26 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Unread,
 )
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
-    Raw,
-    assigned,
-    binding,
     identity,
     pod,
 )
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.observed_world import node, program, world
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import NODES, World
+from ansible_collections.azureops.pod_identity.tests.support.scale_sets import NODES
+from ansible_collections.azureops.pod_identity.tests.wire.modules.diagnosed import (
+    AUTHORIZATION,
+    CONTRIBUTOR,
+    IDENTITIES,
+    OPERATOR,
+    PAGE,
+    Diagnosed,
+    asked,
+    lists_of_credentials,
+    trust,
+)
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
-AUTHORIZATION = "/providers/Microsoft.Authorization"
-IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 SETS = "Microsoft.Compute/virtualMachineScaleSets"
-OPERATOR, CONTRIBUTOR = "Managed Identity Operator", "Virtual Machine Contributor"
-PAGE = {"status": 404, "body": "<html>Not here</html>", "count": 0}
-
-
-class Diagnosed(World):
-    """A cluster with pods, and the identity of its nodes with the roles that MIC needs."""
-
-    def __init__(self, azure: SimulatedAzure) -> None:
-        super().__init__(azure)
-        self.rg = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
-        self.nodes = self.scale_set.partition("/providers/")[0]
-        self.principal = str(self.cluster["properties"]["identityProfile"]["kubeletidentity"]["objectId"])
-        self.provider = f"azure://{self.scale_set}/virtualMachines/0"
-
-    def grant(self, role: str, scope: str) -> None:
-        guid = azure_roles.BUILT_IN.get(role, role)
-        definition = f"/subscriptions/{self.azure.subscription_id}{AUTHORIZATION}/roleDefinitions/{guid}"
-        properties = {"roleDefinitionId": definition, "principalId": self.principal}
-        properties["principalType"] = "ServicePrincipal"  # so that a new one need not be known yet
-        path = f"{scope}{AUTHORIZATION}/roleAssignments/{uuid.uuid4()}"
-        self.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
-
-    def grant_all(self) -> None:
-        self.grant(OPERATOR, self.rg)
-        self.grant(CONTRIBUTOR, self.nodes)
-
-    def observed(
-        self, *ids: str, state: str = "Created", components: tuple[Component, ...] = (), **more: Any
-    ) -> Observed:
-        """The cluster with a pod for each of these identities."""
-        objects: dict[str, list[Raw]] = {
-            "Pod": [pod(f"p{one}", f"s{one}") for one in range(len(ids))],
-            "AzureIdentity": [
-                identity(f"i{one}", resourceID=each, clientID=self.client_id(each)) for one, each in enumerate(ids)
-            ],
-            "AzureIdentityBinding": [binding(f"b{one}", f"i{one}", f"s{one}") for one in range(len(ids))],
-            "Deployment": [],
-            "ReplicaSet": [],
-            "Node": [node(provider=self.provider)],
-        }
-        parts = zip(objects["Pod"], objects["AzureIdentityBinding"], objects["AzureIdentity"], strict=True)
-        objects["AzureAssignedIdentity"] = [assigned(*each, state) for each in parts]
-        return world(**{**objects, **more}, components=components or (program(MIC), program(NMI)))
-
-    def client_id(self, identity_id: str) -> str:
-        """As Azure has it; any for what is no identity of this subscription."""
-        state = self.azure.server.azure.state
-        known = self.azure.in_loop(lambda: state.get(identity_id))
-        return str(known.body["properties"].get("clientId", "none")) if known else "none"
 
 
 @pytest.fixture
@@ -143,12 +100,6 @@ def codes(observed: Observed, azure: Azure | None) -> list[str]:
 
 def missing(azure: Azure | None) -> list[tuple[str, str, str]]:
     return [(one.reason, one.role, one.scope) for one in found(azure).missing]
-
-
-def asked(modules: Modules, mark: int) -> list[str]:
-    """Path of each request to ARM below the subscription, in lower case."""
-    paths = (str(entry["path"]).lower() for entry in modules.requests(mark))
-    return [path for path in paths if path.startswith("/subscriptions/")]
 
 
 def test_all_is_well(modules: Modules, look: Look, cluster: Diagnosed) -> None:
@@ -526,8 +477,6 @@ def test_machines_elsewhere(modules: Modules, look: Look, cluster: Diagnosed) ->
 
 # Workload ID
 
-ISSUER, AUDIENCE = "https://westeurope.oic.prod-aks.azure.com/t/c/", "api://AzureADTokenExchange"
-
 
 def federated(cluster: Diagnosed, *ids: str, **more: Any) -> Observed:
     """The cluster with a pod for each of these identities, whose service account names it."""
@@ -538,16 +487,6 @@ def federated(cluster: Diagnosed, *ids: str, **more: Any) -> Observed:
         {"metadata": {"name": f"a{one}", "namespace": "team", "annotations": told}} for one, told in enumerate(clients)
     ]
     return cluster.observed(*ids, **{"Pod": pods, "ServiceAccount": accounts, **more})
-
-
-def trust(cluster: Diagnosed, identity_id: str, account: str, name: str = "one") -> None:
-    properties = {"issuer": ISSUER, "subject": f"system:serviceaccount:team:{account}", "audiences": [AUDIENCE]}
-    path = f"{identity_id}/federatedIdentityCredentials/{name}"
-    cluster.azure.arm("PUT", path, {"properties": properties}, version="2023-01-31").raise_for_status()
-
-
-def lists_of_credentials(modules: Modules, mark: int) -> list[str]:
-    return [path for path in asked(modules, mark) if path.endswith("/federatedidentitycredentials")]
 
 
 def mistrusted(observed: Observed) -> list[tuple[str, str]]:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests.support import odd_answers
+from ansible_collections.azureops.pod_identity.tests.support.azure_answers import ODD
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Ended
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_odd_answers import ODD
 from ansible_collections.azureops.pod_identity.tests.wire.modules.token_cluster import AUDIENCE, TokenCluster, subject
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 

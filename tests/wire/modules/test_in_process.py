@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.ways import Ways
-from ansible_collections.azureops.pod_identity.tests.wire.modules import test_examples as examples
+from ansible_collections.azureops.pod_identity.tests.wire.modules import documented as examples
 
 FAILURES: list[dict[str, Any]] = [
     {"resource_group": {"name": "nowhere"}},

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.tests.support.leftovers import PLAYBOOK, outcomes, told
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_ownership import attach, mic
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import (
+from ansible_collections.azureops.pod_identity.tests.support.scale_sets import (
     CONFLICT,
     NODES,
     World,
+    attach,
+    mic,
     patches,
 )
 from azsandbox.azure.loopback import SimulatedAzure
-
-PLAYBOOK = "azureops.pod_identity.leftovers"
 
 
 @pytest.fixture
@@ -36,17 +36,6 @@ def world(azure: SimulatedAzure) -> World:
 def player(modules: Modules, tmp_path: Path) -> Player:
     shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     return Player(tmp_path / "play", {**modules.environment, **shown})
-
-
-def outcomes(output: str) -> dict[str, str]:
-    """By identity, of what the run leaves to whoever started it."""
-    return {each["identity"].lower(): each["outcome"] for each in told(output)["identities"]}
-
-
-def told(output: str) -> dict[str, Any]:
-    line = next(line for line in output.splitlines() if "RUN: {" in line)
-    stats = json.loads(line.partition("RUN: ")[2])
-    return dict(stats["pod_identity_leftovers"]["localhost"])
 
 
 def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: Player, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.world import World
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import binding, identity, pod
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_diagnosis import (
+from ansible_collections.azureops.pod_identity.tests.wire.modules.diagnosed import (
     AUDIENCE,
     AUTHORIZATION,
     IDENTITIES,

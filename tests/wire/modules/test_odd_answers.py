@@ -23,8 +23,14 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.tests.support import azure_changes as changes
 from ansible_collections.azureops.pod_identity.tests.support import odd_answers
+from ansible_collections.azureops.pod_identity.tests.support.azure_answers import (
+    DRAWN,
+    ODD,
+    OTHER,
+    writes,
+)
 from ansible_collections.azureops.pod_identity.tests.support.azure_changes import FAST, IDENTITIES, Options, World
-from ansible_collections.azureops.pod_identity.tests.support.modules import READING_POSTS, Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Ended, Read, Tolerated
 from azsandbox.azure.arm import identities, scale_sets
 from azsandbox.azure.loopback import SimulatedAzure
@@ -32,41 +38,9 @@ from azsandbox.azure.loopback import SimulatedAzure
 ONE = f"/resourceGroups/rg/{IDENTITIES}/one"
 DEMO = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
 CLUSTER: Options = {"resource_group": "rg", "cluster_name": "demo", **FAST}
-HTML = {"Content-Type": "text/html"}
-PAGE = "<!DOCTYPE html><html><body>Please log in</body></html>"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-LOGIN = "https://127.0.0.1:1/login"
-OTHER = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/other"
 
 
-def error(code: str) -> Options:
-    return {"error": {"code": code, "message": "It is said."}}
-
-
-ODD: dict[str, Options] = {
-    "404 page": {"status": 404, "body": PAGE, "headers": HTML},
-    "404 empty": {"status": 404, "body": ""},
-    "404 of another service": {"status": 404, "body": {"error": "NotFound", "path": "/"}},
-    "404 type": {"status": 404, "body": error("InvalidResourceType")},
-    "404 subscription": {"status": 404, "body": error("SubscriptionNotFound")},
-    "403 page": {"status": 403, "body": PAGE, "headers": HTML},
-    "301": {"status": 301, "body": "", "headers": {"Location": LOGIN}},
-    "302": {"status": 302, "body": "", "headers": {"Location": LOGIN}},
-    "200 page": {"status": 200, "body": PAGE, "headers": HTML},
-    "200 page called JSON": {"status": 200, "body": PAGE},
-    "200 empty": {"status": 200, "body": ""},
-    "200 object": {"status": 200, "body": {}},
-    "200 null": {"status": 200, "body": "null"},
-    "200 value null": {"distort": "null"},
-    "200 nameless": {"status": 200, "body": {"value": [{}]}},
-    "200 other list": {"status": 200, "body": {"value": [{"id": OTHER, "name": "other", "properties": {}}]}},
-    "200 cut": {"distort": "half"},
-    "200 bytes": {"status": 200, "body": "\udcff\udcfe", "headers": {"Content-Type": "text/plain"}},
-    "204": {"status": 204, "body": ""},
-    "circle": {"distort": "circle"},
-    "elsewhere": {"status": 200, "body": {"value": [], "nextLink": "https://127.0.0.2:1/page"}},
-    "hang": {"hang": True},
-}
 OF_WRITES: dict[str, Options] = {
     **{name: rule for name, rule in ODD.items() if "distort" not in rule and name not in ("elsewhere", "200 nameless")},
     "200 status": {"status": 200, "body": {"status": "ok"}},
@@ -74,8 +48,6 @@ OF_WRITES: dict[str, Options] = {
     "202": {"status": 202, "body": ""},
 }
 """What a write can get instead of being carried out."""
-DRAWN = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?<=-)[0-9]{8}(?=-vmss)")
-"""What Azure draws by lot for ids and names."""
 ANSWER_WITHIN = 2
 """Seconds until an answer that does not come is given up, where none comes."""
 LONGEST = 40
@@ -554,10 +526,6 @@ class Matrix:
         self.azure.control("DELETE", "/faults")
         made, *_others = [self.azure.control("POST", "/faults", each) for each in (rule, *self.standing)]
         return str(made["id"])
-
-
-def writes(method: str, path: str) -> bool:
-    return method != "GET" and not any(part in path.lower() for part in READING_POSTS)
 
 
 @pytest.mark.soak(sample=60, forks=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
-from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import (
+from ansible_collections.azureops.pod_identity.tests.support.scale_sets import (
     CLUSTER,
     CONFLICT,
     FAST,
@@ -22,10 +22,11 @@ from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_iden
     NODES,
     UNKNOWN,
     World,
+    attach,
+    mic,
     patches,
 )
-from azsandbox.azure.arm import identities, scale_sets
-from azsandbox.azure.loopback import Credentials, SimulatedAzure
+from azsandbox.azure.loopback import SimulatedAzure
 
 BUNDLE = "/var/backups/c1.json"
 CLEAN: dict[str, Any] = {**CLUSTER, "state": "clean", **FAST}
@@ -38,21 +39,6 @@ def world(azure: SimulatedAzure) -> World:
 
 def known(*ids: str) -> list[dict[str, str]]:
     return [{"id": each, "source": "AzureIdentity team/x"} for each in ids]
-
-
-def attach(world: World, *names: str) -> list[str]:
-    """Identities that the scale set carries, made past the interface of Azure, because they are many."""
-
-    def make() -> list[str]:
-        state = world.azure.server.azure.state
-        group = f"/subscriptions/{world.azure.subscription_id}/resourceGroups/rg"
-        made = [identities.create_identity(state, group, name, "westeurope", {}).id for name in names]
-        scale_set = state.get(world.scale_set)
-        assert scale_set is not None
-        scale_sets.change(state, scale_set, attach=made, detach=[])
-        return made
-
-    return list(world.azure.in_loop(make))
 
 
 def spell(world: World, *spellings: Any) -> None:
@@ -69,20 +55,6 @@ def spell(world: World, *spellings: Any) -> None:
 
 def shown(rows: list[dict[str, Any]]) -> dict[str, tuple[str, bool]]:
     return {each["id"].rpartition("/")[2].lower(): (each["ownership"], each["removable"]) for each in rows}
-
-
-def mic(world: World, *identities: str, who: Credentials | None = None) -> Credentials:
-    """Somebody attaches the identities as MIC does."""
-    group = world.scale_set.partition("/providers/")[0]
-    subscription = f"/subscriptions/{world.azure.subscription_id}"
-    who = who or world.azure.principal(
-        "mic", ("Virtual Machine Contributor", group), ("Managed Identity Operator", subscription)
-    )
-    wanted = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {each.lower(): {} for each in identities}}}
-    answer = world.azure.arm("PATCH", world.scale_set, wanted, who=who, version="2019-12-01")
-    answer.raise_for_status()
-    world.azure.wait(answer)
-    return who
 
 
 def test_400_in_mixed_casing_take_three_requests(modules: Modules, world: World) -> None:

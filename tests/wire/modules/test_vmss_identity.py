@@ -12,62 +12,26 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.scale_sets import (
+    CLUSTER,
+    CONFLICT,
+    FAST,
+    IDENTITIES,
+    INFO,
+    MODULE,
+    NODES,
+    UNKNOWN,
+    World,
+    patches,
+)
 from azsandbox.azure.loopback import SimulatedAzure
 
-FAST = {"poll_interval": 0.1}
-MODULE = "vmss_identity"
-INFO = "vmss_identity_info"
-UNKNOWN = "(known after apply)"
 SET = "(the scale set)"
-NODES = "MC_rg_c1_westeurope"
-CLUSTER = {"resource_group": "rg", "cluster_name": "c1"}
-IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-
-
-class World:
-    """A cluster with one scale set, which carries the kubelet's identity, and what is looked at there."""
-
-    def __init__(self, azure: SimulatedAzure) -> None:
-        self.azure = azure
-        self.cluster = azure.cluster()
-        self.scale_set = str(azure.first_instance()["id"]).partition("/virtualMachines/")[0]
-        self.kubelet = str(self.cluster["properties"]["identityProfile"]["kubeletidentity"]["resourceId"])
-
-    def identity(self, name: str, group: str = "rg") -> str:
-        path = f"/resourceGroups/{group}/{IDENTITIES}/{name}"
-        made = self.azure.arm("PUT", path, {"location": "westeurope"})
-        made.raise_for_status()
-        return str(made.json()["id"])
-
-    def forget(self, identity: str) -> None:
-        self.azure.arm("DELETE", identity).raise_for_status()
-
-    def body(self, resource: str | None = None) -> dict[str, Any]:
-        return dict(self.azure.arm("GET", resource or self.scale_set).json())
-
-    def carried(self, resource: str | None = None) -> set[str]:
-        """Names of the user-assigned identities there."""
-        found = (self.body(resource).get("identity") or {}).get("userAssignedIdentities") or {}
-        return {key.rpartition("/")[2] for key in found}
-
-    def edit(self, change: Callable[[dict[str, Any]], Any], resource: str | None = None) -> None:
-        """Change what Azure remembers of a resource, past its interface."""
-
-        def call() -> None:
-            found = self.azure.server.azure.state.get(resource or self.scale_set)
-            assert found is not None
-            change(found.body)
-
-        self.azure.in_loop(call)
 
 
 @pytest.fixture
 def world(azure: SimulatedAzure) -> World:
     return World(azure)
-
-
-def patches(modules: Modules, since: int = 0) -> list[dict[str, Any]]:
-    return [entry["body"]["identity"] for entry in modules.requests(since, method="PATCH")]
 
 
 def test_the_life_of_an_attachment(modules: Modules, world: World) -> None:
@@ -307,9 +271,6 @@ def test_a_scale_set_that_is_being_deleted_is_left_out(modules: Modules, world: 
     assert (world.carried(), world.carried(machine)) == ({"c1-agentpool"}, {"one"})
     alone: dict[str, Any] = {"resource_id": world.scale_set, "identities": [world.kubelet], "wait_timeout": 5, **FAST}
     assert not modules.succeed(MODULE, **alone, state="absent")["changed"]
-
-
-CONFLICT = "The request failed due to conflict with a concurrent request. To resolve it, please refer to x."
 
 
 @pytest.mark.parametrize(
