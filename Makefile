@@ -25,7 +25,7 @@ check: python  ## what to run while writing: format, lint, types, imports, unit 
 	-@$(NOX) --parallel 2 --tags check --report $(RESULTS)/check.json
 	@$(PYTHON) tests/tally.py $(RESULTS)/check.json
 
-test: python  ## every check and every level of test once, and a sample of the soak
+test: python  ## every check and every level of test: the same cases for the same files, in 30 minutes
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
 	-@$(NOX) --parallel 2 --tags static --report $(RESULTS)/static.json
 	-@$(NOX) --tags level --report $(RESULTS)/levels.json
@@ -37,7 +37,7 @@ bench: python  ## what ours costs beside its peers, as a table; some of it: make
 live: python  ## the guides on real AKS, for money, then nothing is left: make live SUBSCRIPTION=ID
 	@$(PYTHON) -m tests.live $(if $(SUBSCRIPTION),--subscription $(SUBSCRIPTION)) $(if $(LOCATION),--location $(LOCATION)) $(if $(ACCEPT_USD),--accept-usd $(ACCEPT_USD)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(GUIDES),--guides $(GUIDES))
 
-soak: python  ## the long cases of tests, all of them; SOAK=name goes on with the soak of that name
+soak: python  ## all other cases of tests; SOAK=name goes on with the soak of that name
 	@SOAK=$(or $(SOAK),soak) $(NOX) --session soak stories forks plays_of_a_lane -- $(CASES)
 
 sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down: sandbox-%: python  ## build, start, show, empty or stop the sandbox

@@ -9,11 +9,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
+import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -28,10 +32,10 @@ LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 # Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane.
 SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
-# Files of tests/unit with many plays. A lane but the newest takes one in so many, each lane others: the next ones with
-# the next commit. With `make soak` each takes all.
+# Files of tests/unit with many plays. In an older lane those of FEW_PLAYS stand for all: a playbook from its command
+# line on, and modules as tasks run them. `make soak` runs all.
 PLAYS = ("tests/unit/roles/test_*.py", "tests/unit/plugins/action/test_in_process.py")
-SHARE_OF_PLAYS = 8
+FEW_PLAYS = ("test_players.py", "test_in_process.py")
 # What most tests of tests/sandbox use; what few use is built by the first of them.
 SANDBOX_PARTS = ("sandbox", "az")
 KUBE_PARTS = ("sandbox", "workload-identity", "flux")
@@ -73,7 +77,38 @@ nox.options.tags = ["check"]
 nox.options.envdir = CACHE / "nox" / _requirements_key()
 
 
-@nox.session(tags=["check", "static"], allow_parallel=True)
+def checked(level: bool = False, **options: Any) -> Callable[[Callable[..., None]], Any]:
+    """Make a session of `make test`, which leaves the seconds of processor that it took for tests/tally.py.
+
+    A session with the tag `static` is a process of its own, whose children are counted. A level has the machine to
+    itself; what its sandboxes do is nobody's child, so the machine is counted.
+    """
+
+    def make(run: Callable[..., None]) -> Any:
+        @functools.wraps(run)
+        def measured(session: nox.Session, *arguments: Any, **named: Any) -> None:
+            before = _processor_seconds(level)
+            try:
+                run(session, *arguments, **named)
+            finally:
+                RESULTS.mkdir(parents=True, exist_ok=True)
+                (RESULTS / f"{session.name}.processor").write_text(f"{_processor_seconds(level) - before:.1f}")
+
+        own: dict[str, Any] = {"tags": ["level"]} if level else {"tags": ["static"], "allow_parallel": True}
+        return nox.session(**{**own, **options})(measured)
+
+    return make
+
+
+def _processor_seconds(machine: bool) -> float:
+    if machine:
+        user, nice, system, _idle, _iowait, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+        return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@checked(tags=["check", "static"])
 def ruff(session: nox.Session) -> None:
     """Format and lint of all Python."""
     install(session, "checkers")
@@ -81,7 +116,7 @@ def ruff(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
 
 
-@nox.session(tags=["check", "static"], allow_parallel=True)
+@checked(tags=["check", "static"])
 def mypy(session: nox.Session) -> None:
     """Types, strict."""
     install(session, "checkers")
@@ -94,7 +129,7 @@ def mypy(session: nox.Session) -> None:
     )
 
 
-@nox.session(tags=["check", "static"], allow_parallel=True)
+@checked(tags=["check", "static"])
 def imports(session: nox.Session) -> None:
     """The arrows between plugins and the parts of module_utils."""
     install(session, "checkers")
@@ -104,14 +139,14 @@ def imports(session: nox.Session) -> None:
     session.run("lint-imports", "--no-logo", "--no-cache", str(collection / "pyproject.toml"))
 
 
-@nox.session(tags=["static"], allow_parallel=True)
+@checked()
 def reuse(session: nox.Session) -> None:
     """Copyright and license of every file."""
     install(session, "checkers")
     session.run("reuse", "--root", str(CHECKOUT), "lint", "--lines")
 
 
-@nox.session(tags=["static"], allow_parallel=True)
+@checked()
 def workflows(session: nox.Session) -> None:
     """actionlint, shellcheck and zizmor on .github."""
     install(session, "workflows")
@@ -125,7 +160,7 @@ def workflows(session: nox.Session) -> None:
     session.run("zizmor", "--offline", "--no-progress", ".github")
 
 
-@nox.session(tags=["static"], allow_parallel=True)
+@checked()
 def docs(session: nox.Session) -> None:
     """Documentation of plugins and roles, guides, changelog, what an execution environment would install."""
     install(session, "docs")
@@ -144,7 +179,7 @@ def docs(session: nox.Session) -> None:
         session.error("an execution environment would install nothing that this collection needs")
 
 
-@nox.session(tags=["static"], allow_parallel=True)
+@checked()
 def lint(session: nox.Session) -> None:
     """ansible-lint, profile production."""
     install(session, "importer")
@@ -152,7 +187,7 @@ def lint(session: nox.Session) -> None:
     session.run("ansible-lint", "--profile", "production", "--offline", "--strict")
 
 
-@nox.session(tags=["static"], allow_parallel=True)
+@checked()
 def importer(session: nox.Session) -> None:
     """Build the collection and import it as Galaxy does."""
     install(session, "importer")
@@ -171,7 +206,7 @@ def importer(session: nox.Session) -> None:
 
 
 # With pip, which the workflow asks what the collection gets.
-@nox.session(python=NEWEST_PYTHON, tags=["static"], allow_parallel=True, venv_params=["--seed"])
+@checked(python=NEWEST_PYTHON, venv_params=["--seed"])
 def release(session: nox.Session) -> None:
     """tests/release: what the workflow of a release makes of a copy, and what somebody has who installs it."""
     _what_releases(session)
@@ -191,7 +226,7 @@ def _what_releases(session: nox.Session) -> None:
     session.install("--require-hashes", "--only-binary", ":all:", *locked)
 
 
-@nox.session(tags=["static"], allow_parallel=True)
+@checked()
 @nox.parametrize(["core", "python"], LANES[::-1], ids=[core for core, _python in LANES[::-1]])
 def sanity(session: nox.Session, core: str) -> None:
     """ansible-test sanity: all of it in the newest lane, in the others what a lane can change."""
@@ -199,9 +234,8 @@ def sanity(session: nox.Session, core: str) -> None:
     session.chdir(ansible(session))
     session.env["HOME"] = str(_home_of_ansible_test(session, core))
     newest = core == NEWEST
-    # In an older lane that of its controller, and by turns one of nodes.
-    found = _found(TARGETS)
-    pythons = found if newest else sorted({found[_turn(session) % len(found)], str(session.python)}, key=found.index)
+    # In an older lane that of its controller; what modules are on each Python of a node, the newest lane tells.
+    pythons = _found(TARGETS) if newest else [str(session.python)]
     session.run(
         *("ansible-test", "sanity", "--color", "no", "--controller", f"origin:python={session.python}"),
         # They lie beside the collection, not in what is published; ruff and mypy hold them.
@@ -215,13 +249,12 @@ def sanity(session: nox.Session, core: str) -> None:
         session.skip(f"it passed, but not on Python {', '.join(missing)}, which this machine does not have")
 
 
-@nox.session(tags=["static"], allow_parallel=True)
+@checked()
 @nox.parametrize(["core", "python"], LANES[:-1], ids=[core for core, _python in LANES[:-1]])
 def unit_of_a_lane(session: nox.Session, core: str) -> None:
-    """What of tests/unit an older ansible-core can change; of the plays an eighth, another one in each lane."""
-    plays = sorted(str(file.relative_to(CHECKOUT)) for pattern in PLAYS for file in CHECKOUT.glob(pattern))
-    turn = _turn(session) + [each for each, _python in LANES].index(core)
-    _unit_of_a_lane(session, core, *(file for place, file in enumerate(plays) if (place - turn) % SHARE_OF_PLAYS))
+    """What of tests/unit an older ansible-core can change, with few plays."""
+    plays = sorted(file for pattern in PLAYS for file in CHECKOUT.glob(pattern) if file.name not in FEW_PLAYS)
+    _unit_of_a_lane(session, core, *(str(file.relative_to(CHECKOUT)) for file in plays))
 
 
 def _unit_of_a_lane(session: nox.Session, core: str, *others: str) -> None:
@@ -229,14 +262,14 @@ def _unit_of_a_lane(session: nox.Session, core: str, *others: str) -> None:
     _pytest(session, f"core-{core}", ["tests/unit"], *(f"--ignore={each}" for each in (*folders, *others)))
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["check", "static"], allow_parallel=True)
+@checked(python=NEWEST_PYTHON, tags=["check", "static"])
 def unit(session: nox.Session) -> None:
     """tests/unit: decisions, parsers, the plan, our own tools."""
     # Plays are in few of its files, and some tests share one.
     _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=2", "--dist=worksteal")
 
 
-@nox.session(python=TARGETS[0], tags=["static"], allow_parallel=True)
+@checked(python=TARGETS[0])
 def target(session: nox.Session) -> None:
     """What runs on nodes, on the oldest Python: the standard library and a test runner."""
     install(session, "target")
@@ -247,21 +280,21 @@ def target(session: nox.Session) -> None:
     _run_pytest(session, ["tests/unit/plugins/module_utils"], "--ignore-glob=*/_azure/*", "--ignore-glob=*/_kube/*")
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["level"])
+@checked(level=True, python=NEWEST_PYTHON)
 def wire(session: nox.Session) -> None:
     """tests/wire: Azure clients against the simulated Azure on loopback."""
     # Half of the time its tests wait: for operations, and before requests that are sent again.
     _pytest(session, f"core-{NEWEST}", ["tests/wire"], "--numprocesses=4", "--dist=worksteal")
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["level"])
+@checked(level=True, python=NEWEST_PYTHON)
 def node(session: nox.Session) -> None:
     """tests/node: nat tables of nodes with real iptables, in network namespaces."""
     _build(session, "debian")
     _pytest(session, f"core-{NEWEST}", ["tests/node"], "--numprocesses=auto")
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["level"])
+@checked(level=True, python=NEWEST_PYTHON)
 def molecule(session: nox.Session) -> None:
     """tests/molecule: scenarios of roles, two of those with a cluster."""
     _build(session, "sandbox", "az")
@@ -269,7 +302,7 @@ def molecule(session: nox.Session) -> None:
     _pytest(session, "molecule", ["tests/molecule"], "--numprocesses=3")
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["level"])
+@checked(level=True, python=NEWEST_PYTHON)
 def browser(session: nox.Session) -> None:
     """tests/browser: the page of a report in headless Chromium."""
     _build(session, "browser")
@@ -284,7 +317,7 @@ def screenshots(session: nox.Session) -> None:
     session.run("python", "-m", "tests.browser.screenshots", *session.posargs)
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["level"])
+@checked(level=True, python=NEWEST_PYTHON)
 def kube(session: nox.Session) -> None:
     """tests/kube: the Kubernetes side against a real API server, MIC, NMI and the webhook of Workload ID."""
     _build(session, *KUBE_PARTS)
@@ -292,7 +325,7 @@ def kube(session: nox.Session) -> None:
     _pytest(session, f"core-{NEWEST}", ["tests/kube"], "--numprocesses=3", "--dist=worksteal")
 
 
-@nox.session(python=NEWEST_PYTHON, tags=["level"])
+@checked(level=True, python=NEWEST_PYTHON)
 def sandbox(session: nox.Session) -> None:
     """tests/sandbox: roles and playbooks as people run them, on real nodes."""
     _build(session, *SANDBOX_PARTS)
@@ -304,7 +337,7 @@ def sandbox(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST_PYTHON, default=False)
 def soak(session: nox.Session) -> None:
-    """Every long case that has not passed yet in the soak SOAK (see make soak), but for those of stories."""
+    """Every case with the marker soak that has not passed yet in the soak SOAK (see make soak), but for stories."""
     _soak(session, "soak and not story", "--dist=worksteal")
 
 
@@ -317,23 +350,21 @@ def stories(session: nox.Session) -> None:
 def _soak(session: nox.Session, mark: str, *options: str) -> None:
     _build(session, *SANDBOX_PARTS)
     session.env["SOAK"] = os.environ.get("SOAK") or "soak"
-    levels = [f"tests/{level}" for level in ("wire", "node", "molecule", "kube", "sandbox")]
+    levels = [f"tests/{level}" for level in ("unit", "wire", "node", "molecule", "kube", "sandbox")]
     # 5: no case is left
     _pytest(session, "molecule", levels, "-v", "-m", mark, "--numprocesses=3", *options, accepted=(5,))
 
 
 @nox.session(python=NEWEST_PYTHON, default=False)
 def forks(session: nox.Session) -> None:
-    """The tests that call modules, with each in a fork as tasks run it; a part of the soak SOAK (see make soak)."""
+    """The cases of the fixed set that call modules, with each in a fork as tasks run it; a part of each soak."""
+    if session.posargs:
+        session.skip("its tests are no cases of a soak")
     _build(session, *KUBE_PARTS)
-    session.env["SOAK"] = f"{os.environ.get('SOAK') or 'soak'}-forks"
     session.env["MODULES_IN_FORKS"] = "1"
     of_kube = sorted(CHECKOUT.glob("tests/kube/test_*.py"))
     paths = [str(file.relative_to(CHECKOUT)) for file in of_kube if "Runner" in file.read_text()]
-    named = [argument for argument in session.posargs if argument.startswith("tests/")]
-    if named and not any(argument.startswith(("tests/wire", *paths)) for argument in named):
-        session.skip("what is named calls no module by itself")
-    _pytest(session, "molecule", ["tests/wire/modules", *paths], "--numprocesses=2", accepted=(5,))
+    _pytest(session, "molecule", ["tests/wire/modules", *paths], "--numprocesses=2")
 
 
 @nox.session(default=False)
@@ -342,7 +373,6 @@ def plays_of_a_lane(session: nox.Session, core: str) -> None:
     """The session `unit_of_a_lane` with all plays; a part of each soak (see make soak)."""
     if session.posargs:
         session.skip("its tests are no cases of a soak")
-    session.env["SOAK"] = None  # its cases are not counted
     _unit_of_a_lane(session, core)
 
 
@@ -362,12 +392,6 @@ def _folders_of_tests(session: nox.Session) -> list[str]:
     """As ansible-test names folders."""
     listed = str(session.run("git", "-C", str(CHECKOUT), "ls-files", "tests", external=True, silent=True)).split()
     return sorted({f"tests/{place.split('/')[1]}/" for place in listed if place.count("/") > 1})
-
-
-def _turn(session: nox.Session) -> int:
-    """Which sample this run takes, as tests/soak.py counts."""
-    count = ("git", "-C", str(CHECKOUT), "rev-list", "--count", "HEAD")
-    return int(os.environ.get("SAMPLE") or str(session.run(*count, external=True, silent=True)))
 
 
 def _build(session: nox.Session, *parts: str) -> None:
@@ -414,9 +438,6 @@ def _pytest(
 def _run_pytest(session: nox.Session, paths: list[str], *options: str, accepted: tuple[int, ...] = ()) -> None:
     """Run pytest on `paths`, or on the folders, files and cases of `tests/` among the arguments of the session."""
     report = RESULTS / f"{session.name}.xml"
-    minutes = nox.project.load_toml(CHECKOUT / "pyproject.toml")["tool"]["tests"]["minutes"].get(session.name)
-    if minutes and not session.posargs:
-        session.env["SAMPLE_MINUTES"] = str(minutes)  # a slow machine runs a smaller sample
     if any(argument.startswith(("tests/", "@")) for argument in session.posargs):
         paths = []
     arguments = ("-ra", f"--junitxml={report}", *options, *paths, *session.posargs)

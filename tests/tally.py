@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python tests/tally.py REPORT...`: what sessions of nox did, how long each took beside its budget, and the count.
+"""`python tests/tally.py REPORT...`: what sessions of nox did, what each took beside its budget, and the count.
 
-REPORT is what `nox --report` has written; reports of pytest, <session>.xml, lie beside it. A session without one counts
-as one check. Budgets are in pyproject.toml, in minutes on two processors.
+REPORT is what `nox --report` has written. Beside it lie reports of pytest, <session>.xml, and the seconds of processor
+that each session took, <session>.processor. A session without a report counts as one check. Budgets are in
+pyproject.toml, in seconds of processor: the machine's speed and load say little about them.
 """
 
 from __future__ import annotations
@@ -42,17 +43,22 @@ class Session:
     counts: Counts
     failures: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
+    processor: float = 0
 
 
 def session(entry: dict[str, object], folder: Path) -> Session:
     """One entry of a report of nox, with the report of its pytest."""
     name, result, seconds = str(entry["name"]), entry["result"], float(str(entry["duration"]))
+    used = folder / f"{name}.processor"
+    processor = float(used.read_text()) if used.exists() else 0
     reason = str(entry["reason"] or f"the session {result}; see its output above")
     report = folder / f"{name}.xml"
     if result == "skipped":
-        return Session(name, seconds, Counts(skipped=1), not_run=(reason,))
+        return Session(name, seconds, Counts(skipped=1), not_run=(reason,), processor=processor)
     if not report.exists():
-        return Session(name, seconds, *((Counts(1),) if result == "success" else (Counts(0, 1), (reason,))))
+        if result == "success":
+            return Session(name, seconds, Counts(1), processor=processor)
+        return Session(name, seconds, Counts(0, 1), (reason,), processor=processor)
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     failures = tuple(f"{_name(case)}: {problem}" for case in cases for problem in _problems(case))
     skipped = tuple(str(each.get("message")) for case in cases for each in case.iter("skipped"))
@@ -60,19 +66,24 @@ def session(entry: dict[str, object], folder: Path) -> Session:
     counts = Counts(len(cases) - failed - len(skipped), failed, len(skipped))
     if result != "success" and not failed:  # a pytest that could not do its work
         counts, failures = counts + Counts(failed=1), (reason,)
-    return Session(name, seconds, counts, failures, tuple(sorted(set(skipped))))
+    return Session(name, seconds, counts, failures, tuple(sorted(set(skipped))), processor)
 
 
 def table(sessions: list[Session], budgets: dict[str, float]) -> list[str]:
-    """A line for each session: minutes, budget, counts."""
-    lines = [f"{'session':<24} {'minutes':>7} {'budget':>7}"]
+    """Return a line for each session (minutes, seconds of processor, budget, counts), and the sums.
+
+    A budget is for one session: for each lane where there are several.
+    """
+    lines = [f"{'session':<24} {'minutes':>7} {'processor':>9} {'budget':>6}"]
+    whole = 0.0
     for each in sessions:
         budget = budgets.get(each.name.partition("(")[0])
-        minutes = each.seconds / 60
-        verdict = "over its budget" if budget is not None and minutes > budget else ""
-        lines.append(
-            f"{each.name:<24} {minutes:7.1f} {'' if budget is None else budget:>7}  {each.counts}  {verdict}".rstrip()
-        )
+        whole += budget or 0
+        verdict = "over its budget" if budget is not None and each.processor > budget else ""
+        shown = "" if budget is None else f"{budget:g}"
+        line = f"{each.name:<24} {each.seconds / 60:7.1f} {each.processor:9.0f} {shown:>6}  {each.counts}  {verdict}"
+        lines.append(line.rstrip())
+    lines.append(f"{'sum':<24} {'':>7} {sum(each.processor for each in sessions):9.0f} {whole:6g}")
     return lines
 
 
@@ -93,7 +104,7 @@ def main(reports: list[Path]) -> int:
             sessions += [session(entry, report.parent) for entry in json.loads(report.read_text())["sessions"]]
         else:
             sessions.append(Session(report.stem, 0, Counts(failed=1), ("nox ended without a report",)))
-    budgets = tomllib.loads(PROJECT.read_text())["tool"]["tests"]["minutes"]
+    budgets = tomllib.loads(PROJECT.read_text())["tool"]["tests"]["processor"]
     print("", *table(sessions, budgets), sep="\n")
     for title, lines in (
         ("not run", [f"{each.name}: {reason}" for each in sessions for reason in each.not_run]),

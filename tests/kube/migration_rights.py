@@ -30,7 +30,7 @@ OPTIONAL = [versions[0] for versions in migration.OPTIONAL]
 LISTED = [*inventory.KINDS, *migration.KINDS, *OPTIONAL, CONSTRAINT]
 
 
-RARE = pytest.mark.soak(sample=1, group="what a plan is refused")
+RARE = pytest.mark.soak
 
 
 TRIES: Raw = {"apiGroups": [""], "resources": ["pods", "serviceaccounts/token"], "verbs": ["create"]}

@@ -270,7 +270,7 @@ def table(by_azwi: dict[Key, Found], by_us: dict[Key, str], failures: dict[str, 
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 def test_nothing_that_azwi_finds_is_missing(api_server: ApiServer, tmp_path: Path) -> None:
     client = api_server.client()
     client.create(NODE, None, {"metadata": {"name": "n1"}})

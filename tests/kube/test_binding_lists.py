@@ -471,7 +471,7 @@ def test_an_api_server_that_goes_in_the_middle(
     assert not binding(namespace=namespace, bindings=wanted).ok()["changed"]
 
 
-@pytest.mark.parametrize("size", [150, pytest.param(500, marks=pytest.mark.soak(sample=0))])
+@pytest.mark.parametrize("size", [150, pytest.param(500, marks=pytest.mark.soak)])
 def test_a_killed_run_is_made_up_for(binding: Runner, client: Client, namespace: str, size: int) -> None:
     """Killed among the identities, then among the bindings; the last run writes only what was left."""
     foreign(client, namespace)

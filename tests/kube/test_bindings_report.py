@@ -139,7 +139,6 @@ def world(api_server: ApiServer, client: Client, crds: None, namespace: str, tmp
     client.delete(server.NAMESPACE, None, other)
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_a_first_run_ends_with_who_gets_what(world: World) -> None:
     team, other = world.team, world.other
     first = world.play("--check")
@@ -186,7 +185,7 @@ def test_a_first_run_ends_with_who_gets_what(world: World) -> None:
     assert "changed=0 " in again.output
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_it_asks_nothing_where_it_is_off(world: World) -> None:
     """One list per kind where it is on."""
 
@@ -206,7 +205,7 @@ def test_it_asks_nothing_where_it_is_off(world: World) -> None:
     assert (files.report, requests) == ({}, [])
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 @pytest.mark.parametrize("allowed", [[], ["nodes"], ["pods"]], ids=["none", "no-pods", "no-nodes"])
 def test_who_may_not_look_is_told_what_is_missing(world: World, client: Client, allowed: list[str]) -> None:
     """And may write all the same; nothing of it is asked before."""
@@ -241,13 +240,13 @@ def test_who_may_not_look_is_told_what_is_missing(world: World, client: Client, 
     )
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_who_may_nothing_is_told_so(world: World) -> None:
     shown = world.play(*ONLY, token=RESTRICTED)
     assert shown.reason.count("list ") == sum(map(len, LISTED.values()))
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_before_pod_identity_is_installed(world: World, client: Client, definitions: list[dict[str, Any]]) -> None:
     """Check mode predicts the objects without their kinds; what is there is shown as it is."""
     server.remove(client, definitions)

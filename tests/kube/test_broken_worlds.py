@@ -33,6 +33,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.healthy_worlds import 
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import OTHER_TEAM, World, world
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 RESULTS = soak.CHECKOUT / ".build/worlds"
 _KINDS = (
@@ -57,15 +58,17 @@ def cluster(own_server: ApiServer) -> Iterator[World]:
         yield made
 
 
-@pytest.mark.soak(sample=4)
-@pytest.mark.parametrize("name", FAULTS)
+# Of an installation, of Azure, and of a workload.
+@pytest.mark.parametrize(
+    "name", fixed(FAULTS, "mic_deleted", "no_permission_on_the_identity", "selector_of_two_bindings")
+)
 def test_the_first_cause_is_the_right_one(cluster: World, name: str) -> None:
     broken_worlds.build(cluster, name)
     told = _told("one", name, [FAULTS[name].code], cluster.diagnosis())
     assert told[:1] == [FAULTS[name].code]
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
 def test_two_causes_at_once_are_both_told(cluster: World, pair: tuple[str, str]) -> None:
     broken_worlds.build(cluster, *pair)
@@ -74,7 +77,7 @@ def test_two_causes_at_once_are_both_told(cluster: World, pair: tuple[str, str])
     assert set(codes) <= set(told) and told[0] in codes
 
 
-SAMPLED = pytest.mark.soak(sample=1, group="what is in the way of a diagnosis")
+SAMPLED = pytest.mark.soak
 HOSTILE = (
     *("no_permission_on_the_identity", "no_permission_on_the_nodes", "azure_throttles", "lock_of_a_stranger"),
     *("mic_killed_for_its_memory", "lock_of_iptables", "kubenet", "lock_on_the_nodes"),
@@ -84,8 +87,7 @@ HOSTILE = (
 )
 
 
-@SAMPLED
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", fixed(HOSTILE, "no_permission_on_the_identity"))
 def test_a_tenant_changes_nothing_of_what_is_told(cluster: World, name: str) -> None:
     """By logs and events: no code, no certainty, no order, and what he wrote is shown escaped."""
     broken_worlds.build(cluster, name)
@@ -133,7 +135,6 @@ def _texts(told: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-@SAMPLED
 def test_what_is_not_read_is_named_and_the_rest_told(cluster: World) -> None:
     """By who may not read logs, or events, and where Azure does not answer."""
     broken_worlds.build(cluster, "no_permission_on_the_identity")
@@ -151,8 +152,7 @@ def test_what_is_not_read_is_named_and_the_rest_told(cluster: World) -> None:
     assert all(each["why"] and each["needs"] for each in told["unread"])
 
 
-@pytest.mark.soak(sample=2)
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize("name", fixed(HEALTHY, "usual", "several_namespaces"))
 def test_nothing_is_told_of_a_healthy_cluster(cluster: World, name: str) -> None:
     """No error and no warning, where all was looked at."""
     HEALTHY[name](cluster)

@@ -641,7 +641,7 @@ class Theirs:
         server.until("its pods are replaced", all_new)
 
 
-@pytest.mark.soak(sample=1, group="hard migrations")
+@pytest.mark.soak
 def test_none_of_twelve_charts_ends_silently_wrong(site: Site, tmp_path: Path) -> None:
     assert len(CHARTS) == 12
     with contextlib.ExitStack() as stack:

@@ -70,7 +70,6 @@ def names(client: Client, kind: Kind) -> set[str]:
     }
 
 
-@pytest.mark.soak(sample=2, group="examples")
 def test_bindings(client: Client, api_server: ApiServer, shared: None, tmp_path: Path) -> None:
     *make, take_away = examples(azure_identity_binding, api_server)
     assert played(api_server, tmp_path / "first", make) == len(make)
@@ -84,7 +83,7 @@ def test_bindings(client: Client, api_server: ApiServer, shared: None, tmp_path:
     assert "billing/billing" not in names(client, AZURE_IDENTITY)
 
 
-@pytest.mark.soak(sample=2, group="examples")
+@pytest.mark.soak
 def test_exceptions(client: Client, api_server: ApiServer, crds: None, namespaces: None, tmp_path: Path) -> None:
     *make, take_away = examples(azure_pod_identity_exception, api_server)
     assert played(api_server, tmp_path / "first", make) == len(make)
@@ -94,7 +93,7 @@ def test_exceptions(client: Client, api_server: ApiServer, crds: None, namespace
     assert names(client, AZURE_POD_IDENTITY_EXCEPTION) == {"monitoring/agents", "backup/backup"}
 
 
-@pytest.mark.soak(sample=2, group="examples")
+@pytest.mark.soak
 def test_service_accounts(client: Client, api_server: ApiServer, namespaces: None, tmp_path: Path) -> None:
     *make, take_away = examples(workload_identity_service_account, api_server)
     assert played(api_server, tmp_path / "first", make) == 2
@@ -104,19 +103,19 @@ def test_service_accounts(client: Client, api_server: ApiServer, namespaces: Non
     assert names(client, SERVICE_ACCOUNT) == {"billing/api", "reports/default"}
 
 
-@pytest.mark.soak(sample=2, group="examples")
+@pytest.mark.soak
 def test_review(api_server: ApiServer, namespaces: None, tmp_path: Path) -> None:
     assert played(api_server, tmp_path / "all", examples(access_review_info, api_server)) == 0
 
 
-@pytest.mark.soak(sample=2, group="examples")
+@pytest.mark.soak
 def test_nmi(api_server: ApiServer, tmp_path: Path) -> None:
     """That one serves is found where there are nodes, in the sandbox."""
     look, _assertion = examples(nmi_info, api_server)
     assert played(api_server, tmp_path / "all", [look]) == 0
 
 
-@pytest.mark.soak(sample=2, group="examples")
+@pytest.mark.soak
 def test_webhook_of_workload_id(
     client: Client, api_server: ApiServer, crds: None, namespaces: None, tmp_path: Path
 ) -> None:
@@ -132,7 +131,6 @@ def test_webhook_of_workload_id(
     assert client.list_all(POD, "billing") == ()
 
 
-@pytest.mark.soak(sample=2, group="examples")
 def test_token(client: Client, api_server: ApiServer, crds: None, namespaces: None, tmp_path: Path) -> None:
     """A probe that cannot start proves nothing, which the next task says; the pod of the last one does not run."""
     probe, assertion, *others, inside = examples(pod_token_info, api_server)
@@ -142,7 +140,7 @@ def test_token(client: Client, api_server: ApiServer, crds: None, namespaces: No
     assert client.list_all(JOB, "billing") == ()
 
 
-@pytest.mark.soak(sample=2, group="examples")
+@pytest.mark.soak
 def test_answer(client: Client, api_server: ApiServer, tmp_path: Path) -> None:
     probe, assertion = examples(imds_answer_info, api_server)
     assert played(api_server, tmp_path / "all", [probe, refused(assertion, "did not start within 2 s")]) == 0

@@ -202,12 +202,11 @@ def changed(output: str) -> dict[str, str]:
     return dict(re.findall(r"(\w+) +: ok=\d+ +changed=(\d+)", output))
 
 
-@pytest.mark.soak(sample=3, group="plays")
 @pytest.mark.parametrize(
     "serial",
     [
         pytest.param([], id="at once"),
-        pytest.param([1, "100%"], id="in batches", marks=pytest.mark.soak(sample=0)),
+        pytest.param([1, "100%"], id="in batches", marks=pytest.mark.soak),
     ],
 )
 def test_one_identity_of_three_clusters_is_never_overfull(fleet: Fleet, serial: list[object]) -> None:
@@ -239,7 +238,7 @@ def test_one_identity_of_three_clusters_is_never_overfull(fleet: Fleet, serial: 
 JOB = Job(trusting, 12, 6)
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @pytest.mark.parametrize("forks", [1, 5])
 @pytest.mark.parametrize("way", WAYS)
 def test_each_run_goes_on_where_the_one_before_died(

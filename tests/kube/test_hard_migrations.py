@@ -350,7 +350,7 @@ def _owner(site: Site) -> Principal:
     return found
 
 
-@pytest.mark.soak(sample=1, group="hard migrations")
+@pytest.mark.soak
 def test_what_takes_tokens_of_the_node_keeps_aad_pod_identity(site: Site, tmp_path: Path) -> None:
     """Those that have left go no further while there is one, and each is named."""
     with contextlib.ExitStack() as stack:
@@ -383,7 +383,6 @@ def test_what_takes_tokens_of_the_node_keeps_aad_pod_identity(site: Site, tmp_pa
         assert played.status == 0 and {where for where, _what in played.every_write()} == {"default"}  # the Lease
 
 
-@pytest.mark.soak(sample=1, group="hard migrations")
 def test_a_reader_is_told_all_that_is_missing_before_the_first_write(site: Site, tmp_path: Path) -> None:
     """Of each phase, in one run."""
     scope = f"/subscriptions/{site.azure.subscription_id}"
@@ -449,7 +448,7 @@ def told(row: Row, wanted: Row, said: str) -> None:
     assert why or not row[2], said
 
 
-@pytest.mark.soak(sample=1, group="hard migrations")
+@pytest.mark.soak
 def test_each_gets_as_far_as_it_may(site: Site, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         world = stack.enter_context(running(site, tmp_path))

@@ -65,7 +65,6 @@ def play(
     )
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_one_file_for_all_clusters(api_server: ApiServer, pods: str, tmp_path: Path) -> None:
     player, target = Player(tmp_path / "play"), tmp_path / "found"
     status, output = play(api_server, player, target, "--check")
@@ -93,7 +92,7 @@ def test_one_file_for_all_clusters(api_server: ApiServer, pods: str, tmp_path: P
     assert not list(player.temporary.glob("azureops-pod-identity-*"))
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_a_failed_cluster_leaves_the_last_good_files(
     api_server: ApiServer, pods: str, client: Client, tmp_path: Path
 ) -> None:
@@ -120,7 +119,7 @@ def test_a_failed_cluster_leaves_the_last_good_files(
     assert (status, set(now)) == (0, set(good)) and '"third"' in now["found.json"], output
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_no_folder_for_the_files(api_server: ApiServer, crds: None, tmp_path: Path) -> None:
     player = Player(tmp_path / "play")
     for arguments in ((), ("--check",)):

@@ -56,6 +56,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     moments_of_lease,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import CARRIER, has_definitions
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL
 from ansible_collections.azureops.pod_identity.tests.support.scale_sets import World as Nodes
 
@@ -205,8 +206,7 @@ def one_in(several: int, known: Iterable[Moment]) -> list[Moment]:
     return [each for each in known if zlib.crc32(str(each).encode()) % several == 0]
 
 
-@pytest.mark.soak(sample=1)
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("name", fixed(JOBS, "uninstall", "bindings"))
 def test_every_write_is_a_moment(world: World, name: str) -> None:
     job = JOBS[name]
     job.build(world)
@@ -218,8 +218,21 @@ def test_every_write_is_a_moment(world: World, name: str) -> None:
     nothing_changes(world)
 
 
-@pytest.mark.soak(sample=1, group="kills")
-@pytest.mark.parametrize("moment", one_in(8, MOMENTS), ids=str)
+# One of each job that protects something, and of each death.
+@pytest.mark.parametrize(
+    "moment",
+    fixed(
+        one_in(8, MOMENTS),
+        "site-kubernetes-17-before-interrupt",
+        "bindings-kubernetes-3-after-worker",
+        "uninstall-kubernetes-5-before-all",
+        "uninstall_addon-azure-3-before-all",
+        "restore-kubernetes-9-before-all",
+        "leftovers-azure-1-before-all",
+        "uninstall_addon-lease-2-after-all",
+    ),
+    ids=str,
+)
 def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) -> None:
     JOBS[moment.job].build(world)
     world.die(moment)
@@ -230,8 +243,9 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
     nothing_changes(world)
 
 
-@pytest.mark.soak(sample=1, group="kills")
-@pytest.mark.parametrize("moment", one_in(4, undone()), ids=str)
+@pytest.mark.parametrize(
+    "moment", fixed(one_in(4, undone()), "uninstall-kubernetes-6-before-all", "site_addon-azure-3-after-all"), ids=str
+)
 def test_an_undo_brings_back_what_was(world: World, moment: Moment) -> None:
     UNDOS[moment.job](world)
     world.die(moment)
@@ -240,8 +254,7 @@ def test_an_undo_brings_back_what_was(world: World, moment: Moment) -> None:
     assert world.left() == []
 
 
-@pytest.mark.soak(sample=1, group="kills")
-@pytest.mark.parametrize("remedy", ["deleted", "over"])
+@pytest.mark.parametrize("remedy", fixed(["deleted", "over"], "over"))
 def test_a_run_that_was_killed_on_another_machine_keeps_the_cluster_for_a_while(world: World, remedy: str) -> None:
     """Until its Lease is over, or somebody deletes it, as the README of the role has it."""
     uninstall_chart(world)

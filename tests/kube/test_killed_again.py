@@ -59,7 +59,7 @@ def worlds(api_server: ApiServer, client: Client, tmp_path: Path) -> Callable[[]
     return empty
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @CHAIN
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", JOBS)
@@ -83,7 +83,7 @@ def test_each_run_goes_on_where_the_one_before_died(
         require_end(world)
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @pytest.mark.parametrize("name", [name for name, job in JOBS.items() if job.lease])
 def test_each_run_takes_over_the_lease_of_the_one_before(world: World, name: str) -> None:
     """Which is as that one left it right after it was taken or renewed, or before it was given back."""
@@ -95,7 +95,7 @@ def test_each_run_takes_over_the_lease_of_the_one_before(world: World, name: str
     require_end(world)
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @CHAIN
 def test_an_undo_brings_back_what_was_after_each_death(
     worlds: Callable[[], AbstractContextManager[World]], record_property: Callable[[str, object], None]

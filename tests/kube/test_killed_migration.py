@@ -65,6 +65,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, DEATHS
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
@@ -385,7 +386,7 @@ def every_moment() -> Iterator[Moment]:
                 yield each
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @pytest.mark.parametrize("name", JOBS)
 def test_every_write_is_a_moment(world: SoonAtWork, name: str) -> None:
     job = JOBS[name]
@@ -396,13 +397,7 @@ def test_every_write_is_a_moment(world: SoonAtWork, name: str) -> None:
     require_end(world)
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        pytest.param(each, id=str(each), marks=pytest.mark.soak(sample=int(each.job in SHORT), group=GROUP))
-        for each in every_moment()
-    ],
-)
+@pytest.mark.parametrize("moment", fixed(every_moment(), "there-kubernetes-5-after-all"), ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(world: SoonAtWork, moment: Moment) -> None:
     JOBS[moment.job].build(world)
     world.die(moment)
@@ -410,8 +405,11 @@ def test_the_next_run_makes_up_for_a_killed_one(world: SoonAtWork, moment: Momen
     require_end(world)
 
 
-@pytest.mark.soak(sample=1, group=GROUP)
-@pytest.mark.parametrize("moment", [each for each in every_moment() if each.job == "there"], ids=str)
+@pytest.mark.parametrize(
+    "moment",
+    fixed((each for each in every_moment() if each.job == "there"), "there-kubernetes-9-before-all"),
+    ids=str,
+)
 def test_the_way_back_of_a_killed_run(world: SoonAtWork, moment: Moment) -> None:
     there(world)
     before = state(world)
@@ -421,7 +419,7 @@ def test_the_way_back_of_a_killed_run(world: SoonAtWork, moment: Moment) -> None
     assert state(world) == before and world.left() == []
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", JOBS)
 def test_each_run_goes_on_where_the_one_before_died(
@@ -438,7 +436,7 @@ def test_each_run_goes_on_where_the_one_before_died(
         require_end(world)
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @pytest.mark.parametrize("death", DEATHS)
 def test_the_way_back_from_each_death(
     worlds: Worlds, record_property: Callable[[str, object], None], death: str

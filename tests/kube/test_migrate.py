@@ -149,7 +149,7 @@ def test_a_cluster_that_cannot_be_reached_stops_no_other(
     assert len(files) == 2 and [text for text in (output, *files) if PLANTED in text or ADMIN in text] == []
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_no_batch_of_clusters_follows_one_that_failed(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:

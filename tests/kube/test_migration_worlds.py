@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.read_migrations import
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 ROLES = "Microsoft.Authorization/roleDefinitions"
@@ -55,8 +56,7 @@ def test_where_all_is_done_nothing_is_told(site: Site) -> None:
         assert "exchanges_fail" not in set().union(*codes(place.row()).values())
 
 
-@pytest.mark.soak(sample=3)
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", fixed(WORLDS, "no_webhook", "webhook_down_and_failing", "label_after_the_pods"))
 def test_a_problem_is_named_where_it_is(site: Site, name: str) -> None:
     world = WORLDS[name]
     with workload_identity.running(site.api_server) as webhook:

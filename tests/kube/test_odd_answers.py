@@ -638,7 +638,7 @@ def clear(made: World) -> None:
 CUSTOM = (AZURE_IDENTITY_BINDING, AZURE_IDENTITY, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
 
 
-@pytest.mark.soak(sample=2, group="odd answers")
+@pytest.mark.soak
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_nothing_follows_an_odd_answer(
@@ -669,7 +669,7 @@ def test_nothing_follows_an_odd_answer(
         record_property(f"odd answers {kind}", number)
 
 
-@pytest.mark.soak(sample=2, group="odd answers behind writes")
+@pytest.mark.soak
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("name", READS_BEHIND)
 def test_an_odd_answer_behind_a_write_ends_the_run(
@@ -701,7 +701,7 @@ def test_an_odd_answer_behind_a_write_ends_the_run(
     record_property("odd answers ended", len(found))
 
 
-@pytest.mark.soak(sample=2, group="odd answers to writes")
+@pytest.mark.soak
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize(
     "name", [name for name, each in SCENARIOS.items() if not (each.tells or each.azure or each.file)]
@@ -732,7 +732,7 @@ def test_no_write_is_done_for_an_odd_answer(
     record_property("odd answers to writes ended", len(true.wrote))
 
 
-@pytest.mark.soak(sample=1, group="odd answers behind writes")
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "name", [name for name, each in SCENARIOS.items() if not (each.tells or each.azure or name in READS_BEHIND)]
 )

@@ -113,7 +113,6 @@ def test_what_is_selected_is_not_removed(
     modules.check_and_do("aks_pod_identity", **desired)
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_who_gets_what_by_the_addon(
     modules: Modules, api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from ansible_collections.azureops.pod_identity.tests.support.players import Play
 MISSING = "create jobs, list jobs, delete jobs, list pods, get pods/log, list events"
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 @pytest.mark.parametrize(("token", "missing"), [(ADMIN, ""), (RESTRICTED, MISSING)])
 @pytest.mark.parametrize("accept", [True, False])
 def test_rights_of_the_proof_are_asked_first(

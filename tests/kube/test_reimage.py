@@ -23,6 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
@@ -175,7 +176,6 @@ def world(api_server: ApiServer, client: Client, tmp_path: Path) -> Iterator[Wor
     azure.close()
 
 
-@pytest.mark.soak(sample=1, group="one node")
 def test_nodes_take_turns(world: World) -> None:
     """Both in one batch; pods that the API server let go do not end on a node whose kubelet is dead."""
     before = world.states()
@@ -192,7 +192,7 @@ def test_nodes_take_turns(world: World) -> None:
     assert all(state[1:] == (False, []) for state in world.states().values())
 
 
-@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.soak
 def test_an_instance_that_the_autoscaler_took_is_no_failure(world: World) -> None:
     """The API server tells of its node for a while longer. The other one is reimaged all the same."""
     gone, other = sorted(world.nodes)
@@ -204,7 +204,7 @@ def test_an_instance_that_the_autoscaler_took_is_no_failure(world: World) -> Non
     assert world.azure.compute.reimaged == [world.nodes[other]]
 
 
-@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.soak
 def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World) -> None:
     """What carries the identity is read by one request, in the shape in which scale sets carry theirs."""
     group = next(iter(world.nodes.values())).partition("/providers/")[0]
@@ -231,7 +231,7 @@ def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World)
     assert unread["outcome"] == "refused" and "identities of its virtual machine could not be read" in unread["reason"]
 
 
-@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.soak
 def test_a_pod_that_would_be_gone_for_good(world: World) -> None:
     name = min(world.nodes)
     world.run_pod("bare", name, bare=True)
@@ -241,7 +241,7 @@ def test_a_pod_that_would_be_gone_for_good(world: World) -> None:
     assert world.untouched()
 
 
-@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.soak
 def test_a_missing_permission_is_named_before_anything_is_touched(world: World) -> None:
     name = min(world.nodes)
     reader = world.azure.principal("reader", ("Reader", f"/subscriptions/{world.azure.subscription_id}"))
@@ -251,7 +251,7 @@ def test_a_missing_permission_is_named_before_anything_is_touched(world: World) 
     assert world.untouched()
 
 
-@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.soak
 def test_a_node_that_azure_does_not_touch_is_as_it_was(world: World) -> None:
     """Cordoned by somebody else, which stays so."""
     name = min(world.nodes)
@@ -265,7 +265,7 @@ def test_a_node_that_azure_does_not_touch_is_as_it_was(world: World) -> None:
     assert world.azure.compute.reimaged == []
 
 
-@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.soak
 def test_what_failed_midway_is_ended_first(world: World) -> None:
     first, second = sorted(world.nodes)
     world.azure.compute.reimage_error = "no disk"
@@ -286,7 +286,7 @@ def test_what_failed_midway_is_ended_first(world: World) -> None:
     assert all(state[1:] == (False, []) for state in world.states().values())
 
 
-@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.soak
 def test_a_run_that_was_killed_after_the_reimage_only_waits(world: World) -> None:
     name = min(world.nodes)
     labels = {REIMAGE: world.states()[name][0], CORDONED: "true"}
@@ -297,8 +297,7 @@ def test_a_run_that_was_killed_after_the_reimage_only_waits(world: World) -> Non
     assert world.untouched()
 
 
-@pytest.mark.soak(sample=1, group="one node")
-@pytest.mark.parametrize("place", ["another node", "another group"])
+@pytest.mark.parametrize("place", fixed(["another node", "another group"], "another group"))
 def test_the_machine_of_somebody_else_is_not_reimaged(world: World, place: str) -> None:
     """What a node says of its instance is written by whoever may write nodes; nothing of it is drained either."""
     instance = world.nodes[min(world.nodes)]

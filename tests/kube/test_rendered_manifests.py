@@ -51,6 +51,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import flux, rollouts
 from ansible_collections.azureops.pod_identity.tests.kube.flux import Flux
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 Raw = dict[str, Any]
 PLANTED = "planted-in-a-variable"
@@ -168,8 +169,7 @@ KEPT_BY: dict[str, Kind | None] = {
 }
 
 
-@pytest.mark.soak(sample=2, forks=True)
-@pytest.mark.parametrize("kind", KEPT_BY)
+@pytest.mark.parametrize("kind", fixed(KEPT_BY, "Deployment", "CronJob"))
 def test_components_make_of_a_manifest_what_a_patch_would(folder: Folder, place: str, kind: str) -> None:
     """Applied as its owner does it: added, both, and taken out again."""
     client, kept_by = folder.client, KEPT_BY[kind]
@@ -222,7 +222,7 @@ def _keeps(client: Client, raw: Raw, kept_by: Kind) -> bool:
     return switching.fields(pod_template(raw)) in map(switching.fields, former)
 
 
-@pytest.mark.soak(sample=1, group="rendered manifests")
+@pytest.mark.soak
 def test_flux_applies_components(its_flux: Flux, folder: Folder, place: str) -> None:
     """Of all kinds in one repository: each commit of its owner makes what a patch would, and a revert what was."""
     client = folder.client

@@ -45,7 +45,6 @@ def report(folder: Path) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in data["clusters"]}
 
 
-@pytest.mark.soak(sample=1, group="reports")
 def test_clusters_become_one_report(api_server: ApiServer, world: Installation, tmp_path: Path) -> None:
     world.state_of("mic-a", "mic", crashing())
     lost = "F0301 09:00:00.000000 1 mic.go:9] lost leader lease <script>{{ 7*7 }}\n"
@@ -75,7 +74,7 @@ def test_clusters_become_one_report(api_server: ApiServer, world: Installation, 
     assert all(f"{name} could not be looked at: " in output for name in ("forbidden", "nowhere")), output
 
 
-@pytest.mark.soak(sample=1, group="reports")
+@pytest.mark.soak
 @pytest.mark.parametrize("playbook", ["inventory", "diagnose", "migrate", "verify"])
 def test_playbooks_write_what_they_found(
     playbook: str, api_server: ApiServer, world: Installation, tmp_path: Path

@@ -204,7 +204,6 @@ class Site:
         return {each["id"].lower() for place in found for each in place["identities"]}
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_a_bundle_is_restored(site: Site) -> None:
     """What is bound is left to MIC; nothing came of a chart, so there is none."""
     mark = site.modules.mark()
@@ -229,7 +228,6 @@ def predicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "state": "would be restored" if row["state"] == "restored" else row["state"]} for row in rows]
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_check_mode_shows_the_table_of_the_run(site: Site) -> None:
     """Some of it is there, something else is, and some of it is refused."""
     for each in documents(site.namespace, site.identity)[1:]:
@@ -246,7 +244,7 @@ def test_check_mode_shows_the_table_of_the_run(site: Site) -> None:
     assert {row["state"] for row in run} == {"present", "different", "refused", "gone"}
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_nothing_is_attached_that_nothing_guards(site: Site) -> None:
     del site.bundle["objects"][0]  # without a binding MIC does not attach it
     attached = site.attached()
@@ -257,7 +255,7 @@ def test_nothing_is_attached_that_nothing_guards(site: Site) -> None:
     assert site.attached() == attached
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_what_is_refused_is_refused_before_anything_changes(site: Site) -> None:
     mark, bundle = site.modules.mark(), site.bundle
     release = {"name": "a", "namespace": "default", "version": "4.1.18", "given_values": {}, "status": "deployed"}
@@ -291,14 +289,14 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site) -> None:
     assert site.client.get(LEASE, "default", NAME) is None
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_roles_that_somebody_else_grants_are_told(site: Site) -> None:
     status, output = site.play(pod_identity_manage_role_assignments=False)
     assert (status, "az role assignment create --assignee-object-id" in output) == (0, True), output
     assert "changed=1 " in output, output
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_one_run_at_a_time(site: Site, api_server: ApiServer) -> None:
     lease = Runner(api_server, "cluster_lease")
     other = {"holder": "bob@elsewhere", "process": "boot/1/2/3"}
@@ -308,7 +306,6 @@ def test_one_run_at_a_time(site: Site, api_server: ApiServer) -> None:
     lease(**other, state="absent").ok()
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_a_changed_bundle_grants_no_more_than_the_collection_does(site: Site) -> None:
     """Not even to the nodes; the digest of the bundle as it was refuses it altogether."""
     text = json.dumps(site.bundle)

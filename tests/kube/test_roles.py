@@ -32,8 +32,6 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-@pytest.mark.soak(sample=2)
-@pytest.mark.soak(sample=3, group="plays")
 def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
     api_server: ApiServer, client: Client, crds: None, tmp_path: Path
 ) -> None:
@@ -67,7 +65,7 @@ def test_a_secret_that_is_missing_is_told_before_anything_is_written(
     assert client.list_all(AZURE_IDENTITY, namespace) == ()
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_the_wait_for_all_entries_has_one_bound(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -99,7 +97,7 @@ def test_the_wait_for_all_entries_has_one_bound(
     assert f'"missing_pods": ["{namespace}/api"]' in end, output
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_rights_to_write_the_release_are_needed_where_it_changes(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -134,7 +132,7 @@ def test_rights_to_write_the_release_are_needed_where_it_changes(
             api_server.helm("uninstall", "read", "--namespace", namespace)
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 @pytest.mark.parametrize("arguments", [(), ("--tags", "pod_identity_chart_wait")])
 def test_the_wait_for_nmi_has_a_bound(
     api_server: ApiServer, crds: None, tmp_path: Path, arguments: tuple[str, ...]
@@ -156,7 +154,6 @@ def test_the_wait_for_nmi_has_a_bound(
     assert (status, "skipping: [localhost]" in output) == (0, True), output
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_every_workload_has_a_verdict(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -200,7 +197,7 @@ def test_every_workload_has_a_verdict(
     assert "No diagnosis was made: " in said and " may not list " in said, output
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_the_demo_application_of_a_run_is_that_of_this_run(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -231,7 +228,6 @@ def test_the_demo_application_of_a_run_is_that_of_this_run(
     assert f"{namespace}/(demo) not_verified billing" in said, output
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_the_life_of_an_exception(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import imported
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 PLANTED = "planted-7d1c9e"
@@ -100,8 +101,7 @@ def test_a_restart_and_its_refusal_name_the_workload_only(
     assert PLANTED not in predicted.output + done.output
 
 
-@pytest.mark.soak(sample=3, group="plays")
-@pytest.mark.parametrize("refused", [True, False])
+@pytest.mark.parametrize("refused", fixed([True, False], False))
 def test_the_role_restarts_without_a_word_of_what_pods_hold(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path, refused: bool
 ) -> None:
@@ -151,7 +151,7 @@ def helm(api_server: ApiServer, namespace: str) -> Iterator[str]:
     api_server.helm("uninstall", "planted", "--namespace", namespace, "--ignore-not-found")
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_the_role_shows_no_credential_among_the_values_of_the_chart(
     api_server: ApiServer, client: Client, crds: None, namespace: str, helm: str, tmp_path: Path
 ) -> None:
@@ -184,8 +184,7 @@ def test_the_role_shows_no_credential_among_the_values_of_the_chart(
     assert "(not shown, changed)" in output
 
 
-@pytest.mark.soak(sample=3, group="plays")
-@pytest.mark.parametrize("refused", [True, False])
+@pytest.mark.parametrize("refused", fixed([True, False], False))
 def test_a_secret_that_goes_is_in_no_output(
     api_server: ApiServer, client: Client, namespace: str, tmp_path: Path, refused: bool
 ) -> None:

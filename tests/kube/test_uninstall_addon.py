@@ -144,7 +144,6 @@ def changed(output: str) -> int:
     return int(found[1])
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> None:
     before, attached, mark, begin = profile(site), site.attached(), site.modules.mark(), lines(site)
     assert attached >= {site.billing, site.foreign}
@@ -182,7 +181,6 @@ def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> Non
     assert (status, changed(output), len(site.bundles())) == (0, 0, 1), output
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
     before, attached, mark = profile(site), site.attached(), site.modules.mark()
     put(site.client, AZURE_IDENTITY, site.namespace, "theirs", {"type": 0, "clientID": "c", "resourceID": "r"})
@@ -212,7 +210,7 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: S
     assert (profile(site), site.attached(), site.modules.writes(mark)) == (before, attached, [])
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_chart_and_addon_at_once(bare: Site, azure: SimulatedAzure, aks: Aks) -> None:
     """The chart was first. An entry has failed because its identity is gone; AKS leaves all but its NMI behind."""
     site, namespace, aks.tidy = bare, bare.namespace, False

@@ -52,7 +52,6 @@ def release(site: Site) -> Iterator[None]:
     helm(site, "uninstall", "aad-pod-identity", "--namespace", "default", "--ignore-not-found")  # of a test that failed
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: SimulatedAzure, release: None) -> None:
     before, attached, mark = site.look(), site.attached(), site.modules.mark()
     status, output = site.play("--check", "--diff")
@@ -93,7 +92,6 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert azure.arm("GET", site.billing).status_code == 200
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_a_release_that_a_tenant_wrote_stays(site: Site, release: None) -> None:
     """Its hook would run, and what its manifest names would go, with the rights of the operator."""
     tenant, client = f"{site.namespace}-tenant", site.client
@@ -128,7 +126,7 @@ def let_go(site: Site) -> Iterator[Callable[[], None]]:
         hold()
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_a_finalizer_of_somebody_else_is_told_before_it_is_waited_for(site: Site, let_go: Callable[[], None]) -> None:
     what = f"AzureIdentity {site.namespace}/billing"
     waits = "Its deletion waits until whoever owns the finalizer example.com/held takes it away."
@@ -147,7 +145,7 @@ def test_a_finalizer_of_somebody_else_is_told_before_it_is_waited_for(site: Site
     assert (status, waits in output, has_definitions(site.client)) == (0, False, False), output
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_helm_waits_as_long_as_the_role_is_told(site: Site, release: None) -> None:
     """For what somebody holds by a finalizer. By itself it would wait five minutes."""
 
@@ -184,7 +182,6 @@ def order(requests: list[str]) -> list[str]:
     return [steps[each] for each in reversed(dict.fromkeys(reversed(requests))) if each in steps]
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_one_run_at_a_time(site: Site, azure: SimulatedAzure) -> None:
     """A second one names the first, or waits for it; a look needs no turn, and each gives its own back."""
     other = {"kubeconfig": site.server.kubeconfig(), "holder": "bob@elsewhere", "process": "boot/1/2/3"}
@@ -201,7 +198,7 @@ def test_one_run_at_a_time(site: Site, azure: SimulatedAzure) -> None:
     assert (status, site.client.get(LEASE, "default", NAME)) == (0, None), output
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_a_run_that_fails_gives_its_turn_back(site: Site) -> None:
     status, output = site.play(pod_identity_uninstall_owner="other")
     assert (status, "do not carry the labels" in output) == (2, True), output
@@ -210,7 +207,6 @@ def test_a_run_that_fails_gives_its_turn_back(site: Site) -> None:
     assert (status, "leaseDurationSeconds" in output) == (2, True), output
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
     template = {
         "metadata": {"labels": {"aadpodidbinding": "billing", "app": "api"}},
@@ -238,7 +234,6 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: S
     site.client.delete(DEPLOYMENT, site.namespace, "asleep")
 
 
-@pytest.mark.soak(sample=3, group="plays")
 def test_what_the_cluster_needs_stays(site: Site) -> None:
     """Though pods had it: its AzureAssignedIdentity goes, and nothing is left open that was not open before."""
     attached = site.attached()
@@ -248,7 +243,7 @@ def test_what_the_cluster_needs_stays(site: Site) -> None:
     assert not has_definitions(site.client)
 
 
-@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.soak
 def test_a_scale_set_that_keeps_an_identity_keeps_nmi(site: Site, azure: SimulatedAzure) -> None:
     helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default")
     limited = azure.principal("limited", ("Reader", f"/subscriptions/{azure.subscription_id}"))

@@ -44,6 +44,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 )
 from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import Site, azure, helm, manifest, put, site
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 __all__ = ["azure", "site"]  # fixtures
 
@@ -361,8 +362,7 @@ def cluster(site: Site) -> Iterator[Site]:
             client.delete(NAMESPACE, None, each["metadata"]["name"])
 
 
-@pytest.mark.parametrize("name", WORLDS)
-@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("name", fixed(WORLDS, "manifests"))
 def test_from_any_state_to_a_cluster_without_a_trace(cluster: Site, name: str) -> None:
     """More than a minute each."""
     world = WORLDS[name]

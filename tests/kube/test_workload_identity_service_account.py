@@ -41,6 +41,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.changes import World
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 CLIENT_ID = workload_identity_webhook.CLIENT_ID
 MODULE = "workload_identity_service_account"
@@ -494,9 +495,8 @@ def test_an_identity_that_is_not_known_yet(run: Runner, place: Place) -> None:
     assert "pass the real value" in run(**wish).failure()
 
 
-@pytest.mark.soak(sample=2)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("number", fixed(range(1, 5), 2))
 def test_a_run_that_is_killed_at_a_write(
     run: Runner, api_server: ApiServer, place: Place, tmp_path: Path, number: int, after: bool
 ) -> None:

@@ -38,6 +38,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.token_pods import QUOT
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer, Outcome, Runner
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.workload_identity import Webhook
 
 Raw = dict[str, Any]
@@ -275,8 +276,7 @@ KINDS_OF_PODS: dict[str, tuple[Raw, list[int]]] = {
 }
 
 
-@pytest.mark.soak(sample=2, forks=True)
-@pytest.mark.parametrize("kind", KINDS_OF_PODS)
+@pytest.mark.parametrize("kind", fixed(KINDS_OF_PODS, "StatefulSet", "CronJob"))
 def test_other_kinds(cluster: Cluster, node: str, kind: str) -> None:
     """And a Deployment without pods."""
     spec, numbers = KINDS_OF_PODS[kind]
@@ -336,8 +336,7 @@ ON_DELETE: dict[str, Raw] = {
 }
 
 
-@pytest.mark.soak(sample=1, forks=True)
-@pytest.mark.parametrize("kind", ON_DELETE)
+@pytest.mark.parametrize("kind", fixed(ON_DELETE, "ReplicaSet"))
 def test_pods_that_nobody_replaces_are_evicted_one_by_one(
     cluster: Cluster, client: Client, node: str, kind: str
 ) -> None:
@@ -386,8 +385,7 @@ REFUSED: dict[str, tuple[Callable[[Cluster], Any], Raw, Raw, list[str]]] = {
 }
 
 
-@pytest.mark.soak(sample=3, forks=True)
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", fixed(REFUSED, "helm", "newer", "another client id"))
 def test_what_is_refused_before_any_write(cluster: Cluster, name: str) -> None:
     make, given, accepted, codes = REFUSED[name]
     make(cluster)
@@ -577,7 +575,7 @@ def test_what_stops_a_rollout_is_named_and_it_goes_on(cluster: Cluster) -> None:
 # others, and the end of a run in the middle
 
 
-@pytest.mark.soak(sample=2, forks=True)
+@pytest.mark.soak
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("state", ["switched", "original"])
@@ -684,8 +682,7 @@ def test_a_refusal_that_may_quote_the_template_is_not_told(cluster: Cluster, cli
             assert outcome.result["failed_action"].endswith("(use Workload ID)") and not outcome.result["changed"]
 
 
-@pytest.mark.soak(sample=1, forks=True)
-@pytest.mark.parametrize("number", [None, 0, 1])
+@pytest.mark.parametrize("number", fixed([None, 0, 1], 0))
 def test_it_needs_what_its_prediction_names(
     cluster: Cluster, own_server: ApiServer, client: Client, number: int | None
 ) -> None:

@@ -48,7 +48,7 @@ def test_scenario_with_nodes_alone(scenario: str, tmp_path: Path) -> None:
     run(scenario, tmp_path)
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak
 @pytest.mark.parametrize("scenario", [scenario for scenario in SCENARIOS if scenario not in NODES_ALONE])
 def test_scenario_with_a_cluster(scenario: str, tmp_path: Path) -> None:
     run(scenario, tmp_path)

@@ -32,9 +32,9 @@ from jobs import RunnerOperator
 from operators import Operator, on_localhost
 from sandboxes import eventually, running
 
-pytestmark = pytest.mark.story(minutes=4.5)
+pytestmark = pytest.mark.story
 
-SAMPLED = pytest.mark.soak(sample=2, group="what else happens to nodes")
+SAMPLED = pytest.mark.soak
 
 # Says that a rule of somebody else is gone, and is a usable Python in every other respect.
 LYING_PYTHON = """#!/bin/sh

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from sandboxes import Sandbox, running
 
-pytestmark = pytest.mark.story(minutes=2.5)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 GROUP, CLUSTER, LOCATION = "clients", "one", "westeurope"
 NODE_GROUP = f"MC_{GROUP}_{CLUSTER}_{LOCATION}"

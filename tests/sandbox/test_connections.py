@@ -24,7 +24,7 @@ from operators import Operator, Run
 from sandboxes import PROGRAM, Sandbox, eventually, running
 from tenant import hostile_image
 
-pytestmark = pytest.mark.story(minutes=7)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 POD, COMMAND = "azureops.pod_identity.aks_node_pod", "azureops.pod_identity.vmss_run_command"
 NAMESPACE = "pod-identity-node-access"

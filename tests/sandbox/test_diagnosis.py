@@ -25,7 +25,7 @@ from sandboxes import Sandbox, eventually, running
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes.cluster_nodes import USER_RULES_LABEL
 from azsandbox import programs
 
-pytestmark = pytest.mark.story(minutes=7)
+pytestmark = pytest.mark.story
 
 TEAM, API, MOVER = "billing", "api", "mover"
 TOKEN = "identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/"

@@ -31,8 +31,8 @@ from ansible_collections.azureops.pod_identity.tests import stage
 from ansible_collections.azureops.pod_identity.tests.support import guides, reader
 from azsandbox import paths
 
-pytestmark = pytest.mark.story(minutes=0)  # no part of the stories that runs of `make test` share
-SAMPLED = pytest.mark.soak(sample=1, group="guides")
+pytestmark = pytest.mark.story
+SAMPLED = pytest.mark.soak
 SAID = guides.CHECKOUT / ".build/guides"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALL_SECONDS = 900
@@ -118,7 +118,6 @@ def install(home: Path) -> list[str]:
     return [f"export HOME={shlex.quote(str(home))}", "unset ${!ANSIBLE@} ${!PYTHON@}", activate]
 
 
-@SAMPLED
 def test_a_stranger_gets_from_the_readme_to_the_end_of_the_first_guide(sandbox: Sandbox, folder: Path) -> None:
     shell = install(folder / "home")
     sandbox.run("reset")

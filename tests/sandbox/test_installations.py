@@ -23,7 +23,7 @@ import yaml
 from operators import UNSET, Operator, Run, only
 from sandboxes import running
 
-pytestmark = pytest.mark.story(minutes=6)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 NAME = "old"
 """Of the cluster, its resource group, and its service principal."""
@@ -174,7 +174,7 @@ SOURCES: dict[str, dict[str, Any]] = {
 """Variables of the role; the playbook lies beside the chart's file."""
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("source", "digest"),
     [
@@ -200,7 +200,7 @@ def test_the_chart_comes_from(world: World, done: Run, source: str, digest: bool
     assert [node["state"] for node in run.message("Tell what is there")["nodes"]] == ["active"]
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @pytest.mark.parametrize("source", SOURCES)
 def test_another_chart_than_the_named_one_is_refused(world: World, done: Run, source: str) -> None:
     (before,) = world.nmis()
@@ -331,7 +331,7 @@ def _set_profile(world: World, profile: dict[str, Any]) -> None:
     world.run("az", "aks", "wait", "-g", NAME, "-n", NAME, "--updated", "--interval", "1")
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @pytest.mark.parametrize("name", KINDS)
 def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> None:
     world, kind = bare, KINDS[name]
@@ -352,7 +352,7 @@ def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> N
         assert [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()] == before
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 def test_a_release_of_another_name_keeps_version_and_values(bare: World) -> None:
     """Somebody installed it who did not know that NMI refuses kubenet."""
     world = bare

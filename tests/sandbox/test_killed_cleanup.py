@@ -32,7 +32,7 @@ from ansible_collections.azureops.pod_identity.tests.support.kill_modes import D
 from azsandbox.azure.loopback import write_certificate
 from azsandbox.network import WORKSTATION_ADDRESS
 
-pytestmark = pytest.mark.story(minutes=3)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 GATE = Path(__file__).resolve().parents[1] / "kube/gates.py"
 AZURE_WRITES = ("--method", "PUT,PATCH,POST,DELETE", "--path", "^management.*(?<!Credential)[?]")
@@ -193,7 +193,7 @@ def let_go(world: World, held: Gate) -> None:
 CLEANUP = "azureops.pod_identity.cleanup_nodes"
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @pytest.mark.parametrize("transport", WAYS)
 def test_every_write_is_a_moment(world: World, transport: str) -> None:
     lay(world)
@@ -207,7 +207,7 @@ def test_every_write_is_a_moment(world: World, transport: str) -> None:
     assert found == WAYS[transport], "\n".join((str(found), *writes, *azure, *removals(world)))
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) -> None:
     before = foreign(world.rules(0))

@@ -28,7 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.name
 from ansible_collections.azureops.pod_identity.tests.support.certificates import certificate
 from azsandbox.network import AZURE_ADDRESS
 
-pytestmark = pytest.mark.story(minutes=15)
+pytestmark = pytest.mark.story
 
 MOVED, BACK = "mover", "returner"
 MARK = "azureops.pod-identity/migration"

@@ -20,7 +20,7 @@ from operators import CLUSTER, GROUP, SITE, Operator
 from probes import QUICK_NMI
 from sandboxes import eventually, running
 
-pytestmark = pytest.mark.story(minutes=0)  # no part of the stories that runs of `make test` share
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 MOVED, STAYS = "mover", "stayer"
 LATE = 60
@@ -67,7 +67,7 @@ def tokens_by_nmi(operator: Operator) -> list[str]:
     return [line for line in said.splitlines() if "status (200)" in line and "/oauth2/token" in line]
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 @pytest.mark.timeout(3 * 3600)
 def test_a_soak_longer_than_the_life_of_a_token(tmp_path_factory: pytest.TempPathFactory) -> None:
     with running("migration-soak", "--with", "workload-identity") as sandbox:

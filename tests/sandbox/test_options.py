@@ -37,7 +37,7 @@ from option_cases import (
 )
 from sandboxes import PROGRAM, running
 
-pytestmark = pytest.mark.story(minutes=4)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 # What changes by itself, or as a consequence of what is written.
 VOLATILE = re.compile(
@@ -149,7 +149,7 @@ def brief(write: str) -> str:
     return f"{method} {kind if kind == 'roleAssignments' else f'{kind}/{name}'}"
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @cases_of(CHANGES)
 def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subscription: str, case: Change) -> None:
     play = only(case.role)
@@ -258,7 +258,7 @@ def test_an_option_of_a_verification_decides_the_verdict(site: Site, case: Verdi
     assert site.azure_writes() == []
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 def test_the_site_is_as_it_was(site: Site) -> None:
     """After all the tests above, and for every role at once."""
     assert CLUSTER in site.sandbox.exec("az", "aks", "list", "-g", GROUP)

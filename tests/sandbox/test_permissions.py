@@ -21,9 +21,9 @@ import yaml
 from operators import Operator, Run, only
 from sandboxes import running
 
-pytestmark = pytest.mark.story(minutes=3)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
-SAMPLED = pytest.mark.soak(sample=2, group="what may be missing")
+SAMPLED = pytest.mark.soak
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/permissions.md"
 GROUP, CLUSTER = "pod-identity-test", "one"

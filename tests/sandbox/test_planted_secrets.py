@@ -32,7 +32,7 @@ from spills import LOOKS, OWN, Marks, Watch
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from azsandbox import paths
 
-pytestmark = pytest.mark.story(minutes=6)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 PRINCIPAL = {
     "name": "reports",
@@ -283,7 +283,7 @@ def test_a_site_tells_nothing_but_how_far_it_is(site: Vault) -> None:
     assert any(each == task and "control plane and nodes are starting" in line for each, line in site.progress)
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @pytest.mark.parametrize("playbook", ["migrate", "report"])
 def test_a_job_tells_nothing(site: Vault, playbook: str) -> None:
     """Those that change nothing in a cluster, by ansible-runner."""

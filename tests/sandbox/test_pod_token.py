@@ -24,9 +24,9 @@ from sandboxes import Sandbox, running
 
 from azsandbox import paths
 
-pytestmark = pytest.mark.story(minutes=5)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
-SAMPLED = pytest.mark.soak(sample=2, group="what else happens to tokens")
+SAMPLED = pytest.mark.soak
 
 GROUP, CLUSTER, NODE_GROUP = "token-test", "one", "MC_token-test_one_westeurope"
 # NMI's waits, shortened: what is judged here is the text of its answers.

@@ -30,7 +30,7 @@ from sandboxes import UP_SECONDS, Sandbox, eventually
 from ansible_collections.azureops.pod_identity.tests.support.site_requests import UNCHANGED, counted
 from azsandbox import execution_environment, paths
 
-SAMPLED = pytest.mark.soak(sample=1, group="what else a site can be")
+SAMPLED = pytest.mark.soak
 
 HERE = Path(__file__).resolve().parent
 NAME = f"site-{os.getpid()}"
@@ -123,7 +123,6 @@ def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tu
 ENTRY = SITE["pod_identity_bindings_list"][0]
 
 
-@SAMPLED
 def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path: Path) -> None:
     """With what the run itself has found, and with all else that can be looked at.
 
@@ -250,7 +249,7 @@ APPLIED = ["Install or change the release", "Write down the release as it shall 
 HANDED = ["Write AzureIdentity and AzureIdentityBinding"]
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("tags", "lose", "role", "changes"),
     [

@@ -39,7 +39,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.name
 from ansible_collections.azureops.pod_identity.tests.support.earlier import earlier
 from azsandbox import paths
 
-pytestmark = pytest.mark.story(minutes=4)
+pytestmark = pytest.mark.story
 
 OBJECTS = "azureidentity,azureidentitybinding,azureassignedidentity,azurepodidentityexception"
 REMOVED = [
@@ -211,7 +211,7 @@ def follow(operator: Operator, text: str, playbook: str) -> Run:
     return operator.play(name, *given)
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 def test_each_way_that_is_named_leads_out_of_an_outage(used: Operator) -> None:
     """With no option that was not named: back to tokens, and away to the metadata service."""
     used.site().ok()
@@ -243,7 +243,6 @@ def test_each_way_that_is_named_leads_out_of_an_outage(used: Operator) -> None:
     assert {(each["outcome"], each["proof"]) for each in clean.nodes.values()} == {("clean", "imds")}
 
 
-@pytest.mark.soak(sample=0)
 def test_what_was_removed_comes_back(used: Operator) -> None:
     """By playbooks/restore.yml, to a verified token, and a second time it has nothing to do."""
     used.site().ok()
@@ -266,7 +265,7 @@ def test_what_was_removed_comes_back(used: Operator) -> None:
     assert [row["verdict"] for row in again.verdicts()] == ["ok"]
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 def test_what_an_earlier_revision_made_is_understood(used: Operator, tmp_path: Path) -> None:
     """Its objects and labels want no change, its restore bundle comes back, and all of it goes like our own."""
     before = {"ANSIBLE_COLLECTIONS_PATH": f"{earlier(tmp_path)}:{paths.COLLECTIONS}"}
@@ -301,7 +300,7 @@ def labels_and_specs(operator: Operator) -> dict[tuple[str, str], Any]:
     }
 
 
-@pytest.mark.soak(sample=0)
+@pytest.mark.soak
 def test_the_addon_of_aks_goes_too_and_comes_back(used: Operator) -> None:
     """Where the chart was; killed while AKS removes the entries."""
     used.play(UNINSTALL, variables=IN_USE).ok()

@@ -24,7 +24,7 @@ from uninstalled import IN_USE, UNINSTALL, addresses, attached, chains, states
 
 from azsandbox import paths
 
-pytestmark = pytest.mark.story(minutes=5)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 PAUSE, BY_NMI, BY_IMDS = 5, 404, 400
 """Seconds in which nothing is seen; who refuses a pod with which status."""
@@ -122,7 +122,7 @@ def test_nothing_of_others_has_changed(watched: Watched) -> None:
     assert set(after) == set(before)
 
 
-@pytest.mark.soak(sample=1, group="starts")
+@pytest.mark.soak
 def test_in_the_wrong_order_every_pod_gets_it(used: Operator, watched: Watched) -> None:
     """The chart goes first: what the test above asserts does not hold, until a run has cleaned the scale set."""
     again(used)
@@ -282,7 +282,7 @@ STARTS = {
 HASTY = {**IN_USE, "pod_identity_uninstall_wait_timeout": 60}
 
 
-@pytest.mark.soak(sample=1, group="starts")
+@pytest.mark.soak
 @pytest.mark.parametrize("name", STARTS)
 def test_it_ends_clean_from(used: Operator, watched: Watched, name: str) -> None:
     again(used)

@@ -27,7 +27,7 @@ from sandboxes import eventually, running
 from azsandbox import programs
 from azsandbox.network import AZURE_ADDRESS, IMDS_ADDRESS
 
-pytestmark = pytest.mark.story(minutes=7)
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 NAMESPACE = "billing"
 AUDIENCE = "api://AzureADTokenExchange"

@@ -47,13 +47,24 @@ def test_a_session_is_counted(tmp_path: Path, result: str, cases: list[str] | No
     assert tally.session(entry, tmp_path) == expected
 
 
+def test_a_session_tells_its_seconds_of_processor(tmp_path: Path) -> None:
+    (tmp_path / "it.processor").write_text("12.5")
+    entry: dict[str, object] = {"name": "it", "result": "success", "reason": None, "duration": 60.0}
+    assert tally.session(entry, tmp_path).processor == 12.5
+
+
 def test_a_session_over_its_budget_is_named() -> None:
-    sessions = [Session("unit(2.19)", 90, Counts(7)), Session("wire", 30, Counts(2)), Session("other", 600, Counts(1))]
-    assert tally.table(sessions, {"unit": 1, "wire": 1}) == [
-        "session                  minutes  budget",
-        "unit(2.19)                   1.5       1  7 passed, 0 failed, 0 skipped  over its budget",
-        "wire                         0.5       1  2 passed, 0 failed, 0 skipped",
-        "other                       10.0          1 passed, 0 failed, 0 skipped",
+    sessions = [
+        Session("unit(2.19)", 90, Counts(7), processor=61),
+        Session("wire", 30, Counts(2), processor=60),
+        Session("other", 600, Counts(1)),
+    ]
+    assert tally.table(sessions, {"unit": 60, "wire": 60}) == [
+        "session                  minutes processor budget",
+        "unit(2.19)                   1.5        61     60  7 passed, 0 failed, 0 skipped  over its budget",
+        "wire                         0.5        60     60  2 passed, 0 failed, 0 skipped",
+        "other                       10.0         0         1 passed, 0 failed, 0 skipped",
+        "sum                                    121    120",
     ]
 
 

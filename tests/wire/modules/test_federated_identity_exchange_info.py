@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.tests.support import odd_answers
 from ansible_collections.azureops.pod_identity.tests.support.azure_answers import ODD
+from ansible_collections.azureops.pod_identity.tests.support.fixed import pairs
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Ended
 from ansible_collections.azureops.pod_identity.tests.wire.modules.token_cluster import AUDIENCE, TokenCluster, subject
@@ -172,18 +173,16 @@ def test_what_makes_no_sense(modules: Modules, cluster: TokenCluster, options: d
     assert modules.requests(mark) == []
 
 
-@pytest.mark.soak(sample=4)
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize(
-    "read",
-    [
-        "userAssignedIdentities[?]",
-        "userAssignedIdentities/reports[?]",
-        "reports/federatedIdentityCredentials",
-        "applications[(]",
-        "applications/[^/]+/federated",
-    ],
+READS = (
+    "userAssignedIdentities[?]",
+    "userAssignedIdentities/reports[?]",
+    "reports/federatedIdentityCredentials",
+    "applications[(]",
+    "applications/[^/]+/federated",
 )
+
+
+@pytest.mark.parametrize(("read", "odd"), pairs(READS, list(ODD)))
 def test_nothing_is_proved_by_an_odd_answer(
     modules: Modules, azure: SimulatedAzure, cluster: TokenCluster, identities: dict[str, str], read: str, odd: str
 ) -> None:

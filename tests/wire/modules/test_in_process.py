@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.ways import Ways
 from ansible_collections.azureops.pod_identity.tests.wire.modules import documented as examples
@@ -41,8 +42,7 @@ def failing() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.soak(sample=5)
-@pytest.mark.parametrize("name", [*examples.CASES, "failures"])
+@pytest.mark.parametrize("name", fixed([*examples.CASES, "failures"], "failures"))
 @pytest.mark.parametrize("arguments", [("--check",), ()], ids=["predicted", "done"])
 def test_whole_results(modules: Modules, tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
     tasks = failing() if name == "failures" else examples.tasks(name, modules, examples.CASES[name][0], tmp_path)

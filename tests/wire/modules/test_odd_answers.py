@@ -30,6 +30,7 @@ from ansible_collections.azureops.pod_identity.tests.support.azure_answers impor
     writes,
 )
 from ansible_collections.azureops.pod_identity.tests.support.azure_changes import FAST, IDENTITIES, Options, World
+from ansible_collections.azureops.pod_identity.tests.support.fixed import pairs
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Ended, Read, Tolerated
 from azsandbox.azure.arm import identities, scale_sets
@@ -528,9 +529,7 @@ class Matrix:
         return str(made["id"])
 
 
-@pytest.mark.soak(sample=60, forks=True)
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(("name", "odd"), pairs(list(SCENARIOS), list(ODD)))
 def test_nothing_follows_an_odd_answer(
     modules: Modules,
     azure: SimulatedAzure,
@@ -578,9 +577,7 @@ def outcomes_behind(
     return counted
 
 
-@pytest.mark.soak(sample=6, forks=True)
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("name", READS_BEHIND)
+@pytest.mark.parametrize(("name", "odd"), pairs(list(READS_BEHIND), list(ODD)))
 def test_an_odd_answer_behind_a_write_ends_the_run(
     modules: Modules,
     azure: SimulatedAzure,
@@ -598,9 +595,10 @@ def test_an_odd_answer_behind_a_write_ends_the_run(
         record_property(f"odd answers {kind}", number)
 
 
-@pytest.mark.soak(sample=8, forks=True)
-@pytest.mark.parametrize("odd", OF_WRITES)
-@pytest.mark.parametrize("name", [name for name, each in SCENARIOS.items() if not each.tells and not each.file])
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    pairs([name for name, each in SCENARIOS.items() if not each.tells and not each.file], list(OF_WRITES)),
+)
 def test_no_write_is_done_for_an_odd_answer(
     modules: Modules,
     azure: SimulatedAzure,
@@ -617,7 +615,7 @@ def test_no_write_is_done_for_an_odd_answer(
         record_property(f"odd answers to writes {kind}", number)
 
 
-@pytest.mark.soak(sample=1, forks=True)
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "name", [name for name, each in SCENARIOS.items() if not each.tells and name not in READS_BEHIND]
 )
@@ -651,9 +649,10 @@ DELETIONS: dict[str, tuple[str, Options, Callable[[World], Options], str]] = {
 }
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("odd", [name for name in ODD if name.startswith(("404", "403", "302", "200 page", "200 cut"))])
-@pytest.mark.parametrize("name", DELETIONS)
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    pairs(list(DELETIONS), [name for name in ODD if name.startswith(("404", "403", "302", "200 page", "200 cut"))]),
+)
 def test_a_deletion_that_arm_did_not_answer_is_not_done(
     modules: Modules, azure: SimulatedAzure, name: str, odd: str
 ) -> None:

@@ -40,7 +40,6 @@ def whole_run() -> list[dict[str, Any]]:
     return [{"block": tasks, "always": [{session: {"state": "absent"}, **register}]}]
 
 
-@pytest.mark.soak(sample=1, group="plays")
 def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     player = Player(tmp_path / "player", modules.environment)
     entry = {"name": "billing", "selector": "billing", "roles": [{"role": "Reader"}]}
@@ -154,7 +153,6 @@ def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure,
     assert (status, granting(output)) == (2, {(principal, "Managed Identity Operator", "billing")}), output
 
 
-@pytest.mark.soak(sample=1, group="plays")
 def test_exceptions_of_the_addon(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     """They come, change and go with the entries, each time by one update of the cluster, and alone too."""
     addon(modules, azure, brought=False)
@@ -206,7 +204,7 @@ def test_exceptions_of_the_addon(modules: Modules, azure: SimulatedAzure, tmp_pa
     assert play(**gone, list=[entry]) == ("0", 0, {})
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak
 def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     player = Player(tmp_path / "player", modules.environment)
     subscription = azure.subscription("identities")
