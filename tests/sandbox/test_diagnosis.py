@@ -185,6 +185,7 @@ def test_a_node_does_not_reach_its_metadata_service(shop: Shop, request: pytest.
     eventually(lambda: shop.ask(f"deploy/{API}") == OK, 60)
 
 
+@pytest.mark.soak
 def test_the_webhook_is_gone_or_does_not_start(moved: Shop) -> None:
     moved.is_well()
     manager = f"deployment/{MANAGER}"
@@ -212,6 +213,7 @@ def test_the_webhook_is_gone_or_does_not_start(moved: Shop) -> None:
     moved.is_well()
 
 
+@pytest.mark.soak
 def test_a_policy_keeps_a_pod_from_nmi(moved: Shop) -> None:
     policy = {
         "apiVersion": "networking.k8s.io/v1",
@@ -236,6 +238,7 @@ def test_a_policy_keeps_a_pod_from_nmi(moved: Shop) -> None:
     assert moved.ask(f"deploy/{API}") == OK
 
 
+@pytest.mark.soak
 def test_nmi_died_on_a_node_and_its_rules_are_left(moved: Shop) -> None:
     """It is stopped there, so that it cannot clean up, while its DaemonSet leaves the node."""
     other = moved.other

@@ -247,12 +247,14 @@ PRINCIPALS: dict[str, Any] = {
 }
 
 
+@pytest.mark.soak
 def test_service_principals_that_nobody_names_stay(principals: Story) -> None:
     run = principals.migrate(until="switch", **PRINCIPALS)
     assert principals.states(run) == dict.fromkeys((OF_SECRET, OF_CERTIFICATE), ("blocked", "credential"))
     assert not run.changes() and "workload_identity_migration_identities" in principals.reasons(run)
 
 
+@pytest.mark.soak
 def test_service_principals_leave(principals: Story) -> None:
     """From tokens by a secret, and by a certificate, to those by federation of their applications."""
     named = {**PRINCIPALS, "identities": list(principals.client_ids.values()), "soak_seconds": 30, "shorten_soak": True}
@@ -266,6 +268,7 @@ def test_service_principals_leave(principals: Story) -> None:
     assert not principals.migrate(until="leave", confirm=CLUSTER, **named).changes()
 
 
+@pytest.mark.soak
 def test_service_principals_come_back(principals: Story) -> None:
     """To what their Secrets give; the workloads end with that, and their Secrets stay."""
     began = {name: max(each["began"] for each in principals.recorders[name].records) for name in principals.client_ids}
