@@ -80,7 +80,7 @@ def run_in_fork(order: dict[str, Any]) -> int:
 
 if __name__ == "__main__":
     # Gives the checkout its name as a collection, as it does for the tests.
-    runpy.run_path(str(Path(__file__).resolve().parents[2] / "conftest.py"))
+    runpy.run_path(str(Path(__file__).resolve().parents[1] / "conftest.py"))
     forks = importlib.import_module("ansible_collections.azureops.pod_identity.tests.support.forks")
     forks.load(*LIBRARIES, *(OF_A_PLAYBOOK if IN_FORKS else ()))
     forks.serve(run)
