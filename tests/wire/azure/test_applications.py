@@ -168,7 +168,5 @@ def test_applications_are_found(azure: SimulatedAzure, graph: Graph) -> None:
 
 
 def test_a_managed_identity_has_no_application(azure: SimulatedAzure, graph: Graph) -> None:
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-    path = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
-    client_id = azure.arm("PUT", path, {"location": "westeurope"}).json()["properties"]["clientId"]
+    client_id = azure.identity("one")["properties"]["clientId"]
     assert said(graph("GET", f"/applications(appId='{client_id}')")) == (404, "Request_ResourceNotFound")

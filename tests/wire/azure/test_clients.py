@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,13 @@ OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
 
 def secret_credential(azure: SimulatedAzure, who: Credentials | None = None, **more: Any) -> ClientSecretCredential:
     who = who or azure.owner
-    return ClientSecretCredential(
-        more.pop("tenant_id", azure.tenant_id),
-        who.client_id,
-        who.secret,
-        authority=azure.endpoints.entra,
-        disable_instance_discovery=True,
-        connection_verify=str(azure.ca_file),
-    )
+    return ClientSecretCredential(more.get("tenant_id", azure.tenant_id), who.client_id, who.secret, **at(azure))
+
+
+def at(azure: SimulatedAzure) -> dict[str, Any]:
+    """How a credential finds the simulated Entra."""
+    entra = {"authority": azure.endpoints.entra, "disable_instance_discovery": True}
+    return {**entra, "connection_verify": str(azure.ca_file)}
 
 
 def client(kind: Any, azure: SimulatedAzure, credential: TokenCredential | None = None) -> Any:
@@ -69,11 +69,8 @@ def claims(token: str) -> dict[str, Any]:
 def test_client_secret(azure: SimulatedAzure) -> None:
     found = claims(secret_credential(azure).get_token(ARM_SCOPE).token)
     assert found["aud"] == "https://management.azure.com"
-    assert (found["appid"], found["oid"], found["tid"]) == (
-        azure.owner.client_id,
-        azure.owner.object_id,
-        azure.tenant_id,
-    )
+    owner = azure.owner
+    assert (found["appid"], found["oid"], found["tid"]) == (owner.client_id, owner.object_id, azure.tenant_id)
     assert found["appidacr"] == "1"
     assert found["exp"] > time.time()
 
@@ -87,10 +84,8 @@ def test_client_secret(azure: SimulatedAzure) -> None:
     ],
 )
 def test_refused_secret(azure: SimulatedAzure, change: dict[str, str], code: str) -> None:
-    who = Credentials(
-        change.get("client_id", azure.owner.client_id), change.get("secret", azure.owner.secret), azure.owner.object_id
-    )
-    credential = secret_credential(azure, who, tenant_id=change.get("tenant_id", azure.tenant_id))
+    who = replace(azure.owner, **{name: value for name, value in change.items() if name != "tenant_id"})
+    credential = secret_credential(azure, who, **{name: change[name] for name in change if name == "tenant_id"})
     with pytest.raises((ClientAuthenticationError, ValueError)) as refused:
         credential.get_token(ARM_SCOPE)
     if "tenant_id" not in change:  # the library reports an unknown tenant in its own words
@@ -127,14 +122,8 @@ def test_certificate(azure: SimulatedAzure, registered: bool) -> None:
     public, private = _certificate()
     known = public if registered else _certificate()[0]
     who = azure.principal("with certificate", certificate=known.decode())
-    credential = CertificateCredential(
-        azure.tenant_id,
-        who.client_id,
-        certificate_data=private + public,
-        authority=azure.endpoints.entra,
-        disable_instance_discovery=True,
-        connection_verify=str(azure.ca_file),
-    )
+    both = private + public
+    credential = CertificateCredential(azure.tenant_id, who.client_id, certificate_data=both, **at(azure))
     if registered:
         found = claims(credential.get_token(ARM_SCOPE).token)
         assert (found["appid"], found["appidacr"]) == (who.client_id, "2")
@@ -156,6 +145,8 @@ def test_managed_identity(azure: SimulatedAzure, monkeypatch: pytest.MonkeyPatch
 
 # federated tokens
 
+TRUSTED: dict[str, Any] = {"subject": "system:serviceaccount:ns:sa", "audiences": ["api://AzureADTokenExchange"]}
+
 
 class Federation:
     """An identity with a federated credential for a service account of a cluster with an issuer."""
@@ -169,40 +160,18 @@ class Federation:
         self.file = folder / "token"
 
     def trust(self, name: str = "fic", **change: str) -> None:
-        self.msi.federated_identity_credentials.create_or_update(
-            "rg",
-            "workload",
-            name,
-            {
-                "properties": {
-                    "issuer": change.get("issuer", self.issuer),
-                    "subject": change.get("subject", "system:serviceaccount:ns:sa"),
-                    "audiences": [change.get("audience", "api://AzureADTokenExchange")],
-                }
-            },
-        )
+        properties = {**TRUSTED, "issuer": self.issuer, **change}
+        of = self.msi.federated_identity_credentials
+        of.create_or_update("rg", "workload", name, {"properties": properties})
 
     def exchange(self, key: Any = None, **change: Any) -> dict[str, Any]:
         """Claims of the access token for a service account token."""
         now = int(time.time())
-        payload = {
-            "iss": self.issuer,
-            "sub": "system:serviceaccount:ns:sa",
-            "aud": ["api://AzureADTokenExchange"],
-            "iat": now,
-            "nbf": now,
-            "exp": now + 3600,
-            **change,
-        }
+        told = {"iss": self.issuer, "sub": TRUSTED["subject"], "aud": TRUSTED["audiences"]}
+        payload = {**told, "iat": now, "nbf": now, "exp": now + 3600, **change}
         self.file.write_text(key(payload) if key else self.azure.compute.sign(payload))
-        credential = WorkloadIdentityCredential(
-            tenant_id=self.azure.tenant_id,
-            client_id=self.identity.client_id,
-            token_file_path=str(self.file),
-            authority=self.azure.endpoints.entra,
-            disable_instance_discovery=True,
-            connection_verify=str(self.azure.ca_file),
-        )
+        who = {"tenant_id": self.azure.tenant_id, "client_id": self.identity.client_id}
+        credential = WorkloadIdentityCredential(**who, token_file_path=str(self.file), **at(self.azure))
         return claims(credential.get_token(ARM_SCOPE).token)
 
 
@@ -278,9 +247,8 @@ def test_federation_without_credential(azure: SimulatedAzure, tmp_path: Path) ->
 
 def test_federation_takes_time(azure: SimulatedAzure, tmp_path: Path) -> None:
     federation = Federation(azure, tmp_path)
-    azure.control(
-        "POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0, "federated_credential_delay": 60}
-    )
+    settings = {"time_scale": 1.0, "federated_credential_write": 0, "federated_credential_delay": 60}
+    azure.control("POST", "/settings", settings)
     federation.trust()
     with pytest.raises(ClientAuthenticationError, match=r"AADSTS70021\b"):
         federation.exchange()
@@ -288,12 +256,7 @@ def test_federation_takes_time(azure: SimulatedAzure, tmp_path: Path) -> None:
 
 def test_application_with_federated_credential(azure: SimulatedAzure, tmp_path: Path) -> None:
     federation = Federation(azure, tmp_path)
-    entry = {
-        "issuer": federation.issuer,
-        "subject": "system:serviceaccount:ns:sa",
-        "audiences": ["api://AzureADTokenExchange"],
-    }
-    who = azure.principal("application", federated=[entry])
+    who = azure.principal("application", federated=[{**TRUSTED, "issuer": federation.issuer}])
     federation.identity = type("Application", (), {"client_id": who.client_id})()
     assert federation.exchange()["oid"] == who.object_id
 
@@ -302,7 +265,7 @@ def test_application_with_federated_credential(azure: SimulatedAzure, tmp_path: 
 
 
 def test_identities(azure: SimulatedAzure) -> None:
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    azure.group()
     msi = client(ManagedServiceIdentityClient, azure)
     made = msi.user_assigned_identities.create_or_update("rg", "demo", {"location": "westeurope", "tags": {"a": "b"}})
     assert "/resourcegroups/" in made.id
@@ -317,43 +280,37 @@ def test_identities(azure: SimulatedAzure) -> None:
 
 
 def test_role_assignments(azure: SimulatedAzure) -> None:
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-    made = client(ManagedServiceIdentityClient, azure).user_assigned_identities.create_or_update(
-        "rg", "demo", {"location": "westeurope"}
-    )
+    made = azure.identity("demo")
+    scope, principal = made["id"], made["properties"]["principalId"]
     authorization = client(AuthorizationManagementClient, azure)
-    role = next(iter(authorization.role_definitions.list(made.id, filter="roleName eq 'managed identity operator'")))
+    role = next(iter(authorization.role_definitions.list(scope, filter="roleName eq 'managed identity operator'")))
     assert role.name == OPERATOR
-    parameters = {
-        "role_definition_id": role.id,
-        "principal_id": made.principal_id,
-        "principal_type": "ServicePrincipal",
-    }
-    assignment = authorization.role_assignments.create(made.id, str(uuid.uuid4()), parameters)
-    found = authorization.role_assignments.list_for_scope(made.id, filter=f"principalId eq '{made.principal_id}'")
+    of = {"role_definition_id": role.id, "principal_id": principal, "principal_type": "ServicePrincipal"}
+    assignment = authorization.role_assignments.create(scope, str(uuid.uuid4()), of)
+    found = authorization.role_assignments.list_for_scope(scope, filter=f"principalId eq '{principal}'")
     assert [a.id for a in found] == [assignment.id]
     with pytest.raises(HttpResponseError) as again:
-        authorization.role_assignments.create(made.id, str(uuid.uuid4()), parameters)
-    assert again.value.status_code == 409
-    assert again.value.error is not None
-    assert again.value.error.code == "RoleAssignmentExists"
-    assert authorization.role_assignments.delete(made.id, assignment.name).id == assignment.id
+        authorization.role_assignments.create(scope, str(uuid.uuid4()), of)
+    assert (again.value.status_code, again.value.error and again.value.error.code) == (409, "RoleAssignmentExists")
+    assert authorization.role_assignments.delete(scope, assignment.name).id == assignment.id
     assert list(authorization.permissions.list_for_resource_group("rg"))[0].actions == ["*"]
 
 
+NEW = {
+    "location": "westeurope",
+    "identity": {"type": "SystemAssigned"},
+    "properties": {
+        "dnsPrefix": "c1",
+        "agentPoolProfiles": [{"name": "nodepool1", "count": 2, "mode": "System", "vmSize": "Standard_DS2_v2"}],
+        "networkProfile": {"networkPlugin": "azure"},
+    },
+}
+
+
 def test_managed_cluster(azure: SimulatedAzure) -> None:
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    azure.group()
     aks = client(ContainerServiceClient, azure)
-    wanted = {
-        "location": "westeurope",
-        "identity": {"type": "SystemAssigned"},
-        "properties": {
-            "dnsPrefix": "c1",
-            "agentPoolProfiles": [{"name": "nodepool1", "count": 2, "mode": "System", "vmSize": "Standard_DS2_v2"}],
-            "networkProfile": {"networkPlugin": "azure"},
-        },
-    }
-    made = aks.managed_clusters.begin_create_or_update("rg", "c1", wanted).result()
+    made = aks.managed_clusters.begin_create_or_update("rg", "c1", NEW).result()
     assert made.provisioning_state == "Succeeded"
     assert made.identity_profile["kubeletidentity"].resource_id.endswith("/c1-agentpool")
     assert [c.name for c in aks.managed_clusters.list()] == ["c1"]
@@ -375,16 +332,8 @@ def test_managed_cluster(azure: SimulatedAzure) -> None:
 def test_failed_cluster(azure: SimulatedAzure) -> None:
     azure.compute.start_error = "node 1 did not become Ready"
     with pytest.raises(HttpResponseError) as failed:
-        azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-        client(ContainerServiceClient, azure).managed_clusters.begin_create_or_update(
-            "rg",
-            "c1",
-            {
-                "location": "westeurope",
-                "identity": {"type": "SystemAssigned"},
-                "properties": {"dnsPrefix": "c1", "agentPoolProfiles": [{"name": "p", "count": 1, "mode": "System"}]},
-            },
-        ).result()
+        azure.group()
+        client(ContainerServiceClient, azure).managed_clusters.begin_create_or_update("rg", "c1", NEW).result()
     assert failed.value.error is not None
     assert failed.value.error.code == "CreateVMSSAgentPoolFailed"
     assert "did not become Ready" in str(failed.value)
@@ -407,7 +356,7 @@ def test_no_client_takes_a_gap_for_absence(azure: SimulatedAzure) -> None:
 
 def test_clients_follow_pages(azure: SimulatedAzure) -> None:
     azure.control("POST", "/settings", {"page_size": 1})
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    azure.group()
     msi = client(ManagedServiceIdentityClient, azure).user_assigned_identities
     for name in ("one", "two", "three"):
         msi.create_or_update("rg", name, {"location": "westeurope"})

@@ -15,20 +15,13 @@ from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import ROLE_ASSIGNMENT
 
 CLUSTER = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c1"
-IDENTITIES = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+BODY: dict[str, Any] = {"location": "westeurope", "properties": {}}
 PRIVATE = {"enablePrivateCluster": True}
-
-
-def identity(azure: SimulatedAzure, name: str) -> dict[str, Any]:
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-    answer = azure.arm("PUT", f"{IDENTITIES}/{name}", {"location": "westeurope"})
-    answer.raise_for_status()
-    return dict(answer.json())
 
 
 def put(azure: SimulatedAzure, body: dict[str, Any], version: str = "") -> dict[str, Any]:
     """A PUT of the cluster, waited for; the cluster then."""
-    answer = azure.arm("PUT", CLUSTER, {"location": "westeurope", "properties": {}, **body}, version=version)
+    answer = azure.arm("PUT", CLUSTER, {**BODY, **body}, version=version)
     assert answer.status_code == 200, answer.text
     assert azure.wait(answer)["status"] == "Succeeded"
     return dict(azure.arm("GET", CLUSTER).json())
@@ -38,7 +31,7 @@ def put(azure: SimulatedAzure, body: dict[str, Any], version: str = "") -> dict[
 
 
 def test_a_cluster_gets_another_identity(azure: SimulatedAzure) -> None:
-    one, two = identity(azure, "one"), identity(azure, "two")
+    one, two = azure.identity("one"), azure.identity("two")
     system = azure.cluster()["identity"]["principalId"]
 
     def contributors() -> set[str]:
@@ -48,7 +41,7 @@ def test_a_cluster_gets_another_identity(azure: SimulatedAzure) -> None:
     before = azure.in_loop(contributors)
     for made in (one, two):
         wanted = {"type": "UserAssigned", "userAssignedIdentities": {made["id"]: {}}}
-        answer = azure.arm("PUT", CLUSTER, {"location": "westeurope", "identity": wanted, "properties": {}})
+        answer = azure.arm("PUT", CLUSTER, {**BODY, "identity": wanted})
         assert answer.json()["identity"] == wanted
         azure.wait(answer)
         shown = {name: made["properties"][name] for name in ("clientId", "principalId")}
@@ -66,7 +59,7 @@ def test_a_cluster_gets_another_identity(azure: SimulatedAzure) -> None:
 def test_the_new_identity_of_a_cluster_must_exist(azure: SimulatedAzure) -> None:
     made = azure.cluster()
     wanted = {"type": "UserAssigned", "userAssignedIdentities": {f"{made['id'].partition('/providers/')[0]}/x": {}}}
-    answer = azure.arm("PUT", CLUSTER, {"location": "westeurope", "identity": wanted, "properties": {}})
+    answer = azure.arm("PUT", CLUSTER, {**BODY, "identity": wanted})
     assert (answer.status_code, answer.json()["code"]) == (400, "InvalidUserAssignedIdentity")
     assert azure.arm("GET", CLUSTER).json() == made
 
@@ -75,12 +68,11 @@ def test_the_new_identity_of_a_cluster_must_exist(azure: SimulatedAzure) -> None
 
 
 def test_without_an_identity_a_scale_set_has_no_such_key(azure: SimulatedAzure) -> None:
-    made = identity(azure, "one")
+    made = azure.identity("one")
     scale_set = azure.scale_set("rg", "own")
     wanted = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {made["id"]: {}}}}
     azure.wait(azure.arm("PATCH", scale_set, wanted, version="2023-09-01"))
-    wanted = {"identity": {"type": "None"}}
-    answer = azure.arm("PATCH", scale_set, wanted, version="2023-09-01")
+    answer = azure.arm("PATCH", scale_set, {"identity": {"type": "None"}}, version="2023-09-01")
     assert "identity" not in answer.json()
     azure.wait(answer)
     assert "identity" not in azure.arm("GET", scale_set, version="2023-09-01").json()
@@ -94,18 +86,14 @@ def test_a_private_cluster(azure: SimulatedAzure) -> None:
     found = made["properties"]
     label = found["fqdn"].partition(".")[0]
     assert re.fullmatch(rf"{label}\.[0-9a-f-]{{36}}\.privatelink\.westeurope\.azmk8s\.io", found["privateFQDN"])
-    assert found["apiServerAccessProfile"] == {
-        **PRIVATE,
-        "privateDNSZone": "system",
-        "enablePrivateClusterPublicFQDN": True,
-    }
+    public = {**PRIVATE, "enablePrivateClusterPublicFQDN": True}
+    assert found["apiServerAccessProfile"] == {**public, "privateDNSZone": "system"}
     (link,) = found["privateLinkResources"]
     assert (link["id"], link["groupId"]) == (f"{made['id']}/privateLinkResources/management", "management")
     hidden = {"apiServerAccessProfile": {**PRIVATE, "enablePrivateClusterPublicFQDN": False}}
     changed = put(azure, {"properties": hidden})["properties"]
     assert "fqdn" not in changed and changed["privateFQDN"] == found["privateFQDN"]
-    shown = {"apiServerAccessProfile": {**PRIVATE, "enablePrivateClusterPublicFQDN": True}}
-    assert put(azure, {"properties": shown})["properties"]["fqdn"] == found["fqdn"]
+    assert put(azure, {"properties": {"apiServerAccessProfile": public}})["properties"]["fqdn"] == found["fqdn"]
     kubeconfig = azure.in_loop(lambda: azure.compute.clusters[made["id"].lower()].fqdn)
     assert kubeconfig == found["privateFQDN"]
 
@@ -134,9 +122,9 @@ def test_an_omitted_profile(azure: SimulatedAzure, version: str, kept: bool) -> 
 
 def test_a_cluster_that_only_resource_manager_knows(azure: SimulatedAzure) -> None:
     azure.control("POST", "/settings", {"time_scale": 1000})
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    azure.group()
     assert azure.arm("GET", CLUSTER).json()["error"]["code"] == "ResourceNotFound"
-    refused = azure.arm("PUT", CLUSTER, {"location": "westeurope", "properties": {}})
+    refused = azure.arm("PUT", CLUSTER, BODY)
     assert refused.json()["code"] == "InvalidParameter"
     answer = azure.arm("GET", CLUSTER)
     assert (answer.status_code, answer.json()["code"]) == (404, "NotFound")

@@ -53,17 +53,13 @@ def test_resource_manager(azure: SimulatedAzure, method: str, path: str) -> None
 def test_clusters(azure: SimulatedAzure, path: str, body: dict[str, Any]) -> None:
     made = azure.cluster()
     pools = [{"name": "nodepool1", "count": 2, "mode": "System"}]
-    wanted = {
-        "location": "westeurope",
-        **body,
-        "properties": {"agentPoolProfiles": pools, **body.get("properties", {})},
-    }
-    check(azure.arm("PUT", path, wanted))
+    wanted = {"agentPoolProfiles": pools, **body.get("properties", {})}
+    check(azure.arm("PUT", path, {"location": "westeurope", **body, "properties": wanted}))
     assert azure.arm("GET", f"{CLUSTERS}/c1").json() == made
 
 
 def test_machines(azure: SimulatedAzure) -> None:
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    azure.group()
     scale_set = azure.scale_set("rg", "one")
     check(azure.arm("PATCH", scale_set, {"sku": {"capacity": 3}}, version="2023-09-01"), "sku")
 
@@ -82,6 +78,5 @@ def test_other_services(azure: SimulatedAzure) -> None:
         f"{azure.endpoints.imds}/metadata/attested/document?api-version=2020-09-01",
     ):
         check(azure.session.get(place, headers=headers, timeout=20))
-    check(
-        azure.session.get(f"{azure.endpoints.arm}/x", headers={"Host": "example.com"}, timeout=20), "example.com", "/x"
-    )
+    answer = azure.session.get(f"{azure.endpoints.arm}/x", headers={"Host": "example.com"}, timeout=20)
+    check(answer, "example.com", "/x")

@@ -20,7 +20,7 @@ EVENTS = "/providers/Microsoft.Insights/eventtypes/management/values"
 
 def identities(azure: SimulatedAzure, count: int) -> list[str]:
     """Names of new identities in the group rg."""
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    azure.group()
     names = [f"one-{number}" for number in range(count)]
     for name in names:
         azure.arm("PUT", f"{IDENTITIES}/{name}", {"location": "westeurope", "tags": {"team": name}}).raise_for_status()
@@ -47,21 +47,19 @@ def test_times_of_the_activity_log(azure: SimulatedAzure, quote: str, end: str) 
     before, later = (f"{quote}{each.strftime('%Y-%m-%dT%H:%M:%SZ')}{quote}" for each in (moment - day, moment + day))
     asked = f"eventTimestamp ge {before}{end.format(later=later)} and eventChannels eq 'Admin, Operation'"
     asked += " and resourceGroupName eq 'rg'"
-    found = azure.arm("GET", EVENTS_OF.format(azure.subscription_id), params={"$filter": asked})
+    found, wrong = (
+        azure.arm("GET", f"/subscriptions/{azure.subscription_id}{EVENTS}", params={"$filter": text})
+        for text in (asked, "eventTimestamp ge yesterday")
+    )
     assert len(found.json()["value"]) == 4
-    wrong = azure.arm("GET", EVENTS_OF.format(azure.subscription_id), params={"$filter": "eventTimestamp ge yesterday"})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "BadRequest")
-
-
-EVENTS_OF = f"/subscriptions/{{}}{EVENTS}"
 
 
 def test_orchestrators(azure: SimulatedAzure) -> None:
     """What azure_rm_aks asks before it makes a cluster."""
     path = f"/subscriptions/{azure.subscription_id}/providers/Microsoft.ContainerService/locations/westeurope"
-    answer = azure.arm(
-        "GET", f"{path}/orchestrators", version="2019-04-01", params={"resource-type": "managedClusters"}
-    )
+    kind = {"resource-type": "managedClusters"}
+    answer = azure.arm("GET", f"{path}/orchestrators", version="2019-04-01", params=kind)
     (found,) = answer.json()["properties"]["orchestrators"]
     assert found["orchestratorVersion"] == azure.config.kubernetes_version
 
@@ -72,10 +70,8 @@ def test_polls_tell_when_to_come_back(azure: SimulatedAzure, scale: float, expec
     azure.control("POST", "/settings", {"time_scale": scale})
     gate = asyncio.Event()
     azure.compute.pause = gate.wait
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-    pools = [{"name": "p", "count": 1, "mode": "System"}]
-    body = {"location": "westeurope", "identity": {"type": "SystemAssigned"}}
-    made = azure.arm("PUT", CLUSTER, {**body, "properties": {"dnsPrefix": "c", "agentPoolProfiles": pools}})
+    azure.group()
+    made = azure.begin_cluster()
     assert "Retry-After" not in made.headers
     url = made.headers["Azure-AsyncOperation"]
     assert azure.arm("GET", url).headers.get("Retry-After") == expected
@@ -86,13 +82,9 @@ def test_polls_tell_when_to_come_back(azure: SimulatedAzure, scale: float, expec
 
 def test_resources_by_tag(azure: SimulatedAzure) -> None:
     identities(azure, 2)
-    for text, count in (
-        ("tagName eq 'Team'", 2),
-        ("tagname eq 'team' and tagvalue eq 'one-1'", 1),
-        ("tagName eq 'x'", 0),
-    ):
-        found = azure.arm("GET", "/resources", params={"$filter": text}).json()["value"]
-        assert len(found) == count
+    both = "tagname eq 'team' and tagvalue eq 'one-1'"
+    for text, count in (("tagName eq 'Team'", 2), (both, 1), ("tagName eq 'x'", 0)):
+        assert len(azure.arm("GET", "/resources", params={"$filter": text}).json()["value"]) == count
 
 
 def test_batch(azure: SimulatedAzure) -> None:

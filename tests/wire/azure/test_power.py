@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 import requests
@@ -78,19 +77,13 @@ def test_they_take_rights(azure: SimulatedAzure, role: str, action: str) -> None
 def test_abort_of_a_creation(azure: SimulatedAzure) -> None:
     gate = asyncio.Event()
     azure.compute.pause = gate.wait
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-    pools = [{"name": "p", "count": 1, "mode": "System"}]
-    body = {
-        **BODY,
-        "identity": {"type": "SystemAssigned"},
-        "properties": {"dnsPrefix": "c", "agentPoolProfiles": pools},
-    }
-    made = azure.arm("PUT", CLUSTER, body)
+    azure.group()
+    made = azure.begin_cluster()
     assert azure.wait(post(azure, "abort"))["status"] == "Succeeded"
     assert azure.wait(made)["status"] == "Canceled"
     assert seen(azure) == ("Running", "Canceled")
     azure.in_loop(gate.set)
-    azure.wait(azure.arm("PUT", CLUSTER, body))
+    azure.wait(azure.begin_cluster())
     assert seen(azure) == ("Running", "Succeeded")
 
 
@@ -140,10 +133,6 @@ def test_orders_of_the_sandbox(azure: SimulatedAzure) -> None:
         assert seen(azure) == expected
     azure.wait(azure.arm("PUT", CLUSTER, BODY))
     assert seen(azure) == ("Running", "Succeeded")
-    wrong: tuple[tuple[str, Any, str], ...] = (
-        ("start", "c1", "cannot be told to start"),
-        ("stop", "other", "no cluster 'other'"),
-    )
-    for action, name, sentence in wrong:
-        with pytest.raises(RuntimeError, match=sentence):
+    for action, name, said in (("start", "c1", "cannot be told to start"), ("stop", "other", "no cluster 'other'")):
+        with pytest.raises(RuntimeError, match=said):
             azure.control("POST", f"/clusters/{action}", {"cluster": name})

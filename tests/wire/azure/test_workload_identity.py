@@ -105,9 +105,8 @@ def asked(azure: SimulatedAzure, credential: str, **environment: str) -> dict[st
         "REQUESTS_CA_BUNDLE": str(azure.ca_file),
         **environment,
     }
-    with subprocess.Popen(
-        [sys.executable, token_app.__file__], env=given, stdout=subprocess.PIPE, text=True
-    ) as application:
+    command = [sys.executable, token_app.__file__]
+    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, text=True) as application:
         assert application.stdout
         line = application.stdout.readline()
         application.terminate()
@@ -125,19 +124,16 @@ class Workload:
         node = azure.first_instance()
         azure.compute.addresses["127.0.0.1"] = node["id"]
         self.of_node = azure.scale_set_of(node)["identity"]["userAssignedIdentities"].popitem()[1]["clientId"]
-        place = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/workload"
-        self.identity = azure.arm("PUT", place, {"location": "westeurope"}).json()["properties"]
+        made = azure.identity("workload")
+        self.identity = made["properties"]
         issuer = cluster["properties"]["oidcIssuerProfile"]["issuerURL"]
         subject, audience = "system:serviceaccount:ns:sa", "api://AzureADTokenExchange"
-        self.azure, self.credential = azure, f"{place}/federatedIdentityCredentials/fic"
+        self.azure, self.credential = azure, f"{made['id']}/federatedIdentityCredentials/fic"
         self.trusted = {"issuer": issuer, "subject": subject, "audiences": [audience]}
         now, file = int(time.time()), folder / "token"
         assert isinstance(azure.compute, NullCompute)
-        file.write_text(
-            azure.compute.sign(
-                {"iss": issuer, "sub": subject, "aud": [audience], "iat": now, "nbf": now, "exp": now + 3600}
-            )
-        )
+        claims = {"iss": issuer, "sub": subject, "aud": [audience], "iat": now, "nbf": now, "exp": now + 3600}
+        file.write_text(azure.compute.sign(claims))
         self.environment = {
             "AZURE_AUTHORITY_HOST": azure.endpoints.entra,
             "AZURE_CLIENT_ID": self.identity["clientId"],

@@ -16,6 +16,7 @@ import secrets
 import socket
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -38,6 +39,7 @@ from .state import INSTANCE, SCALE_SET, VIRTUAL_MACHINE, Resource
 
 HTTPS = tuple(Address(f"127.0.0.{n}", 0) for n in (1, 2, 3, 4))
 HTTP = (Address("127.0.0.5", 0),)
+_AUTHORIZATION = "/providers/Microsoft.Authorization"
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
@@ -239,7 +241,15 @@ class SimulatedAzure:
 
     def cluster(self, group: str = "rg", name: str = "c1", **properties: Any) -> dict[str, Any]:
         """A group with a cluster of one pool of two nodes, waited for; the cluster's body."""
-        self.arm("PUT", f"/resourceGroups/{group}", {"location": "westeurope"}).raise_for_status()
+        self.group(group)
+        made = self.begin_cluster(group, name, **properties)
+        made.raise_for_status()
+        self.wait(made)
+        path = f"/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}"
+        return dict(self.arm("GET", path).json())
+
+    def begin_cluster(self, group: str = "rg", name: str = "c1", **properties: Any) -> requests.Response:
+        """The answer to the request for such a cluster, in an existing group."""
         path = f"/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}"
         body = {
             "location": "westeurope",
@@ -251,10 +261,40 @@ class SimulatedAzure:
                 **properties,
             },
         }
-        made = self.arm("PUT", path, body)
+        return self.arm("PUT", path, body)
+
+    def group(self, name: str = "rg", location: str = "westeurope") -> str:
+        """The id of a resource group, which is made where there is none. ``name`` may be such an id."""
+        group = self.arm("PUT", name if "/" in name else f"/resourceGroups/{name}", {"location": location})
+        group.raise_for_status()
+        return str(group.json()["id"])
+
+    def identity(self, name: str, group: str = "rg") -> dict[str, Any]:
+        """The body of a user-assigned identity in a group, by name or id, which is made where there is none."""
+        place = group if "/" in group else f"/resourceGroups/{group}"
+        if not self.arm("GET", place).ok:
+            self.group(group)
+        path = f"{place}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+        made = self.arm("PUT", path, {"location": "westeurope"})
         made.raise_for_status()
-        self.wait(made)
-        return dict(self.arm("GET", path).json())
+        return dict(made.json())
+
+    def custom_role(self, name: str, scope: str, actions: Sequence[str], not_actions: Sequence[str] = ()) -> str:
+        """The id of a role that can be given at the scope and below it. One of this name is changed."""
+        guid = uuid.uuid5(uuid.NAMESPACE_URL, f"{self.subscription_id} {name}")
+        path = f"{scope}{_AUTHORIZATION}/roleDefinitions/{guid}"
+        permissions = [{"actions": [*actions], "notActions": [*not_actions]}]
+        role = {"roleName": name, "type": "CustomRole", "assignableScopes": [scope], "permissions": permissions}
+        made = self.arm("PUT", path, {"properties": role}, version="2022-04-01")
+        made.raise_for_status()
+        return str(made.json()["id"])
+
+    def assign(self, scope: str, role: str, principal: str, name: str = "", **more: Any) -> requests.Response:
+        """The answer to the request for a role assignment. ``role``: GUID or id; ``name``: empty for a new one."""
+        who, definition = more.pop("who", None), f"{_AUTHORIZATION}/roleDefinitions/{role.rpartition('/')[2]}"
+        given = {"roleDefinitionId": definition, "principalId": principal, "principalType": "ServicePrincipal", **more}
+        path = f"{scope}{_AUTHORIZATION}/roleAssignments/{name or uuid.uuid4()}"
+        return self.arm("PUT", path, {"properties": given}, who=who, version="2022-04-01")
 
     def machine(self, group: str, name: str, **body: Any) -> str:
         """A machine that is in no scale set, in an existing group; its id. ARM would make one by a PUT of its own."""
