@@ -58,18 +58,23 @@ Shown = Mapping[str, Mapping[str, Any] | None]
 class Case:
     """One option that is set or changed, and nothing else."""
 
-    option: str
+    named: str
+    """The option without the prefix of the collection."""
     variables: Mapping[str, Any]
     name: str = field(default="", kw_only=True)
     """Tells apart several cases of one option."""
 
     @property
+    def option(self) -> str:
+        return f"pod_identity_{self.named}"
+
+    @property
     def role(self) -> str:
-        return self.option.removeprefix("pod_identity_").partition("_")[0]
+        return self.named.partition("_")[0]
 
     @property
     def id(self) -> str:
-        return f"{self.option.removeprefix('pod_identity_')}{f'-{self.name}' if self.name else ''}"
+        return f"{self.named}{f'-{self.name}' if self.name else ''}"
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,12 @@ class Change(Case):
     """The writes, as method and last two parts of the path; a role assignment has no name here."""
     kubernetes: tuple[str, ...] = ()
     """The objects that are written, made or removed."""
-    back: tuple[str, ...] | None = None
+    back: tuple[str, ...] | None = ()
     """Tasks that change something once the option is as before; None: the same. What is not set is not touched, so
     often none."""
-    given: tuple[tuple[str, ...], ...] = ()
+    given: tuple[str, ...] = ()
     """Commands that somebody has run at the workstation before."""
-    afterwards: tuple[tuple[str, ...], ...] = ()
+    afterwards: tuple[str, ...] = ()
     """Commands that take away what is left besides what was there before."""
 
 
@@ -97,8 +102,6 @@ class Refusal(Case):
     """It is refused before anything is written."""
 
     reason: str
-    only_said: bool = False
-    """Whether check mode says so and goes on: an earlier task may make what is missing."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,11 @@ class Creation(Case):
 
 @dataclass(frozen=True)
 class Verdict(Case):
-    """What the row of the verdict says, by path, and why the role fails, if it does."""
+    """What the row of the verdict says, by path, or why the role fails."""
 
-    row: Mapping[str, Any]
-    reason: str = ""
-    arguments: tuple[str, ...] = ()
+    row: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = field(default="", kw_only=True)
+    arguments: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 def cluster(**options: Any) -> dict[str, Any]:
@@ -150,358 +153,197 @@ MADE, CREATED, WRITTEN, GRANTED, NODES = (
 )
 GROUP_MADE = "Create the resource group"
 RELEASE, INSTALLED = "Write down the release as it shall be", "Install or change the release"
-PUT_CLUSTER = f"PUT managedClusters/{CLUSTER}"
+PUT_CLUSTER, PUT_GROUP = f"PUT managedClusters/{CLUSTER}", f"PUT resourcegroups/{GROUP}"
+ASSIGNED = "PUT roleAssignments"
+HELM_RECORD = "Secret default/sh.helm.release.v1.aad-pod-identity"
+REPOSITORY = "mcr.microsoft.com/oss/azure/aad-pod-identity"
 PAIR = ("AzureIdentity spare/spare", "AzureIdentityBinding spare/spare")
+OF_PRINCIPAL = ("AzureIdentity spare/principal",)
 BEHAVIOR = "identity.metadata.annotations.aadpodidentity.k8s.io/Behavior"
+OWNER, OWNERS = "metadata.labels.azureops.pod-identity/owner", "azureops.pod-identity/owner=b --overwrite"
 TYPE_1 = {"type": 1, "client_id": f"{ID}3", "tenant_id": f"{ID}4", "client_password_secret": {"name": "credential"}}
+SHOWN_1 = {"type": 1, "clientID": f"{ID}3", "tenantID": f"{ID}4"}
+SHOWN_1 |= {"clientPassword.name": "credential", "clientPassword.namespace": "spare"}
+SECOND = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/second"
+MAY_USE = {GRANTED: {"role_name": "Managed Identity Operator"}}
+UNKNOWN = {WRITTEN: {"identity.spec.clientID": "(known after apply)", "identity.spec.resourceID": ...}}
+RENAMED = {WRITTEN: {"identity.metadata.name": "renamed", "binding.spec.azureIdentity": "renamed"}}
+LABELS = {f"{kind}.metadata.labels.team": "a" for kind in ("binding", "identity")}
 
 CHANGES: tuple[Change, ...] = (
     Change(
-        "pod_identity_cluster_tags",
-        cluster(tags={"team": "b"}),
-        {GROUP_MADE: {"tags.team": "b"}, MADE: {"tags.team": "b"}},
-        azure=(f"PUT resourcegroups/{GROUP}", PUT_CLUSTER),
+        *("cluster_tags", cluster(tags={"team": "b"}), {GROUP_MADE: {"tags.team": "b"}, MADE: {"tags.team": "b"}}),
+        *((PUT_GROUP, PUT_CLUSTER), (), None),
     ),
     Change(
-        "pod_identity_cluster_append_tags",
-        cluster(append_tags=False),
-        {GROUP_MADE: {"tags.theirs": None}},
-        azure=(f"PUT resourcegroups/{GROUP}",),
-        back=(),
-        given=(("az", "group", "update", "-n", GROUP, "--set", "tags.theirs=1"),),
+        *("cluster_append_tags", cluster(append_tags=False), {GROUP_MADE: {"tags.theirs": None}}, (PUT_GROUP,)),
+        given=(f"az group update -n {GROUP} --set tags.theirs=1",),
+    ),
+    *(
+        Change(f"cluster_{option}", cluster(**{option: value}), {MADE: shown}, (PUT_CLUSTER,))
+        for option, value, shown in (
+            ("sku_tier", "Standard", {"sku_tier": "Standard"}),
+            ("network_policy", "calico", {"network_policy": "calico"}),
+            ("agent_pools", [{"name": "nodepool1", "node_labels": {"a": "b"}}], {"agent_pools.0.node_labels.a": "b"}),
+            ("oidc_issuer_enabled", True, {"oidc_issuer_enabled": True, "oidc_issuer_url": "(known after apply)"}),
+        )
     ),
     Change(
-        "pod_identity_cluster_sku_tier",
-        cluster(sku_tier="Standard"),
-        {MADE: {"sku_tier": "Standard"}},
-        azure=(PUT_CLUSTER,),
-        back=(),
+        *("cluster_principal_id", cluster(principal_id=f"{ID}9")),
+        *({NODES: {f"{role}.principal_id": f"{ID}9" for role in MIC_ROLES}}, (ASSIGNED, ASSIGNED)),
     ),
     Change(
-        "pod_identity_cluster_network_policy",
-        cluster(network_policy="calico"),
-        {MADE: {"network_policy": "calico"}},
-        azure=(PUT_CLUSTER,),
-        back=(),
-    ),
-    Change(
-        "pod_identity_cluster_agent_pools",
-        cluster(agent_pools=[{"name": "nodepool1", "node_labels": {"a": "b"}}]),
-        {MADE: {"agent_pools.0.node_labels.a": "b"}},
-        azure=(PUT_CLUSTER,),
-        back=(),
-    ),
-    Change(
-        "pod_identity_cluster_oidc_issuer_enabled",
-        cluster(oidc_issuer_enabled=True),
-        {MADE: {"oidc_issuer_enabled": True, "oidc_issuer_url": "(known after apply)"}},
-        azure=(PUT_CLUSTER,),
-        back=(),
-    ),
-    Change(
-        "pod_identity_cluster_principal_id",
-        cluster(principal_id=f"{ID}9"),
-        {NODES: {f"{role}.principal_id": f"{ID}9" for role in MIC_ROLES}},
-        azure=("PUT roleAssignments", "PUT roleAssignments"),
-        back=(),
-    ),
-    Change(
-        "pod_identity_chart_values",
-        chart(values={"nmi": {"loggingFormat": "json"}}),
+        *("chart_values", chart(values={"nmi": {"loggingFormat": "json"}})),
         {RELEASE: {"values.nmi.loggingFormat": "json"}, INSTALLED: None},
-        kubernetes=(
-            "DaemonSet default/aad-pod-identity-nmi",
-            "Secret default/sh.helm.release.v1.aad-pod-identity",
-        ),
-        back=(),
+        kubernetes=("DaemonSet default/aad-pod-identity-nmi", HELM_RECORD),
     ),
     # The registry that it is anyway: the release notes it, and no pod restarts.
     Change(
-        "pod_identity_chart_image_registry",
-        chart(image_registry="mcr.microsoft.com"),
-        {RELEASE: {"values.image.repository": "mcr.microsoft.com/oss/azure/aad-pod-identity"}, INSTALLED: None},
-        kubernetes=("Secret default/sh.helm.release.v1.aad-pod-identity",),
-        back=(),
+        *("chart_image_registry", chart(image_registry="mcr.microsoft.com")),
+        {RELEASE: {"values.image.repository": REPOSITORY}, INSTALLED: None},
+        kubernetes=(HELM_RECORD,),
     ),
-    Change("pod_identity_chart_accept_existing", chart(accept_existing=True), {}),
-    Change("pod_identity_chart_allow_network_plugin_kubenet", chart(allow_network_plugin_kubenet=True), {}),
-    Change(
-        "pod_identity_bindings_list.selector",
-        spare(selector="others"),
-        {WRITTEN: {"binding.spec.selector": "others"}},
-        kubernetes=PAIR[1:],
-    ),
-    Change(
-        "pod_identity_bindings_list.behavior",
-        spare(behavior="standard"),
-        {WRITTEN: {BEHAVIOR: None}},
-        kubernetes=PAIR[:1],
+    Change("chart_accept_existing", chart(accept_existing=True), {}, back=None),
+    Change("chart_allow_network_plugin_kubenet", chart(allow_network_plugin_kubenet=True), {}, back=None),
+    *(
+        Change(f"bindings_list.{key}", spare(**{key: value}), {WRITTEN: shown}, (), objects, back)
+        for key, value, shown, objects, back in (
+            ("selector", "others", {"binding.spec.selector": "others"}, PAIR[1:], None),
+            ("behavior", "standard", {BEHAVIOR: None}, PAIR[:1], None),
+            ("labels", {"team": "a"}, LABELS, PAIR, ()),
+            ("state", "absent", {}, PAIR, (WRITTEN,)),
+        )
     ),
     Change(
-        "pod_identity_bindings_list.labels",
-        spare(labels={"team": "a"}),
-        {WRITTEN: {"binding.metadata.labels.team": "a", "identity.metadata.labels.team": "a"}},
-        kubernetes=PAIR,
-        back=(),
-    ),
-    Change(
-        "pod_identity_bindings_list.binding_name",
-        spare(binding_name="second"),
+        *("bindings_list.binding_name", spare(binding_name="second")),
         {WRITTEN: {"binding.metadata.name": "second", "binding.spec.selector": "spare"}},
         kubernetes=("AzureIdentityBinding spare/second",),
-        back=(),
-        afterwards=(("kubectl", "delete", "-n", "spare", "azureidentitybinding/second", "--ignore-not-found"),),
+        afterwards=("kubectl delete -n spare azureidentitybinding/second --ignore-not-found",),
     ),
     Change(
-        "pod_identity_bindings_list.tags",
-        spare(tags={"team": "b"}),
-        {CREATED: {"tags.team": "b"}},
-        azure=("PATCH userAssignedIdentities/spare",),
+        *("bindings_list.tags", spare(tags={"team": "b"}), {CREATED: {"tags.team": "b"}}),
+        *(("PATCH userAssignedIdentities/spare",), (), None),
+    ),
+    *(
+        Change(f"bindings_list.{key}", spare(roles=roles), {GRANTED: shown}, (ASSIGNED,))
+        for key, roles, shown in (
+            ("roles", [{"role": "Reader"}, {"role": "Network Contributor"}], {"role_name": "Network Contributor"}),
+            ("roles.role", [{"role": "Key Vault Secrets User"}], {"role_name": "Key Vault Secrets User"}),
+            ("roles.scope", [{"role": "Reader", "scope": SECOND}], {"role_name": "Reader", "scope": SECOND}),
+        )
+    ),
+    *(
+        Change(
+            *(f"bindings_list.{key}", spare(**{key: value}), {CREATED: made, **MAY_USE, **UNKNOWN}),
+            *((f"PUT userAssignedIdentities/{made['name']}", ASSIGNED, ASSIGNED), PAIR[:1], (WRITTEN,)),
+        )
+        for key, value, made in (
+            ("identity_name", "other", {"name": "other"}),
+            ("resource_group", "second", {"name": "spare", "resource_group": "second"}),
+        )
     ),
     Change(
-        "pod_identity_bindings_list.roles",
-        spare(roles=[{"role": "Reader"}, {"role": "Network Contributor"}]),
-        {GRANTED: {"role_name": "Network Contributor"}},
-        azure=("PUT roleAssignments",),
-        back=(),
-    ),
-    Change(
-        "pod_identity_bindings_list.roles.role",
-        spare(roles=[{"role": "Key Vault Secrets User"}]),
-        {GRANTED: {"role_name": "Key Vault Secrets User"}},
-        azure=("PUT roleAssignments",),
-        back=(),
-    ),
-    Change(
-        "pod_identity_bindings_list.roles.scope",
-        spare(roles=[{"role": "Reader", "scope": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/second"}]),
-        {GRANTED: {"role_name": "Reader", "scope": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/second"}},
-        azure=("PUT roleAssignments",),
-        back=(),
-    ),
-    Change(
-        "pod_identity_bindings_list.identity_name",
-        spare(identity_name="other"),
-        {
-            CREATED: {"name": "other"},
-            GRANTED: {"role_name": "Managed Identity Operator"},
-            WRITTEN: {"identity.spec.clientID": "(known after apply)", "identity.spec.resourceID": ...},
-        },
-        azure=("PUT userAssignedIdentities/other", "PUT roleAssignments", "PUT roleAssignments"),
-        kubernetes=PAIR[:1],
-        back=(WRITTEN,),
-    ),
-    Change(
-        "pod_identity_bindings_list.resource_group",
-        spare(resource_group="second"),
-        {
-            CREATED: {"name": "spare", "resource_group": "second"},
-            GRANTED: {"role_name": "Managed Identity Operator"},
-            WRITTEN: {"identity.spec.clientID": "(known after apply)", "identity.spec.resourceID": ...},
-        },
-        azure=("PUT userAssignedIdentities/spare", "PUT roleAssignments", "PUT roleAssignments"),
-        kubernetes=PAIR[:1],
-        back=(WRITTEN,),
-    ),
-    Change(
-        "pod_identity_bindings_list.name",
-        spare(name="renamed"),
-        {
-            CREATED: {"name": "renamed"},
-            GRANTED: {"role_name": "Managed Identity Operator"},
-            WRITTEN: {"identity.metadata.name": "renamed", "binding.spec.azureIdentity": "renamed"},
-        },
-        azure=("PUT userAssignedIdentities/renamed", "PUT roleAssignments", "PUT roleAssignments"),
-        kubernetes=("AzureIdentity spare/renamed", "AzureIdentityBinding spare/renamed"),
-        back=(),
+        *("bindings_list.name", spare(name="renamed"), {CREATED: {"name": "renamed"}, **MAY_USE, **RENAMED}),
+        ("PUT userAssignedIdentities/renamed", ASSIGNED, ASSIGNED),
+        ("AzureIdentity spare/renamed", "AzureIdentityBinding spare/renamed"),
         afterwards=tuple(
-            ("kubectl", "delete", "-n", "spare", f"{kind}/renamed", "--ignore-not-found")
+            f"kubectl delete -n spare {kind}/renamed --ignore-not-found"
             for kind in ("azureidentitybinding", "azureidentity")
         ),
     ),
     Change(
-        "pod_identity_bindings_list.namespace",
-        spare(namespace="elsewhere"),
+        *("bindings_list.namespace", spare(namespace="elsewhere")),
         {"Create the namespaces": None, WRITTEN: {"identity.metadata.namespace": "elsewhere"}},
         kubernetes=(
-            "AzureIdentity elsewhere/spare",
-            "AzureIdentityBinding elsewhere/spare",
-            "Namespace elsewhere",
-            "ServiceAccount elsewhere/default",
+            *("AzureIdentity elsewhere/spare", "AzureIdentityBinding elsewhere/spare"),
+            *("Namespace elsewhere", "ServiceAccount elsewhere/default"),
         ),
-        back=(),
     ),
     Change(
-        "pod_identity_bindings_list.type",
-        spare(**TYPE_1),
-        {
-            WRITTEN: {
-                "identity.spec.type": 1,
-                "identity.spec.clientID": f"{ID}3",
-                "identity.spec.tenantID": f"{ID}4",
-                "identity.spec.clientPassword.name": "credential",
-                "identity.spec.clientPassword.namespace": "spare",
-            }
-        },
-        kubernetes=PAIR[:1],
+        *("bindings_list.type", spare(**TYPE_1)),
+        *({WRITTEN: {f"identity.spec.{name}": value for name, value in SHOWN_1.items()}}, (), PAIR[:1], None),
         name="0-to-1",
     ),
     Change(
-        "pod_identity_bindings_list.type",
-        principal(type=2, client_password_secret={"name": "certificate"}),
+        *("bindings_list.type", principal(type=2, client_password_secret={"name": "certificate"})),
         {WRITTEN: {"identity.spec.type": 2, "identity.spec.clientPassword.name": "certificate"}},
-        kubernetes=("AzureIdentity spare/principal",),
+        *((), OF_PRINCIPAL, None),
         name="1-to-2",
     ),
-    Change(
-        "pod_identity_bindings_list.client_id",
-        principal(client_id=f"{ID}5"),
-        {WRITTEN: {"identity.spec.clientID": f"{ID}5"}},
-        kubernetes=("AzureIdentity spare/principal",),
+    *(
+        Change(
+            *(f"bindings_list.{key}", principal(**{key.partition(".")[0]: value})),
+            *({WRITTEN: {f"identity.spec.{path}": shown}}, (), OF_PRINCIPAL, None),
+        )
+        for key, value, path, shown in (
+            ("client_id", f"{ID}5", "clientID", f"{ID}5"),
+            ("tenant_id", f"{ID}6", "tenantID", f"{ID}6"),
+            ("client_password_secret.name", {"name": "newer"}, "clientPassword.name", "newer"),
+            (
+                *("client_password_secret.namespace", {"name": "credential", "namespace": "billing"}),
+                *("clientPassword.namespace", "billing"),
+            ),
+        )
     ),
     Change(
-        "pod_identity_bindings_list.tenant_id",
-        principal(tenant_id=f"{ID}6"),
-        {WRITTEN: {"identity.spec.tenantID": f"{ID}6"}},
-        kubernetes=("AzureIdentity spare/principal",),
-    ),
-    Change(
-        "pod_identity_bindings_list.client_password_secret.name",
-        principal(client_password_secret={"name": "newer"}),
-        {WRITTEN: {"identity.spec.clientPassword.name": "newer"}},
-        kubernetes=("AzureIdentity spare/principal",),
-    ),
-    Change(
-        "pod_identity_bindings_list.client_password_secret.namespace",
-        principal(client_password_secret={"name": "credential", "namespace": "billing"}),
-        {WRITTEN: {"identity.spec.clientPassword.namespace": "billing"}},
-        kubernetes=("AzureIdentity spare/principal",),
-    ),
-    Change(
-        "pod_identity_bindings_list.state",
-        spare(state="absent"),
-        {WRITTEN: {}},
-        kubernetes=PAIR,
-        back=(WRITTEN,),
-    ),
-    Change(
-        "pod_identity_bindings_list.allow_in_use",
-        bindings(list=[{**USED, "state": "absent", "allow_in_use": True}, SPARE, PRINCIPAL]),
+        *(
+            "bindings_list.allow_in_use",
+            bindings(list=[{**USED, "state": "absent", "allow_in_use": True}, SPARE, PRINCIPAL]),
+        ),
         {WRITTEN: {}},
         kubernetes=("AzureIdentity billing/billing", "AzureIdentityBinding billing/billing"),
         back=(WRITTEN,),
     ),
     # What equals what is desired is not written, whoever its owner is.
-    Change("pod_identity_bindings_owner", bindings(owner="others"), {}),
+    Change("bindings_owner", bindings(owner="others"), {}, back=None),
     Change(
-        "pod_identity_bindings_adopt",
-        bindings(adopt=True),
-        {
-            WRITTEN: {
-                f"{kind}.metadata.labels.azureops.pod-identity/owner": "default" for kind in ("identity", "binding")
-            }
-        },
+        *("bindings_adopt", bindings(adopt=True)),
+        {WRITTEN: {f"{kind}.{OWNER}": "default" for kind in ("identity", "binding")}},
         kubernetes=PAIR,
-        back=(),
-        given=(
-            ("kubectl", "label", "-n", "spare", "azureidentity/spare", "azureops.pod-identity/owner=b", "--overwrite"),
-            (
-                *("kubectl", "label", "-n", "spare", "azureidentitybinding/spare"),
-                *("azureops.pod-identity/owner=b", "--overwrite"),
-            ),
-        ),
+        given=tuple(f"kubectl label -n spare azureidentity{kind}/spare {OWNERS}" for kind in ("", "binding")),
     ),
 )
 
 REFUSALS: tuple[Refusal, ...] = (
+    Refusal(
+        "cluster_kubernetes_version", cluster(kubernetes_version="1.30"), "kubernetes_version of the cluster one is"
+    ),
+    Refusal("cluster_kubelet_identity", cluster(kubelet_identity="/other"), "system-assigned"),
+    Refusal(
+        "cluster_workload_identity_enabled", cluster(workload_identity_enabled=True), "set pod_identity_cluster_oidc_"
+    ),
+    Refusal("cluster_sku_tier", cluster(sku_tier="Gold"), "must be one of: Free, Standard, Premium"),
+    Refusal("cluster_create", cluster(name="two", create=False), "pod_identity_cluster_create=true"),
+    Refusal("chart_release_name", chart(release_name="mine"), "A second NMI would fight with it"),
+    Refusal("chart_namespace", chart(namespace="kube-system"), "A second NMI would fight with it"),
+    Refusal("chart_version", chart(version="4.1.17"), "pod_identity_chart_upgrade=true"),
+    Refusal("chart_upgrade", chart(version="4.1.17", upgrade=True), "set pod_identity_chart_backup_dir"),
+    Refusal("chart_digest", chart(digest="0"), "give its 64 hexadecimal digits"),
+    Refusal("chart_ref", chart(ref="/nowhere/chart.tgz"), "set pod_identity_chart_version"),
+    Refusal("bindings_list.location", spare(location="eastus"), "cannot move to eastus"),
     *(
-        Refusal(f"pod_identity_cluster_{option}", cluster(**{option: value}), f"{option} of the cluster one is")
-        for option, value in {
-            "dns_prefix": "other",
-            "kubernetes_version": "1.30",
-            "service_cidr": "10.9.0.0/16",
-            "dns_service_ip": "10.0.0.11",
-            "node_resource_group": "nodes",
-        }.items()
-    ),
-    Refusal(
-        "pod_identity_cluster_agent_pools",
-        cluster(agent_pools=[{"name": "nodepool1", "vm_size": "Standard_B2s"}]),
-        "vm_size of the cluster one, agent pool nodepool1 is",
-    ),
-    Refusal("pod_identity_cluster_location", cluster(location="eastus"), "cannot change it to 'eastus'"),
-    Refusal("pod_identity_cluster_resource_group_location", cluster(resource_group_location="eastus"), "cannot move"),
-    Refusal("pod_identity_cluster_network_plugin", cluster(network_plugin="kubenet"), "ARP spoofing"),
-    Refusal("pod_identity_cluster_kubelet_identity", cluster(kubelet_identity="/other"), "system-assigned"),
-    Refusal(
-        "pod_identity_cluster_workload_identity_enabled",
-        cluster(workload_identity_enabled=True),
-        "set pod_identity_cluster_oidc_",
-    ),
-    Refusal("pod_identity_cluster_sku_tier", cluster(sku_tier="Gold"), "must be one of: Free, Standard, Premium"),
-    Refusal("pod_identity_cluster_create", cluster(name="two", create=False), "pod_identity_cluster_create=true"),
-    Refusal(
-        "pod_identity_cluster_subscription_id",
-        cluster(subscription_id=f"{ID}0"),
-        "check pod_identity_cluster_subscription_id,",
-    ),
-    Refusal("pod_identity_chart_release_name", chart(release_name="mine"), "A second NMI would fight with it"),
-    Refusal("pod_identity_chart_namespace", chart(namespace="kube-system"), "A second NMI would fight with it"),
-    Refusal("pod_identity_chart_version", chart(version="4.1.17"), "pod_identity_chart_upgrade=true"),
-    Refusal("pod_identity_chart_upgrade", chart(version="4.1.17", upgrade=True), "set pod_identity_chart_backup_dir"),
-    Refusal("pod_identity_chart_digest", chart(digest="0"), "give its 64 hexadecimal digits"),
-    Refusal("pod_identity_chart_ref", chart(ref="/nowhere/chart.tgz"), "set pod_identity_chart_version"),
-    Refusal(
-        "pod_identity_bindings_create_namespaces",
-        {**bindings(create_namespaces=False), **spare(namespace="nowhere")},
-        "The namespace nowhere of pod_identity_bindings_list does not exist",
-        only_said=True,
-    ),
-    Refusal(
-        "pod_identity_bindings_list.resource_group",
-        spare(resource_group="nowhere"),
-        "The resource group nowhere of identities in pod_identity_bindings_list does not exist",
-        only_said=True,
-    ),
-    Refusal("pod_identity_bindings_list.location", spare(location="eastus"), "cannot move to eastus"),
-    Refusal(
-        "pod_identity_bindings_list.subscription_id",
-        spare(subscription_id=f"{ID}0"),
-        "check subscription_id in pod_identity_bindings_list,",
-    ),
-    Refusal(
-        "pod_identity_bindings_subscription_id",
-        bindings(subscription_id=f"{ID}0"),
-        "check pod_identity_bindings_subscription_id,",
-    ),
-    Refusal("pod_identity_bindings_list.type", spare(type=1), "needs client_id, tenant_id and"),
-    Refusal("pod_identity_bindings_mode", {"pod_identity_mode": "addon"}, "entry principal is a service principal"),
-    Refusal(
-        "pod_identity_bindings_list.client_password_secret.name",
-        principal(client_password_secret={"name": "nowhere"}),
-        "Secret spare/nowhere that client_password_secret of pod_identity_bindings_list names does not exist",
-    ),
-    Refusal(
-        "pod_identity_bindings_list.allow_in_use",
-        bindings(list=[{**USED, "state": "absent"}, SPARE, PRINCIPAL]),
-        "allow_in_use",
-    ),
-    Refusal(
-        "pod_identity_bindings_owner",
-        bindings(owner="others", list=[USED, {**SPARE, "selector": "others"}, PRINCIPAL]),
-        "adopt",
+        Refusal(f"{name}subscription_id", variables, f"check {said},")
+        for name, variables, said in (
+            ("cluster_", cluster(subscription_id=f"{ID}0"), "pod_identity_cluster_subscription_id"),
+            ("bindings_list.", spare(subscription_id=f"{ID}0"), "subscription_id in pod_identity_bindings_list"),
+            ("bindings_", bindings(subscription_id=f"{ID}0"), "pod_identity_bindings_subscription_id"),
+        )
     ),
 )
 
 IDENTITY = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 )
+CONTROL = {"identity.type": "UserAssigned", "identity.user_assigned_identities.0": f"{IDENTITY}/control"}
+ISSUED = {"oidc_issuer_enabled": True, "workload_identity_enabled": True}
 CREATIONS: tuple[Creation, ...] = (
     *(
-        Creation(f"pod_identity_cluster_{option}", cluster(**{option: value}), {option: value})
+        Creation(f"cluster_{option}", cluster(**{option: value}), {option: value})
         for option, value in {
+            "location": "eastus",
             "dns_prefix": "other",
             "kubernetes_version": "1.34",
+            "network_plugin": "none",
             "network_policy": "cilium",
             "service_cidr": "10.9.0.0/16",
             "dns_service_ip": "10.0.0.11",
@@ -510,174 +352,125 @@ CREATIONS: tuple[Creation, ...] = (
             "pod_cidr": "10.99.0.0/16",
         }.items()
     ),
-    Creation("pod_identity_cluster_location", cluster(location="eastus"), {"location": "eastus"}),
-    Creation(
-        "pod_identity_cluster_network_plugin_mode",
-        cluster(network_plugin_mode="overlay"),
-        {"network_plugin_mode": "overlay", "pod_cidr": "(known after apply)"},
-    ),
-    Creation("pod_identity_cluster_network_plugin", cluster(network_plugin="none"), {"network_plugin": "none"}),
-    Creation(
-        "pod_identity_cluster_allow_network_plugin_kubenet",
-        cluster(network_plugin="kubenet", allow_network_plugin_kubenet=True),
-        {"network_plugin": "kubenet", "pod_cidr": "(known after apply)"},
+    *(
+        Creation(f"cluster_{option}", cluster(**options), {**shown, "pod_cidr": "(known after apply)"})
+        for option, options, shown in (
+            ("network_plugin_mode", {"network_plugin_mode": "overlay"}, {"network_plugin_mode": "overlay"}),
+            (
+                *("allow_network_plugin_kubenet", {"network_plugin": "kubenet", "allow_network_plugin_kubenet": True}),
+                {"network_plugin": "kubenet"},
+            ),
+        )
     ),
     Creation(
-        "pod_identity_cluster_agent_pools",
-        cluster(agent_pools=[{"name": "sys", "count": 1}]),
+        *("cluster_agent_pools", cluster(agent_pools=[{"name": "sys", "count": 1}])),
         {"agent_pools.0.name": "sys", "agent_pools.0.count": 1},
     ),
+    Creation("cluster_user_assigned_identity", cluster(user_assigned_identity=f"{IDENTITY}/control"), CONTROL),
     Creation(
-        "pod_identity_cluster_user_assigned_identity",
-        cluster(user_assigned_identity=f"{IDENTITY}/control"),
-        {"identity.type": "UserAssigned", "identity.user_assigned_identities.0": f"{IDENTITY}/control"},
-    ),
-    Creation(
-        "pod_identity_cluster_kubelet_identity",
+        "cluster_kubelet_identity",
         cluster(user_assigned_identity=f"{IDENTITY}/control", kubelet_identity=f"{IDENTITY}/nodes"),
-        {
-            "identity.type": "UserAssigned",
-            "identity.user_assigned_identities.0": f"{IDENTITY}/control",
-            "kubelet_identity.resource_id": f"{IDENTITY}/nodes",
-        },
+        {**CONTROL, "kubelet_identity.resource_id": f"{IDENTITY}/nodes"},
     ),
     Creation(
-        "pod_identity_cluster_workload_identity_enabled",
-        cluster(oidc_issuer_enabled=True, workload_identity_enabled=True),
-        {"oidc_issuer_enabled": True, "oidc_issuer_url": "(known after apply)", "workload_identity_enabled": True},
+        "cluster_workload_identity_enabled", cluster(**ISSUED), {**ISSUED, "oidc_issuer_url": "(known after apply)"}
     ),
 )
 
-WRONG = "do not get what they must"
+WRONG, UNNAMED = "do not get what they must", "correct its name"
+CHECKED: dict[str, Any] = {"pod_identity_verify_in_check_mode": True}
 VERDICTS: tuple[Verdict, ...] = (
     # Pods of every namespace can get `principal`; `spare` is for those of its own.
-    Verdict("pod_identity_verify_workloads.expect", verify(expect="principal"), {}, reason=WRONG),
-    Verdict("pod_identity_verify_workloads.expect", verify(expect="nobody"), {}, reason="correct its name", name="no"),
-    Verdict(
-        "pod_identity_verify_workloads.expect",
-        verify(expect="spare"),
-        {},
-        reason="correct its name",
-        name="other",
+    *(
+        Verdict(f"verify_workloads.{key}", verify(**{key: value}), reason=reason, name=value if key == "expect" else "")
+        for key, value, reason in (
+            ("expect", "principal", WRONG),
+            ("expect", "nobody", UNNAMED),
+            ("expect", "spare", UNNAMED),
+            ("selector", "nobody", WRONG),
+            ("namespace", "spare", UNNAMED),
+            ("node", "nowhere", "does not exist"),
+            ("client_id", f"{ID}7", WRONG),
+        )
     ),
     Verdict(
-        "pod_identity_verify_fail",
-        {**verify(expect="principal"), "pod_identity_verify_fail": False},
+        *("verify_fail", {**verify(expect="principal"), "pod_identity_verify_fail": False}),
         {"identity": "billing/billing", "verdict": "wrong_identity"},
     ),
     Verdict(
-        "pod_identity_verify_workloads.resource",
-        verify(resource="https://vault.azure.net"),
+        *("verify_workloads.resource", verify(resource="https://vault.azure.net")),
         {"claims.aud": "https://vault.azure.net", "verdict": "ok"},
     ),
     Verdict(
-        "pod_identity_verify_workloads.selector",
-        verify(selector="nobody"),
-        {},
-        reason=WRONG,
-    ),
-    Verdict(
-        "pod_identity_verify_workloads.namespace",
-        verify(namespace="spare"),
-        {},
-        reason="correct its name",
-    ),
-    Verdict("pod_identity_verify_workloads.node", verify(node="nowhere"), {}, reason="does not exist"),
-    Verdict("pod_identity_verify_workloads.client_id", verify(client_id=f"{ID}7"), {"verdict": ...}, reason=WRONG),
-    Verdict(
-        "pod_identity_verify_samples",
-        {"pod_identity_verify_samples": 3, "pod_identity_verify_sample_interval": 1},
+        *("verify_samples", {"pod_identity_verify_samples": 3, "pod_identity_verify_sample_interval": 1}),
         {"samples.asked": 3, "samples.right": 3, "verdict": "ok"},
     ),
-    Verdict(
-        "pod_identity_verify_in_check_mode",
-        {"pod_identity_verify_in_check_mode": True},
-        {"verdict": "ok"},
-        arguments=("--check",),
-    ),
-    Verdict(
-        "pod_identity_verify_in_check_mode",
-        {**verify(expect="nobody"), "pod_identity_verify_in_check_mode": True},
-        {"verdict": "not_verified", "identity": "nobody"},
-        arguments=("--check",),
-        name="unknown",
-    ),
-    Verdict(
-        "pod_identity_verify_in_check_mode",
-        {},
-        {"verdict": "not_verified"},
-        arguments=("--check",),
-        name="not",
+    *(
+        Verdict("verify_in_check_mode", variables, row, arguments=("--check",), name=name)
+        for name, variables, row in (
+            ("known", CHECKED, {"verdict": "ok"}),
+            ("unknown", {**verify(expect="nobody"), **CHECKED}, {"verdict": "not_verified", "identity": "nobody"}),
+            ("not", {}, {"verdict": "not_verified"}),
+        )
     ),
 )
 
 SITE, WIRE, KUBE = "tests/sandbox/test_site.py", "tests/wire/modules", "tests/kube"
-EXCEPTIONS = f"{KUBE}/test_roles.py::test_the_life_of_an_exception"
-RESTORED = f"{WIRE}/test_restored_identities.py"
-CLUSTER_TESTS, BINDING_TESTS = f"{WIRE}/test_aks_cluster.py", f"{KUBE}/test_azure_identity_binding.py"
-LIST_TESTS = f"{KUBE}/test_binding_lists.py"
+CLUSTER_TESTS, ROLE_TESTS = f"{WIRE}/test_aks_cluster.py", f"{WIRE}/test_cluster_role.py"
 TOKENS, PROBES = "tests/sandbox/test_pod_token.py", f"{KUBE}/test_pod_token_info.py"
-REPORTED = "tests/unit/roles/test_report.py"
-REPORTED_FILES = "tests/unit/plugins/plugin_utils/test_report_files.py"
-ELSEWHERE: dict[str, str] = {
-    "pod_identity_report_target": f"{REPORTED}::test_saved_files_become_a_report",
-    "pod_identity_report_formats": f"{REPORTED}::test_saved_files_become_a_report",
-    "pod_identity_report_title": f"{REPORTED}::test_saved_files_become_a_report",
-    "pod_identity_report_fail_on": f"{REPORTED}::test_saved_files_become_a_report",
-    "pod_identity_report_previous": f"{REPORTED_FILES}::test_what_is_new_since_an_earlier_report",
-    "pod_identity_report_files": f"{REPORTED}::test_saved_files_become_a_report",
-    "pod_identity_report_log_files": f"{REPORTED}::test_logs_are_looked_at_with_their_objects",
-    "pod_identity_cluster_name": f"{SITE}::test_two_clusters_are_two_hosts",
-    "pod_identity_cluster_mode": f"{SITE}::test_the_addon_instead_of_the_chart",
-    "pod_identity_chart_mode": f"{SITE}::test_the_addon_instead_of_the_chart",
-    "pod_identity_bindings_mode": f"{SITE}::test_the_addon_instead_of_the_chart",
-    "pod_identity_cluster_state": f"{SITE}::test_a_cluster_is_deleted_only_when_confirmed",
-    "pod_identity_cluster_confirm_absent": f"{SITE}::test_a_cluster_is_deleted_only_when_confirmed",
-    "pod_identity_cluster_remove_resource_group": (
-        f"{WIRE}/test_resource_group.py::test_resources_that_are_about_to_go_do_not_keep_a_group"
+LISTS, REPORTED = f"{KUBE}/test_binding_lists.py", "tests/unit/roles/test_report.py"
+_ELSEWHERE: dict[str, str] = {
+    f"{REPORTED}::test_saved_files_become_a_report": " ".join(
+        f"report_{name}" for name in ("target", "formats", "title", "fail_on", "files")
     ),
-    "pod_identity_cluster_force_delete_nonempty": (
-        f"{WIRE}/test_resource_group.py::test_a_group_with_resources_is_deleted_only_on_demand"
+    "tests/unit/plugins/plugin_utils/test_report_files.py::test_what_is_new_since_an_earlier_report": "report_previous",
+    f"{REPORTED}::test_logs_are_looked_at_with_their_objects": "report_log_files",
+    f"{SITE}::test_two_clusters_are_two_hosts": "cluster_name",
+    f"{SITE}::test_the_addon_instead_of_the_chart": "cluster_mode chart_mode bindings_mode",
+    f"{ROLE_TESTS}::test_cluster_and_group_go_as_predicted": "cluster_state cluster_confirm_absent",
+    f"{ROLE_TESTS}::test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere": (
+        "cluster_resource_group_location"
     ),
-    "pod_identity_cluster_expected_resources": (
-        f"{WIRE}/test_cluster_role.py::test_what_a_site_made_goes_and_what_stays_is_told"
+    f"{ROLE_TESTS}::test_what_a_site_made_goes_and_what_stays_is_told": "cluster_expected_resources",
+    f"{WIRE}/test_resource_group.py::test_resources_that_are_about_to_go_do_not_keep_a_group": (
+        "cluster_remove_resource_group"
     ),
-    "pod_identity_cluster_manage_role_assignments": (
-        f"{SITE}::test_missing_assignments_are_named_for_whoever_may_grant_them"
+    f"{WIRE}/test_resource_group.py::test_a_group_with_resources_is_deleted_only_on_demand": (
+        "cluster_force_delete_nonempty"
     ),
-    "pod_identity_cluster_wait_timeout": f"{CLUSTER_TESTS}::test_an_operation_that_takes_too_long_is_named",
-    "pod_identity_cluster_restore_identities": f"{RESTORED}::test_the_role_does_what_it_is_told",
-    "pod_identity_cluster_restore_timeout": f"{RESTORED}::test_the_role_does_what_it_is_told",
-    "pod_identity_cluster_kubeconfig": f"{SITE}::test_the_wrong_cluster_is_refused",
-    "pod_identity_cluster_credentials": f"{WIRE}/test_aks_kubeconfig.py::test_the_life_of_a_kubeconfig",
-    "pod_identity_chart_backup_dir": f"{SITE}::test_another_version_comes_with_a_backup",
-    "pod_identity_chart_recorded_values": "tests/sandbox/test_uninstall.py::test_what_was_removed_comes_back",
-    "pod_identity_chart_accept_record": f"{KUBE}/test_forged_release.py::test_a_record_that_is_doubted_can_be_accepted",
-    "pod_identity_chart_clear_lock": f"{SITE}::test_a_killed_helm_run_is_cleared",
-    "pod_identity_bindings_manage_role_assignments": (
-        f"{SITE}::test_missing_assignments_are_named_for_whoever_may_grant_them"
+    "tests/sandbox/test_permissions.py::test_assignments_that_somebody_else_makes_are_listed_for_the_whole_run": (
+        "cluster_manage_role_assignments bindings_manage_role_assignments"
     ),
-    **{
-        f"pod_identity_bindings_exceptions.{key}": EXCEPTIONS
-        for key in ("name", "namespace", "pod_labels", "state", "allow_in_use")
-    },
-    "pod_identity_bindings_accept": f"{LIST_TESTS}::test_what_is_refused_in_a_list_is_refused_before_the_first_write",
-    "pod_identity_bindings_wait": f"{SITE}::test_workloads_are_assigned_and_restarted",
-    "pod_identity_bindings_wait_timeout": f"{BINDING_TESTS}::test_waiting_names_the_pods_that_are_missing",
-    "pod_identity_bindings_restart": f"{SITE}::test_workloads_are_assigned_and_restarted",
-    "pod_identity_bindings_restart.namespace": f"{SITE}::test_workloads_are_assigned_and_restarted",
-    "pod_identity_bindings_restart.name": f"{SITE}::test_workloads_are_assigned_and_restarted",
-    "pod_identity_bindings_show": f"{KUBE}/test_bindings_report.py::test_it_asks_nothing_where_it_is_off",
-    "pod_identity_bindings_render_dir": f"{SITE}::test_objects_are_written_as_files",
-    "pod_identity_verify_at_once": f"{PROBES}::test_a_probe_that_was_crowded_out_is_run_again_by_itself",
-    "pod_identity_verify_workloads.pod": f"{TOKENS}::test_assigned",
-    "pod_identity_verify_workloads.method": f"{TOKENS}::test_assigned",
-    "pod_identity_verify_workloads.allow_detach": f"{TOKENS}::test_the_last_holder_is_protected",
-    "pod_identity_verify_workloads.allow_blocked_evictions": f"{TOKENS}::test_a_budget_allows_what_it_allowed",
-    "pod_identity_verify_workloads.allow_unready_endpoints": f"{PROBES}::test_service_that_publishes_unready_pods",
-    "pod_identity_verify_workloads.image": f"{TOKENS}::test_wrong_requests",
-    "pod_identity_verify_workloads.labels": f"{PROBES}::test_the_probe_hurts_nobody_and_goes",
+    f"{CLUSTER_TESTS}::test_an_operation_that_takes_too_long_is_named": "cluster_wait_timeout",
+    f"{WIRE}/test_restored_identities.py::test_the_role_does_what_it_is_told": (
+        "cluster_restore_identities cluster_restore_timeout"
+    ),
+    f"{KUBE}/test_right_cluster.py::test_the_right_cluster_is_told_by_its_name_or_its_nodes": "cluster_kubeconfig",
+    f"{WIRE}/test_aks_kubeconfig.py::test_the_life_of_a_kubeconfig": "cluster_credentials",
+    f"{SITE}::test_another_version_comes_with_a_backup": "chart_backup_dir",
+    "tests/sandbox/test_uninstall.py::test_what_was_removed_comes_back": "chart_recorded_values",
+    f"{KUBE}/test_forged_release.py::test_a_record_that_is_doubted_can_be_accepted": "chart_accept_record",
+    f"{SITE}::test_a_killed_helm_run_is_cleared": "chart_clear_lock",
+    f"{KUBE}/test_roles.py::test_the_life_of_an_exception": " ".join(
+        f"bindings_exceptions.{key}" for key in ("name", "namespace", "pod_labels", "state", "allow_in_use")
+    ),
+    f"{KUBE}/test_roles.py::test_a_namespace_that_is_missing_is_only_said_in_check_mode": "bindings_create_namespaces",
+    f"{LISTS}::test_what_is_refused_in_a_list_is_refused_before_the_first_write": "bindings_accept",
+    f"{SITE}::test_workloads_are_assigned_and_restarted": (
+        "bindings_wait bindings_restart bindings_restart.namespace bindings_restart.name"
+    ),
+    f"{KUBE}/test_azure_identity_binding.py::test_waiting_names_the_pods_that_are_missing": "bindings_wait_timeout",
+    f"{KUBE}/test_bindings_report.py::test_it_asks_nothing_where_it_is_off": "bindings_show",
+    f"{SITE}::test_objects_are_written_as_files": "bindings_render_dir",
+    f"{PROBES}::test_a_probe_that_was_crowded_out_is_run_again_by_itself": "verify_at_once",
+    f"{TOKENS}::test_assigned": "verify_workloads.pod verify_workloads.method",
+    f"{TOKENS}::test_the_last_holder_is_protected": "verify_workloads.allow_detach",
+    f"{TOKENS}::test_a_budget_allows_what_it_allowed": "verify_workloads.allow_blocked_evictions",
+    f"{PROBES}::test_service_that_publishes_unready_pods": "verify_workloads.allow_unready_endpoints",
+    f"{TOKENS}::test_wrong_requests": "verify_workloads.image",
+    f"{PROBES}::test_the_probe_hurts_nobody_and_goes": "verify_workloads.labels",
 }
+ELSEWHERE = {f"pod_identity_{name}": place for place, names in _ELSEWHERE.items() for name in names.split()}
 UNTRIED: dict[str, str] = {
     "pod_identity_cluster_resource_group": "names the place of everything; every test sets it through the shared name",
     "pod_identity_cluster_poll_interval": "only how often Azure is asked; every test sets it",
