@@ -34,21 +34,13 @@ def event(body: Any = ATTACHED, *, what: str = WRITE, at: str = "2026-05-01T10:0
 
 CASES: dict[str, tuple[list[dict[str, Any]], tuple[tuple[str, str], ...], int]] = {
     "attached": ([event()], ((ONE, "2026-05-01T10:00:00Z"),), 0),
-    "detached": (
-        [event({"identity": {"userAssignedIdentities": {ONE: None}}})],
-        ((ONE, "2026-05-01T10:00:00Z"),),
-        0,
-    ),
+    "detached": ([event({"identity": {"userAssignedIdentities": {ONE: None}}})], ((ONE, "2026-05-01T10:00:00Z"),), 0),
     "begin and end of one write": (
         [event(), event(None, at="2026-05-01T10:00:05Z")],
         ((ONE, "2026-05-01T10:00:00Z"),),
         0,
     ),
-    "twice": (
-        [event(operationId="o2", at="2026-05-02T10:00:00Z"), event()],
-        ((ONE, "2026-05-02T10:00:00Z"),),
-        0,
-    ),
+    "twice": ([event(operationId="o2", at="2026-05-02T10:00:00Z"), event()], ((ONE, "2026-05-02T10:00:00Z"),), 0),
     "a machine": ([event(what="Microsoft.Compute/virtualMachines/write")], ((ONE, "2026-05-01T10:00:00Z"),), 0),
     "known by its client id": (
         [event(caller="somebody", claims={"appid": "MIC-CLIENT"})],
@@ -99,11 +91,7 @@ def test_the_reason_tells_the_day() -> None:
     [
         (None, (), set()),
         (None, ("MIC ",), {"mic"}),
-        (
-            {"identityProfile": {"kubeletidentity": {"objectId": "O", "clientId": "c"}}},
-            ("x",),
-            {"o", "c", "x"},
-        ),
+        ({"identityProfile": {"kubeletidentity": {"objectId": "O", "clientId": "c"}}}, ("x",), {"o", "c", "x"}),
         ({"servicePrincipalProfile": {"clientId": "msi"}}, (), set()),
         ({"servicePrincipalProfile": {"clientId": "sp"}}, (), {"sp"}),
     ],

@@ -82,10 +82,7 @@ def settled(body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 WORLDS = st.dictionaries(KEYS, STATES).map(lambda found: cluster(*(identity(n, s, future=n) for n, s in found.items())))
 DESIRED = st.builds(
     lambda names, present, purge: Desired(
-        present=present,
-        identities=entries(names),
-        purge_identities=purge and present,
-        allow_empty=True,
+        present=present, identities=entries(names), purge_identities=purge and present, allow_empty=True
     ),
     st.lists(KEYS, unique=True),
     st.booleans(),

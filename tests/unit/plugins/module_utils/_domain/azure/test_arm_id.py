@@ -35,13 +35,7 @@ segments = st.text(alphabet="abcXYZ019-_.", min_size=1, max_size=8)
             "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
             "f",
         ),
-        (
-            "/providers/Microsoft.Management/managementGroups/mg",
-            "",
-            "",
-            "Microsoft.Management/managementGroups",
-            "mg",
-        ),
+        ("/providers/Microsoft.Management/managementGroups/mg", "", "", "Microsoft.Management/managementGroups", "mg"),
     ],
 )
 def test_an_id_is_taken_apart(text: str, subscription: str, group: str, kind: str, name: str) -> None:

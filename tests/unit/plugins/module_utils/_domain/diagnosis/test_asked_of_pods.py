@@ -18,13 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     token,
     token_questions,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
-    Raw,
-    binding,
-    exception,
-    pod,
-    template,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, binding, exception, pod, template
 
 from .observed_world import world
 

@@ -149,10 +149,7 @@ EMPTY = scale_set()
 CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "all is well": (world(azure=azure()), []),
     "Azure was not looked at": (world(), []),
-    "nothing of Azure could be read": (
-        world(azure=Azure({}, IdentityInAzure("", True), ""), **PENDING),
-        [],
-    ),
+    "nothing of Azure could be read": (world(azure=Azure({}, IdentityInAzure("", True), ""), **PENDING), []),
     # permissions
     "no role on the identity": (
         world(azure=azure(EMPTY, missing=lacking(ENOUGH[0])), **PENDING),
@@ -178,10 +175,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         world(Pod=[], AzureAssignedIdentity=[], azure=azure(EMPTY, missing=lacking(ENOUGH[0]))),
         [],
     ),
-    "the role is missing in managed mode": (
-        world({"mode": "managed"}, azure=azure(missing=())),
-        [],
-    ),
+    "the role is missing in managed mode": (world({"mode": "managed"}, azure=azure(missing=())), []),
     "no role on the nodes": (
         world(azure=azure(EMPTY, missing=lacking(ENOUGH[1])), **PENDING),
         [("role_missing_on_node_resource_group", "resource group mc", "proved")],
@@ -352,10 +346,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         [("identity_gone", "AzureIdentity team/j", "proved")],
     ),
     # scale sets
-    "assigned, and not there": (
-        world(azure=azure(EMPTY)),
-        [("identity_not_on_scale_set", THE_SET, "proved")],
-    ),
+    "assigned, and not there": (world(azure=azure(EMPTY)), [("identity_not_on_scale_set", THE_SET, "proved")]),
     "assigned, and not there yet": (
         world(azure=azure(scale_set(state="Updating"))),
         [("identity_not_on_scale_set", THE_SET, "likely"), ("scale_set_busy", THE_SET, "possible")],
@@ -385,10 +376,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         world(azure=azure(scale_set(OTHER, team_i="client-team-i"))),
         [("ghost_on_scale_set", THE_SET, "proved")],
     ),
-    "a stranger with a client id": (
-        world(azure=azure(scale_set(team_i="client-team-i", team_j="some"))),
-        [],
-    ),
+    "a stranger with a client id": (world(azure=azure(scale_set(team_i="client-team-i", team_j="some"))), []),
     "the identity of the nodes is deleted": (
         world(azure=azure(kubelet=IdentityInAzure(KUBELET, False, "of-nodes", PRINCIPAL))),
         [("kubelet_identity_gone", f"identity {KUBELET}", "proved")],

@@ -191,10 +191,7 @@ CASES: dict[str, tuple[Observed, Told]] = {
     ),
     "429 in an event, and in MIC's log": (pending(update(MANY), events=(event(MANY),)), THROTTLED),
     "429 in an event, and not in MIC's log": (pending("Total: 1.5s", events=(event(MANY),)), []),
-    "429 in an event of somebody else": (
-        world(AzureAssignedIdentity=PENDING, events=(event(MANY, by="tenant"),)),
-        [],
-    ),
+    "429 in an event of somebody else": (world(AzureAssignedIdentity=PENDING, events=(event(MANY, by="tenant"),)), []),
     "429 that is over": (settled(update(MANY)), []),
     "429 in a reconciliation": (settled(reconcile(MANY)), THROTTLED),
     "429 in a reconciliation long ago": (settled(reconcile(MANY), seconds=7200), []),
@@ -289,11 +286,7 @@ def one(observed: Observed) -> t.Any:
             "MIC gets no token for itself: Microsoft Entra ID answers AADSTS7000222.",
             f"az vmss identity show --resource-group mc --name {SCALE_SET}",
         ),
-        (
-            pending(update(MANY), update(WAITS)),
-            "Azure refused MIC 2 times, because it was asked too often.",
-            "",
-        ),
+        (pending(update(MANY), update(WAITS)), "Azure refused MIC 2 times, because it was asked too often.", ""),
         (
             pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
             "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",

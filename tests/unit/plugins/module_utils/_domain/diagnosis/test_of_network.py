@@ -106,11 +106,7 @@ def arguments(*given: str) -> Raw:
 
 ELSEWHERE: dict[str, t.Any] = {"nodeSelector": {"pool": "other"}}
 MARKED = {"kubernetes.azure.com/user-iptables-rules": "true"}
-UNBOUND: dict[str, list[Raw]] = {
-    "AzureIdentity": [],
-    "AzureIdentityBinding": [],
-    "AzureAssignedIdentity": [],
-}
+UNBOUND: dict[str, list[Raw]] = {"AzureIdentity": [], "AzureIdentityBinding": [], "AzureAssignedIdentity": []}
 DENIED = policy(egress=[])
 IP_UNKNOWN = f'failed to get pod info from pod IP: {ADDRESS}, error: "failed to match pod IP {ADDRESS} with []"'
 BROKEN = "reflector.go:178] Failed to watch *v1.Pod: dial tcp: i/o timeout"
@@ -152,10 +148,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         [],
     ),
     # policy_blocks_nmi
-    "all egress denied": (
-        here(NetworkPolicy=[DENIED]),
-        [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
-    ),
+    "all egress denied": (here(NetworkPolicy=[DENIED]), [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")]),
     "denied, enforced by Azure": (
         here(NetworkPolicy=[DENIED], azure=azure(networkPolicy="calico")),
         [("policy_blocks_nmi", "NetworkPolicy team/p", "proved")],
@@ -218,17 +211,9 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "in another namespace": (here(NetworkPolicy=[policy(namespace="other")]), []),
     "for ingress": (here(NetworkPolicy=[policy(policyTypes=["Ingress"])]), []),
     "no NMI": (here(NetworkPolicy=[DENIED], components=()), []),
-    "pods that ask nobody": (
-        here(NetworkPolicy=[DENIED], Pod=[pod(selector="")], Deployment=[], ReplicaSet=[]),
-        [],
-    ),
+    "pods that ask nobody": (here(NetworkPolicy=[DENIED], Pod=[pod(selector="")], Deployment=[], ReplicaSet=[]), []),
     "pods of the host network": (
-        here(
-            NetworkPolicy=[DENIED],
-            Pod=[],
-            Deployment=[template(spec={"hostNetwork": True})],
-            ReplicaSet=[],
-        ),
+        here(NetworkPolicy=[DENIED], Pod=[], Deployment=[template(spec={"hostNetwork": True})], ReplicaSet=[]),
         [],
     ),
     # kube_proxy_bypasses
@@ -273,10 +258,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     ),
     "IPVS": (here(azure=azure(kubeProxyConfig={"mode": "IPVS"}, networkDataplane="azure")), []),
     "a tenant's ConfigMap": (here(**system("ConfigMap", "kube-proxy", "team", data={"c": "mode: nftables"})), []),
-    "nftables in words": (
-        here(**system("ConfigMap", "kube-proxy", data={"c": "# mode: nftables\nmode:"})),
-        [],
-    ),
+    "nftables in words": (here(**system("ConfigMap", "kube-proxy", data={"c": "# mode: nftables\nmode:"})), []),
     # imds_restricted
     "restricted": (
         here(azure=azure(podLinkLocalAccess="None")),
@@ -316,10 +298,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         here(logs=(said(IP_UNKNOWN.replace(ADDRESS, NODE_ADDRESS)),)),
         [("nmi_does_not_know_pod", f"Pod {HOME}/{NMI_POD}", "likely")],
     ),
-    "NMI says so now": (
-        here(asked=(asked("pod_unknown", "nmi"),)),
-        [("nmi_does_not_know_pod", NODE, "proved")],
-    ),
+    "NMI says so now": (here(asked=(asked("pod_unknown", "nmi"),)), [("nmi_does_not_know_pod", NODE, "proved")]),
     "a pod that just started": (here(logs=(said(IP_UNKNOWN, when=ago(595)),)), []),
     "an address of a pod that was there before": (here(logs=(said(IP_UNKNOWN, when=ago(900)),)), []),
     "an address of no pod": (here(logs=(said(IP_UNKNOWN.replace(ADDRESS, "10.244.0.99")),)), []),
@@ -406,10 +385,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         [],
     ),
     "Entra says another thing": (here(logs=(said("AADSTS7000240: other"),)), []),
-    "the time is not known": (
-        here(Node=[node(beat=ago(-400))], now=NOW.replace(year=1970)),
-        [],
-    ),
+    "the time is not known": (here(Node=[node(beat=ago(-400))], now=NOW.replace(year=1970)), []),
 }
 
 

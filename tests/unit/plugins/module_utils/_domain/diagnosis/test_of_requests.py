@@ -68,10 +68,7 @@ CASES: dict[str, tuple[Observed, Told]] = {
         [("refused_by_entra", IDENTITY, "proved")],
     ),
     # token_not_right
-    "a token of another identity": (
-        here(asked("wrong_identity", checks=MINE)),
-        [("token_not_right", POD, "proved")],
-    ),
+    "a token of another identity": (here(asked("wrong_identity", checks=MINE)), [("token_not_right", POD, "proved")]),
     "a token past NMI": (here(asked("raw_imds", "imds", checks=MINE)), [("token_not_right", POD, "proved")]),
     # no_token
     "not assigned": (here(asked("not_assigned")), [("no_token", POD, "proved")]),

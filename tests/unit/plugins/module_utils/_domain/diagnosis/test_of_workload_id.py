@@ -380,10 +380,7 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
         both(UNLABELLED, at("ServiceAccount", 0, "metadata", "labels", to={USE: "true"})),
         [UNMARKED],
     ),
-    "only the client id on the service account": (
-        UNLABELLED,
-        [("label_missing_on_template", DEPLOYMENT, "possible")],
-    ),
+    "only the client id on the service account": (UNLABELLED, [("label_missing_on_template", DEPLOYMENT, "possible")]),
     "on its way from pod identity": (both(UNLABELLED, at(*LABELS, "aadpodidbinding", to="x")), []),
     "a service account without anything": (both(UNLABELLED, at("ServiceAccount", 0, "metadata", "annotations")), []),
     "an account that another one uses": (
@@ -481,10 +478,7 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
         ),
         [("namespace_excluded", DEPLOYMENT, "proved")],
     ),
-    "a namespace that is not left out": (
-        at(*HOOK, "namespaceSelector", to=NO_CONTROL_PLANE),
-        [],
-    ),
+    "a namespace that is not left out": (at(*HOOK, "namespaceSelector", to=NO_CONTROL_PLANE), []),
     "a namespace that was not read": (
         both(at("Namespace", 0), at(*HOOK, "namespaceSelector", to={"matchLabels": {"a": "b"}})),
         [],
@@ -514,9 +508,7 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
         [("credential_missing", ACCOUNT, "proved")],
     ),
     "one for another account": (
-        both(
-            at("credentials", to=[credential(subject="system:serviceaccount:team:default")]),
-        ),
+        both(at("credentials", to=[credential(subject="system:serviceaccount:team:default")])),
         [("credential_missing", ACCOUNT, "proved")],
     ),
     "one for another account that is spelled alike": (
@@ -607,10 +599,7 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
         both(PROXIED, LACKS, at("events", to=called(DENIED))),
         [("proxy_refused", DEPLOYMENT, "likely")],
     ),
-    "a proxy that a policy refused long ago": (
-        both(PROXIED, LACKS, at("events", to=called(DENIED, 100_000))),
-        [],
-    ),
+    "a proxy that a policy refused long ago": (both(PROXIED, LACKS, at("events", to=called(DENIED, 100_000))), []),
     "a proxy that a policy refused, and that is there": (both(PROXIED, THERE, at("events", to=called(DENIED))), []),
     "something else that a policy refuses": (
         both(PROXIED, LACKS, at("events", to=called(DENIED.replace("azwi-proxy", "app")))),
@@ -620,18 +609,12 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     "a confined namespace without a proxy": (both(confined("baseline"), LACKS), []),
     "a confined namespace that no webhook covers": (
         both(
-            PROXIED,
-            confined("baseline"),
-            LACKS,
-            at(*HOOK, "namespaceSelector", to={"matchLabels": {"other": "true"}}),
+            PROXIED, confined("baseline"), LACKS, at(*HOOK, "namespaceSelector", to={"matchLabels": {"other": "true"}})
         ),
         [("namespace_excluded", DEPLOYMENT, "proved")],
     ),
     # host_network_refused
-    "a proxy on the host network": (
-        both(PROXIED, ON_HOST, LACKS),
-        [("host_network_refused", DEPLOYMENT, "proved")],
-    ),
+    "a proxy on the host network": (both(PROXIED, ON_HOST, LACKS), [("host_network_refused", DEPLOYMENT, "proved")]),
     "a proxy on the host network since an old webhook": (
         both(PROXIED, ON_HOST, THERE, at("Pod", 0, "spec", "containers", to=[container(**ENVIRONMENT), WITH_PROXY])),
         [("host_network_refused", DEPLOYMENT, "proved")],

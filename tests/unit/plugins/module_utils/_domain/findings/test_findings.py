@@ -81,10 +81,7 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         ),
         [("ambiguous_default", DEPLOYMENT)],
     ),
-    "two bindings of one identity": (
-        only_templates(template(), AzureIdentityBinding=[binding(), binding("c")]),
-        [],
-    ),
+    "two bindings of one identity": (only_templates(template(), AzureIdentityBinding=[binding(), binding("c")]), []),
     "one name in two namespaces": (
         only_templates(
             template(),
@@ -160,9 +157,7 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         [("identity_unbound", "AzureIdentity team/j")],
     ),
     "binding without identity": (
-        changed(
-            AzureIdentityBinding=[binding(), binding("c", "k", namespace="q")],
-        ),
+        changed(AzureIdentityBinding=[binding(), binding("c", "k", namespace="q")]),
         [("azure_identity_missing", "AzureIdentityBinding q/c")],
     ),
     "selector that no label can have": (

@@ -213,12 +213,7 @@ def test_what_is_accepted_is_what_yaml_says(lines: list[str], place: int, taken:
     except (ValueError, yaml.YAMLError):
         return
     assert [(each.api_version, each.kind, each.namespace, each.name) for each in found] == [
-        (
-            each["apiVersion"],
-            each["kind"],
-            each["metadata"].get("namespace") or "",
-            str(each["metadata"]["name"]),
-        )
+        (each["apiVersion"], each["kind"], each["metadata"].get("namespace") or "", str(each["metadata"]["name"]))
         for each in documents
     ]
 

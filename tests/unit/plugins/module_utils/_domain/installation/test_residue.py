@@ -102,10 +102,7 @@ WAITS = {"type": "Terminating", "status": "True", "message": "CustomResource del
 CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
     "mic and nmi": (
         clean(DaemonSet=[runs(NMI_IMAGE, "nmi")], Deployment=[runs(MIC_IMAGE, "mic", 2)]),
-        [
-            ("installation_left", "DaemonSet kube-system/nmi"),
-            ("installation_left", "Deployment kube-system/mic"),
-        ],
+        [("installation_left", "DaemonSet kube-system/nmi"), ("installation_left", "Deployment kube-system/mic")],
     ),
     "a pod of nmi that its DaemonSet left": (
         clean(Pod=[pod("nmi-x", "", "kube-system", spec={"containers": [{"image": NMI_IMAGE}]})]),
@@ -179,10 +176,7 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         [("release_left", "Secret kube-system/sh.helm.release.v1.aad-pod-identity.v2")],
     ),
     "a release of somebody who may write in his namespace only": (
-        clean(
-            Secret=[release(namespace="team"), release("x", hooks=[{"name": "h"}])],
-            ClusterRoleBinding=[],
-        ),
+        clean(Secret=[release(namespace="team"), release("x", hooks=[{"name": "h"}])], ClusterRoleBinding=[]),
         [("not_believed", "helm release kube-system/x"), ("not_believed", "helm release team/aad-pod-identity")],
     ),
     "the credential of MIC": (
@@ -218,10 +212,7 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         clean(PodDisruptionBudget=[named("mic-pdb", "kube-system", spec={"selector": {"matchLabels": OF_MIC}})]),
         [("budget_left", "PodDisruptionBudget kube-system/mic-pdb")],
     ),
-    "the lock of the leader": (
-        clean(Endpoints=[LOCK]),
-        [("lock_left", "Endpoints default/aad-pod-identity-mic")],
-    ),
+    "the lock of the leader": (clean(Endpoints=[LOCK]), [("lock_left", "Endpoints default/aad-pod-identity-mic")]),
     "settings": (
         clean(ConfigMap=[named("aad-pod-identity-config", "kube-system")]),
         [("settings_left", "ConfigMap kube-system/aad-pod-identity-config")],
@@ -257,10 +248,7 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
             ),
         ],
     ),
-    "a label": (
-        clean(Deployment=[template()], ReplicaSet=[], Pod=[]),
-        [("label_left", "Deployment team/web")],
-    ),
+    "a label": (clean(Deployment=[template()], ReplicaSet=[], Pod=[]), [("label_left", "Deployment team/web")]),
     "a kind that was not read": (
         {kind: several for kind, several in clean().items() if kind != "Secret"},
         [("not_read", "Secret")],

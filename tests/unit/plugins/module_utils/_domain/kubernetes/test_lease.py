@@ -38,12 +38,7 @@ def raw(holder: Holder = BOB, age: int = 0, **spec: Any) -> dict[str, Any]:
         (raw(renewTime=None), False, True, "take Lease x from bob@two, process 2, who did not renew it in time"),
         # The same words, but another process.
         (raw(Holder(ALICE.name, "boot/1/1/4")), False, False, "take Lease x from alice@one, process 1"),
-        (
-            raw(Holder("carol@one", "dead")),
-            False,
-            True,
-            "take Lease x from carol@one, whose process has ended",
-        ),
+        (raw(Holder("carol@one", "dead")), False, True, "take Lease x from carol@one, whose process has ended"),
     ],
 )
 def test_who_may_take_it(found: dict[str, Any] | None, ours: bool, free: bool, summary: str) -> None:

@@ -31,10 +31,7 @@ def raw(name: str = "n1", *, ready: str = "True", **labels: str) -> dict[str, An
         "spec": {"providerID": f"azure://{SET.lower()}/virtualMachines/7"},
         "status": {
             "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-31T08:15:00Z"}],
-            "addresses": [
-                {"type": "InternalIP", "address": "10.224.0.4"},
-                {"type": "Hostname", "address": name},
-            ],
+            "addresses": [{"type": "InternalIP", "address": "10.224.0.4"}, {"type": "Hostname", "address": name}],
         },
     }
 

@@ -95,11 +95,7 @@ PLAIN = replace(WORLD, pod=pod({}), maker=maker({}, {}))
         (replace(WORLD, webhooks=(webhook(created=LATE), webhook())), "unknown", "was not reached"),
         (replace(WORLD, pod=pod(USE, managedFields=managed(LATE))), "label_newer", "set after it was made"),
         (replace(WORLD, pod=pod(USE, managedFields=managed(NOON))), "unknown", "was not reached"),
-        (
-            replace(WORLD, webhooks=(), unread=("webhooks (Forbidden)",)),
-            "unknown",
-            "read: webhooks (Forbidden).",
-        ),
+        (replace(WORLD, webhooks=(), unread=("webhooks (Forbidden)",)), "unknown", "read: webhooks (Forbidden)."),
         (replace(WORLD, namespace=None, unread=("namespace (Forbidden)",)), "unknown", "namespace (Forbidden)"),
         (WORLD, "unknown", "failurePolicy"),
     ],
