@@ -21,9 +21,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     ScaleSet,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, Raw
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
-    SCALE_SET,
-)
+
+from .observed_world import SCALE_SET
 
 NODES, PRINCIPAL, TENANT = "/subscriptions/s/resourceGroups/mc", "22222222-0000-0000-0000-000000000000", "tenant-a"
 SET = f"{NODES}/providers/Microsoft.Compute/virtualMachineScaleSets/{SCALE_SET}"
