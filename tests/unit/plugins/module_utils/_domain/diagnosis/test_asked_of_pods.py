@@ -33,10 +33,8 @@ ACCOUNT = {
 
 def asking(*values: str, **more: t.Any) -> Raw:
     """The pod, whose containers are told these client ids."""
-    told = [
-        {"name": f"c{number}", "env": [{"name": "AZURE_CLIENT_ID", "value": value}]}
-        for number, value in enumerate(values)
-    ]
+    env = [[{"name": "AZURE_CLIENT_ID", "value": value}] for value in values]
+    told = [{"name": f"c{number}", "env": one} for number, one in enumerate(env)]
     return pod(owner=OWNER, spec={"containers": told, **more.pop("spec", {})}, **more)
 
 
@@ -53,6 +51,10 @@ def many(number: int) -> list[Raw]:
 TEAM, WEB, WORKLOAD = Scope("team"), Scope("team", pod="web-1-a"), Scope("team", workload="web")
 WEBS = ["web-1-a"]
 NEVER = pod("other", owner=("ReplicaSet", "other-1"), selector="")
+TWO: dict[str, t.Any] = {"Pod": [pod("web-1-b", owner=OWNER), pod(owner=OWNER)]}
+PENDING: dict[str, t.Any] = {"Pod": [pod(owner=OWNER, phase="Pending")]}
+UNMATCHED: dict[str, t.Any] = {"AzureIdentityBinding": [binding(selector="y")]}
+EXCEPTED: dict[str, t.Any] = {"AzurePodIdentityException": [exception(app="web")]}
 # What is there, what is looked at, the pods that are asked for, and a part of what is told as not asked.
 CASES: dict[str, tuple[dict[str, t.Any], Scope, list[str], list[str]]] = {
     "the cluster": ({}, Scope(), WEBS, []),
@@ -60,36 +62,24 @@ CASES: dict[str, tuple[dict[str, t.Any], Scope, list[str], list[str]]] = {
     "another namespace": ({}, Scope("other"), [], []),
     "the pod": ({}, WEB, WEBS, []),
     "the workload": ({}, WORKLOAD, WEBS, []),
-    "one of two pods": ({"Pod": [pod("web-1-b", owner=OWNER), pod(owner=OWNER)]}, WORKLOAD, WEBS, []),
-    "the other of two": (
-        {"Pod": [pod("web-1-b", owner=OWNER), pod(owner=OWNER)]},
-        Scope("team", pod="web-1-b"),
-        ["web-1-b"],
-        [],
-    ),
-    "the one that runs": (
-        {"Pod": [pod(owner=OWNER, phase="Pending"), pod("web-1-b", owner=OWNER)]},
-        Scope(),
-        ["web-1-b"],
-        [],
-    ),
-    "none runs": ({"Pod": [pod(owner=OWNER, phase="Pending")]}, Scope(), [], ["the token of Deployment team/web"]),
-    "the pod does not run": ({"Pod": [pod(owner=OWNER, phase="Pending")]}, WEB, [], ["the token of Pod team/web-1-a"]),
+    "one of two pods": (TWO, WORKLOAD, WEBS, []),
+    "the other of two": (TWO, Scope("team", pod="web-1-b"), ["web-1-b"], []),
+    "the one that runs": ({"Pod": [*PENDING["Pod"], pod("web-1-b", owner=OWNER)]}, Scope(), ["web-1-b"], []),
+    "none runs": (PENDING, Scope(), [], ["the token of Deployment team/web"]),
+    "the pod does not run": (PENDING, WEB, [], ["the token of Pod team/web-1-a"]),
     "there is none": ({"Pod": []}, Scope(), [], []),
     "there is none of the workload": ({"Pod": []}, WORKLOAD, [], ["the token of workload team/web"]),
-    "a label that nothing matches": ({"AzureIdentityBinding": [binding(selector="y")]}, Scope(), [], []),
-    "a label that nothing matches, by name": ({"AzureIdentityBinding": [binding(selector="y")]}, WEB, WEBS, []),
+    "a label that nothing matches": (UNMATCHED, Scope(), [], []),
+    "a label that nothing matches, by name": (UNMATCHED, WEB, WEBS, []),
     "on the host network": ({"Deployment": [template(spec={"hostNetwork": True})]}, Scope(), [], []),
-    "excepted": ({"AzurePodIdentityException": [exception(app="web")]}, Scope(), [], []),
-    "excepted, by name": ({"AzurePodIdentityException": [exception(app="web")]}, WEB, WEBS, []),
+    "excepted": (EXCEPTED, Scope(), [], []),
+    "excepted, by name": (EXCEPTED, WEB, WEBS, []),
     "a proxy of Workload ID": ({"Pod": [exchanging("app", "azwi-proxy")], **UNBOUND}, Scope(), WEBS, []),
     "Workload ID without a proxy": ({"Pod": [exchanging("app")], **UNBOUND}, Scope(), [], []),
     "a probe": ({"Pod": [pod(owner=OWNER, labels={probe_job.PROBE_LABEL: "k"})]}, Scope(), [], []),
     "very many": (
-        {"Pod": many(30), "Deployment": [], "ReplicaSet": []},
-        Scope(),
-        [f"one-{place:02}" for place in range(25)],
-        ["the tokens of 5 further workloads"],
+        *({"Pod": many(30), "Deployment": [], "ReplicaSet": []}, Scope()),
+        *([f"one-{place:02}" for place in range(25)], ["the tokens of 5 further workloads"]),
     ),
 }
 
