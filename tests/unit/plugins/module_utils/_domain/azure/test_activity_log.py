@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import activity_log
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 ONE = "/subscriptions/s/resourcegroups/g/providers/microsoft.managedidentity/userassignedidentities/one"
 WRITE = "Microsoft.Compute/virtualMachineScaleSets/write"
@@ -86,15 +87,12 @@ def test_the_reason_tells_the_day() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("cluster", "named", "expected"),
-    [
-        (None, (), set()),
-        (None, ("MIC ",), {"mic"}),
-        ({"identityProfile": {"kubeletidentity": {"objectId": "O", "clientId": "c"}}}, ("x",), {"o", "c", "x"}),
-        ({"servicePrincipalProfile": {"clientId": "msi"}}, (), set()),
-        ({"servicePrincipalProfile": {"clientId": "sp"}}, (), {"sp"}),
-    ],
+@for_each(
+    (None, (), set()),
+    (None, ("MIC ",), {"mic"}),
+    ({"identityProfile": {"kubeletidentity": {"objectId": "O", "clientId": "c"}}}, ("x",), {"o", "c", "x"}),
+    ({"servicePrincipalProfile": {"clientId": "msi"}}, (), set()),
+    ({"servicePrincipalProfile": {"clientId": "sp"}}, (), {"sp"}),
 )
 def test_who_mic_may_have_been(cluster: Any, named: tuple[str, ...], expected: set[str]) -> None:
     body = None if cluster is None else {"properties": cluster}
@@ -102,9 +100,7 @@ def test_who_mic_may_have_been(cluster: Any, named: tuple[str, ...], expected: s
     assert activity_log.principals(body, ("OWN", ""), named) == {*expected, "own"}
 
 
-@pytest.mark.parametrize(
-    ("days", "begin"), [(1, "2026-05-30T12:05:00.000000Z"), (90, "2026-03-02T12:05:00.000000Z"), (365, "2026-03-02")]
-)
+@for_each((1, "2026-05-30T12:05:00.000000Z"), (90, "2026-03-02T12:05:00.000000Z"), (365, "2026-03-02"))
 def test_the_question(days: int, begin: str) -> None:
     now = datetime.datetime(2026, 5, 31, 12, tzinfo=datetime.timezone.utc)
     asked = activity_log.query("MC_rg", days, now)

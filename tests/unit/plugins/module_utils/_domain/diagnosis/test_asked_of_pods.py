@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     token_questions,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, binding, exception, pod, template
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 from .observed_world import world
 
@@ -98,20 +99,15 @@ def test_a_scope_that_names_nothing() -> None:
         asked_of_pods.questions(world(), Scope("team", pod="none"))
 
 
-@pytest.mark.parametrize(
-    ("one", "client_id", "expect"),
-    [
-        pytest.param(pod(owner=OWNER), None, {}, id="none"),
-        pytest.param(asking("mine"), "mine", {}, id="one"),
-        pytest.param(asking("mine", "mine"), "mine", {}, id="one, twice"),
-        pytest.param(asking("mine", "yours"), None, {}, id="two"),
-        pytest.param(asking("mine", ""), "mine", {}, id="one by reference"),
-        pytest.param(
-            exchanging("app", "azwi-proxy"), None, {"path": "workload_identity", "client_id": "theirs"}, id="proxy"
-        ),
-        pytest.param(exchanging("app", selector="x"), None, {}, id="both ways, and no proxy"),
-        pytest.param(exchanging("app"), None, {"path": "workload_identity", "client_id": "theirs"}, id="no proxy"),
-    ],
+@for_each(
+    case("none", pod(owner=OWNER), None, {}),
+    case("one", asking("mine"), "mine", {}),
+    case("one, twice", asking("mine", "mine"), "mine", {}),
+    case("two", asking("mine", "yours"), None, {}),
+    case("one by reference", asking("mine", ""), "mine", {}),
+    case("proxy", exchanging("app", "azwi-proxy"), None, {"path": "workload_identity", "client_id": "theirs"}),
+    case("both ways, and no proxy", exchanging("app", selector="x"), None, {}),
+    case("no proxy", exchanging("app"), None, {"path": "workload_identity", "client_id": "theirs"}),
 )
 def test_how_it_is_asked(one: Raw, client_id: str | None, expect: dict[str, str]) -> None:
     observed = world(Pod=[one], ServiceAccount=[ACCOUNT])

@@ -31,40 +31,33 @@ from ansible_collections.azureops.pod_identity.tests.unit.installed_objects impo
     pod_of,
     program,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 from ..kubernetes.odd_documents import JUNK, document, objects_with, places
 
 
-@pytest.mark.parametrize(
-    ("namespace", "workload", "pod", "scope"),
-    [
-        (None, None, None, Scope()),
-        ("team", None, None, Scope("team")),
-        (None, None, "team/web-1", Scope("team", pod="web-1")),
-        ("team", None, "web-1", Scope("team", pod="web-1")),
-        (None, "team/web", None, Scope("team", "web")),
-        (None, "team/deployment/web", None, Scope("team", "deployment/web")),
-        ("team", "web", None, Scope("team", "web")),
-        ("team", "deployment/web", None, Scope("team", "deployment/web")),
-        ("", "", "", Scope()),
-    ],
+@for_each(
+    (None, None, None, Scope()),
+    ("team", None, None, Scope("team")),
+    (None, None, "team/web-1", Scope("team", pod="web-1")),
+    ("team", None, "web-1", Scope("team", pod="web-1")),
+    (None, "team/web", None, Scope("team", "web")),
+    (None, "team/deployment/web", None, Scope("team", "deployment/web")),
+    ("team", "web", None, Scope("team", "web")),
+    ("team", "deployment/web", None, Scope("team", "deployment/web")),
+    ("", "", "", Scope()),
 )
 def test_scope(namespace: str | None, workload: str | None, pod: str | None, scope: Scope) -> None:
     assert Scope.parse(namespace, workload, pod) == scope
 
 
-@pytest.mark.parametrize(
-    "namespace, pod",
-    [(None, "web-1"), (None, "/web-1"), (None, "team/"), (None, "team/pod/web-1"), ("team", "team/web-1")],
-)
+@for_each((None, "web-1"), (None, "/web-1"), (None, "team/"), (None, "team/pod/web-1"), ("team", "team/web-1"))
 def test_what_names_no_pod(namespace: str | None, pod: str) -> None:
     with pytest.raises(Failure, match="is not named as NAMESPACE/NAME"):
         Scope.parse(namespace, None, pod)
 
 
-@pytest.mark.parametrize(
-    "namespace, workload", [(None, "web"), (None, "a/b/c/d"), ("team", "a/b/c"), (None, "team//web")]
-)
+@for_each((None, "web"), (None, "a/b/c/d"), ("team", "a/b/c"), (None, "team//web"))
 def test_what_names_no_workload(namespace: str | None, workload: str) -> None:
     with pytest.raises(Failure, match="is not named as NAMESPACE/NAME"):
         Scope.parse(namespace, workload, None)
@@ -176,19 +169,16 @@ def _unassigned(
     return objects
 
 
-@pytest.mark.parametrize(
-    ("times", "certainty"),
-    [
-        pytest.param({}, "proved", id="for hours"),
-        pytest.param({"made": RECENTLY}, "possible", id="a pod of half a minute"),
-        pytest.param({"made": "2026-03-01T11:58:00Z"}, "proved", id="a pod of two minutes"),
-        pytest.param({"scheduled": RECENTLY}, "possible", id="a pod that waited for its node"),
-        pytest.param({"bound": RECENTLY}, "possible", id="a binding of half a minute"),
-        pytest.param({"created": RECENTLY}, "possible", id="begun half a minute ago"),
-        pytest.param({"created": LATELY}, "proved", id="begun ten minutes ago"),
-        pytest.param({"created": LATELY, "scheduled": RECENTLY}, "proved", id="not of that pod"),
-        pytest.param({"made": "yesterday"}, "proved", id="made at no time"),
-    ],
+@for_each(
+    case("for hours", {}, "proved"),
+    case("a pod of half a minute", {"made": RECENTLY}, "possible"),
+    case("a pod of two minutes", {"made": "2026-03-01T11:58:00Z"}, "proved"),
+    case("a pod that waited for its node", {"scheduled": RECENTLY}, "possible"),
+    case("a binding of half a minute", {"bound": RECENTLY}, "possible"),
+    case("begun half a minute ago", {"created": RECENTLY}, "possible"),
+    case("begun ten minutes ago", {"created": LATELY}, "proved"),
+    case("not of that pod", {"created": LATELY, "scheduled": RECENTLY}, "proved"),
+    case("made at no time", {"made": "yesterday"}, "proved"),
 )
 def test_what_mic_may_be_about_to_do_is_not_told_as_broken(times: dict[str, str], certainty: str) -> None:
     found = diagnose(observed(_unassigned(**times)))

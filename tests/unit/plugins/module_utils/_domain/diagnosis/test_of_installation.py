@@ -39,6 +39,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.installed_objects impo
     pod_of,
     program,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 Objects = dict[str, list[Raw]]
 World = t.Callable[[Objects], "Observed | None"]
@@ -422,32 +423,29 @@ def tenants_mic(objects: Objects) -> None:
     objects["Pod"] += [pod_of(each, f"{each['metadata']['name']}-t", status=crashing()) for each in (one, other)]
 
 
-@pytest.mark.parametrize(
-    "world",
-    [
-        lambda objects: None,
-        having(DaemonSet=[], Deployment=[], ReplicaSet=[], Pod=[]),
-        having(DaemonSet=None, Deployment=[template()]),
-        having(CustomResourceDefinition=None),
-        identities_not_in_files,
-        managed,
-        second_mic,
-        restarted(1, LATELY),
-        restarted(9, LONG_AGO),
-        having(Node=[node(), node("w1", os="windows")]),
-        other_nodes,
-        young_nmi,
-        nmi_that_ends(LATELY.replace("11:50", "11:59")),
-        nmi_that_ends(LATELY.replace("11:50", "12:00")),
-        nodes_unread,
-        a_pool_each,
-        lambda objects: observed(objects, health={"Pod kube-system/nmi-1": "Active"}),
-        both_confined,
-        on_host_network,
-        in_its_namespace,
-        excepted_by_service_principal,
-        tenants_mic,
-    ],
+@for_each(
+    lambda objects: None,
+    having(DaemonSet=[], Deployment=[], ReplicaSet=[], Pod=[]),
+    having(DaemonSet=None, Deployment=[template()]),
+    having(CustomResourceDefinition=None),
+    identities_not_in_files,
+    managed,
+    second_mic,
+    restarted(1, LATELY),
+    restarted(9, LONG_AGO),
+    having(Node=[node(), node("w1", os="windows")]),
+    other_nodes,
+    young_nmi,
+    nmi_that_ends(LATELY.replace("11:50", "11:59")),
+    nmi_that_ends(LATELY.replace("11:50", "12:00")),
+    nodes_unread,
+    a_pool_each,
+    lambda objects: observed(objects, health={"Pod kube-system/nmi-1": "Active"}),
+    both_confined,
+    on_host_network,
+    in_its_namespace,
+    excepted_by_service_principal,
+    tenants_mic,
 )
 def test_healthy_neighbour(world: World) -> None:
     assert found(world) == []
@@ -503,22 +501,18 @@ _HELM = (
 )
 
 
-@pytest.mark.parametrize(
-    ("world", "chart", "command"),
-    [
-        (
-            old_mic,
-            "aad-pod-identity-2.0.2",
-            f"{_HELM} --version 4.1.18 --namespace pods --reset-then-reuse-values "
-            "--set mic.tag=v1.8.17,nmi.tag=v1.8.17",
-        ),
-        (
-            caught(),
-            "aad-pod-identity-4.1.16",
-            f"{_HELM} --version 4.1.16 --namespace pods --reset-then-reuse-values --set installMICException=true",
-        ),
-        (caught(), "pods-4.1.16", ""),
-    ],
+@for_each(
+    (
+        old_mic,
+        "aad-pod-identity-2.0.2",
+        f"{_HELM} --version 4.1.18 --namespace pods --reset-then-reuse-values --set mic.tag=v1.8.17,nmi.tag=v1.8.17",
+    ),
+    (
+        caught(),
+        "aad-pod-identity-4.1.16",
+        f"{_HELM} --version 4.1.16 --namespace pods --reset-then-reuse-values --set installMICException=true",
+    ),
+    (caught(), "pods-4.1.16", ""),
 )
 def test_commands_of_helm(world: World, chart: str, command: str) -> None:
     """They name the version, so that a value is set without an upgrade, and an upgrade has its images."""

@@ -29,6 +29,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Unread,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, assigned, binding, identity, pod
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 from .observed_world import MIC_POD, SCALE_SET, Groups, ago, cases, codes, lock, log, program, ready, told, world
 
@@ -247,41 +248,38 @@ def one(observed: Observed) -> t.Any:
     return found
 
 
-@pytest.mark.parametrize(
-    "observed, cause, command",
-    [
-        (
-            pending(apply(LINKED)),
-            "Azure refuses what MIC asks for with LinkedAuthorizationFailed (Microsoft.ManagedIdentity/"
-            "userAssignedIdentities/assign/action): MIC's identity may not use what the update names, or that does not "
-            "exist any more.",
-            f"az identity show --ids {ID}team-i",
-        ),
-        (
-            pending(update(NO_SECRET)),
-            "MIC gets no token for itself: Microsoft Entra ID answers AADSTS7000222.",
-            f"az vmss identity show --resource-group mc --name {SCALE_SET}",
-        ),
-        (pending(update(MANY), update(WAITS)), "Azure refused MIC 2 times, because it was asked too often.", ""),
-        (
-            pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
-            "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",
-            "helm upgrade pi aad-pod-identity --repo "
-            "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts --version 4.1.18 "
-            "--namespace kube-system --reset-then-reuse-values --set mic.clientQps=50",
-        ),
-        (
-            pending(*TOTALS),
-            "MIC's cycles take 200 seconds, with up to 190 in Cloud provider PATCH; a pod that starts meanwhile waits "
-            "for the next one.",
-            "",
-        ),
-        (
-            world(Endpoints=[lock(renewed=300)]),
-            f"{MIC_POD!r} holds the lock, but has not renewed it for 300 seconds.",
-            "kubectl --namespace kube-system rollout restart deployment mic",
-        ),
-    ],
+@for_each(
+    (
+        pending(apply(LINKED)),
+        "Azure refuses what MIC asks for with LinkedAuthorizationFailed (Microsoft.ManagedIdentity/"
+        "userAssignedIdentities/assign/action): MIC's identity may not use what the update names, or that does not "
+        "exist any more.",
+        f"az identity show --ids {ID}team-i",
+    ),
+    (
+        pending(update(NO_SECRET)),
+        "MIC gets no token for itself: Microsoft Entra ID answers AADSTS7000222.",
+        f"az vmss identity show --resource-group mc --name {SCALE_SET}",
+    ),
+    (pending(update(MANY), update(WAITS)), "Azure refused MIC 2 times, because it was asked too often.", ""),
+    (
+        pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
+        "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",
+        "helm upgrade pi aad-pod-identity --repo "
+        "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts --version 4.1.18 "
+        "--namespace kube-system --reset-then-reuse-values --set mic.clientQps=50",
+    ),
+    (
+        pending(*TOTALS),
+        "MIC's cycles take 200 seconds, with up to 190 in Cloud provider PATCH; a pod that starts meanwhile waits "
+        "for the next one.",
+        "",
+    ),
+    (
+        world(Endpoints=[lock(renewed=300)]),
+        f"{MIC_POD!r} holds the lock, but has not renewed it for 300 seconds.",
+        "kubectl --namespace kube-system rollout restart deployment mic",
+    ),
 )
 def test_sentences_and_commands(observed: Observed, cause: str, command: str) -> None:
     assert (one(observed).cause, one(observed).command) == (cause, command)

@@ -31,6 +31,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
     Belief,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 from .observed_world import Groups, ago, cases, codes, told, world
 
@@ -581,13 +582,10 @@ def test_what_serves_the_webhook_is_one_of_the_components() -> None:
     assert [len(one.pods) for one in here().of(WEBHOOK)] == [1]
 
 
-@pytest.mark.parametrize(
-    ("text", "why", "remedy"),
-    [
-        (NO_TENANT, "it is not told the tenant (AZURE_TENANT_ID)", "azureTenantID"),
-        (NO_CERTIFICATE, "it cannot keep its certificate", "Install its chart again"),
-        (FORBIDDEN, "its service account lacks rights", "ClusterRole"),
-    ],
+@for_each(
+    (NO_TENANT, "it is not told the tenant (AZURE_TENANT_ID)", "azureTenantID"),
+    (NO_CERTIFICATE, "it cannot keep its certificate", "Install its chart again"),
+    (FORBIDDEN, "its service account lacks rights", "ClusterRole"),
 )
 def test_the_log_of_the_webhook_tells_why_it_ends(text: str, why: str, remedy: str) -> None:
     (one,) = [each for row in TABLE.rows for each in row.look(here(ending(text)))]
@@ -599,13 +597,10 @@ def test_the_log_of_the_webhook_tells_why_it_ends(text: str, why: str, remedy: s
     assert one.command == f"kubectl --namespace {HOME} logs --previous controller-1-a"
 
 
-@pytest.mark.parametrize(
-    ("change", "verb", "issuer"),
-    [
-        (credentials(), "create", ISSUER),
-        (credentials(credential(issuer=ISSUER.replace("cluster", "blue"))), "create", ISSUER),
-        (credentials(credential(audience="a b'; touch hurt")), "update", ISSUER),
-    ],
+@for_each(
+    (credentials(), "create", ISSUER),
+    (credentials(credential(issuer=ISSUER.replace("cluster", "blue"))), "create", ISSUER),
+    (credentials(credential(audience="a b'; touch hurt")), "update", ISSUER),
 )
 def test_the_command_writes_what_the_token_has(change: Change, verb: str, issuer: str) -> None:
     (one,) = [one for row in TABLE.rows if row.code != "issuer_disabled" for one in row.look(here(change))]
@@ -617,13 +612,10 @@ def test_the_command_writes_what_the_token_has(change: Change, verb: str, issuer
     assert (given["--resource-group"], given["--identity-name"]) == ("g", "web")
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        (both(credentials(), NO_ISSUER), "credential_missing"),
-        (at("ServiceAccount", 0), "service_account_missing"),
-        (at("ServiceAccount", 0, "metadata", "annotations", to={}), "client_id_not_annotated"),
-    ],
+@for_each(
+    (both(credentials(), NO_ISSUER), "credential_missing"),
+    (at("ServiceAccount", 0), "service_account_missing"),
+    (at("ServiceAccount", 0, "metadata", "annotations", to={}), "client_id_not_annotated"),
 )
 def test_what_is_not_known_is_in_no_command(change: Change, code: str) -> None:
     assert [one.command for row in TABLE.rows if row.code == code for one in row.look(here(change))] == [""]

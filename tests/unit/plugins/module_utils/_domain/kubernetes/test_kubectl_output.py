@@ -18,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.find
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import healthy
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 from .odd_documents import JUNK, document, objects_with, places
 
@@ -28,37 +29,31 @@ def kinds(document: t.Any) -> list[str]:
     return [kind for kind, raw in kubectl_output.parse("file", document)]
 
 
-@pytest.mark.parametrize(
-    ("document", "expected"),
-    [
-        ({"kind": "Pod", **NAMED}, ["Pod"]),
-        ({"kind": "List", "items": [{"kind": "Pod", **NAMED}, {"kind": "Node", **NAMED}]}, ["Pod", "Node"]),
-        ({"kind": "PodList", "items": [NAMED, NAMED]}, ["Pod", "Pod"]),
-        ({"kind": "List", "items": [{"kind": "PodList", "items": [NAMED]}]}, ["Pod"]),
-        ({"kind": "List", "items": []}, []),
-        ({"kind": "Service", "metadata": 3}, []),
-        ({"kind": "Pod", "metadata": {"name": "a", "labels": None}, "spec": None}, ["Pod"]),
-    ],
+@for_each(
+    ({"kind": "Pod", **NAMED}, ["Pod"]),
+    ({"kind": "List", "items": [{"kind": "Pod", **NAMED}, {"kind": "Node", **NAMED}]}, ["Pod", "Node"]),
+    ({"kind": "PodList", "items": [NAMED, NAMED]}, ["Pod", "Pod"]),
+    ({"kind": "List", "items": [{"kind": "PodList", "items": [NAMED]}]}, ["Pod"]),
+    ({"kind": "List", "items": []}, []),
+    ({"kind": "Service", "metadata": 3}, []),
+    ({"kind": "Pod", "metadata": {"name": "a", "labels": None}, "spec": None}, ["Pod"]),
 )
 def test_documents(document: t.Any, expected: list[str]) -> None:
     assert kinds(document) == expected
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        [],
-        "text",
-        None,
-        {"kind": "List", "items": ["text"]},
-        {"kind": "Pod"},
-        {"kind": "Pod", "metadata": {"name": ""}},
-        {"kind": "Pod", "metadata": {"name": "a", "labels": {"a": 1}}},
-        {"kind": "Pod", "metadata": {"name": "a", "ownerReferences": [None]}},
-        {"kind": "AzureIdentity", "metadata": {"name": "a"}, "spec": {"type": True}},
-        {"kind": "AzureIdentityBinding", "metadata": {"name": "a"}, "spec": {"selector": {}}},
-        {"kind": "CronJob", "metadata": {"name": "a"}, "spec": {"jobTemplate": []}},
-    ],
+@for_each(
+    [],
+    "text",
+    None,
+    {"kind": "List", "items": ["text"]},
+    {"kind": "Pod"},
+    {"kind": "Pod", "metadata": {"name": ""}},
+    {"kind": "Pod", "metadata": {"name": "a", "labels": {"a": 1}}},
+    {"kind": "Pod", "metadata": {"name": "a", "ownerReferences": [None]}},
+    {"kind": "AzureIdentity", "metadata": {"name": "a"}, "spec": {"type": True}},
+    {"kind": "AzureIdentityBinding", "metadata": {"name": "a"}, "spec": {"selector": {}}},
+    {"kind": "CronJob", "metadata": {"name": "a"}, "spec": {"jobTemplate": []}},
 )
 def test_what_no_api_server_gives_out(document: t.Any) -> None:
     with pytest.raises(Failure, match="The file file holds .*: write it with kubectl get -o json."):

@@ -29,6 +29,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.node
     parse,
     printable,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 WANTED = Wanted()
 BUILT_IN = {"PREROUTING": "ACCEPT", "INPUT": "ACCEPT", "OUTPUT": "ACCEPT", "POSTROUTING": "ACCEPT"}
@@ -192,48 +193,42 @@ def test_order_of_foreign_rules_is_watched() -> None:
     assert compare(table(one, two), table(two, one), WANTED) == Changes(reordered=("OUTPUT",))
 
 
-@pytest.mark.parametrize(
-    ("rules", "shape"),
-    [
-        pytest.param([rule("PREROUTING", R0)], "R0", id="R0"),
-        pytest.param([rule("OUTPUT", R0)], "R1", id="R1"),
-        pytest.param([rule("aad-metadata", R0), rule("aad-metadata", "-j RETURN")], "R2", id="R2"),
-        pytest.param(
-            [
-                rule("aad-metadata", R0.replace("-s 10", "! -s 10")),
-                rule("aad-metadata", DNAT),
-                rule("aad-metadata", "-j RETURN"),
-            ],
-            "R2b",
-            id="R2b",
-        ),
-        pytest.param([rule("aad-metadata", DNAT.replace("127.0.0.1:", "10.240.0.4:"))], "R3", id="R3"),
-        pytest.param([rule("aad-metadata", DNAT), rule("aad-metadata", "-j RETURN")], "R4", id="R4"),
-        pytest.param([rule("aad-metadata", DNAT), rule("aad-metadata", DNAT)], "R4", id="R4-written-twice"),
-        pytest.param([rule("aad-metadata", DNAT.replace(":2579", ":8579"))], "R4", id="R4-other-port"),
-        pytest.param([rule("aad-metadata", DNAT.replace("127.0.0.1:2579", "10.0.0.9:8579"))], "R5", id="R5-address"),
-        pytest.param([rule("aad-metadata", DNAT.replace("169.254.169.254", "10.9.9.9"))], "R5", id="R5-metadata"),
-        pytest.param([rule("PREROUTING", "-j aad-metadata")], "empty", id="jump-to-empty-chain"),
-        pytest.param([rule("aad-metadata", "-j ACCEPT")], "unknown", id="unknown"),
-    ],
+@for_each(
+    case("R0", [rule("PREROUTING", R0)], "R0"),
+    case("R1", [rule("OUTPUT", R0)], "R1"),
+    case("R2", [rule("aad-metadata", R0), rule("aad-metadata", "-j RETURN")], "R2"),
+    case(
+        "R2b",
+        [
+            rule("aad-metadata", R0.replace("-s 10", "! -s 10")),
+            rule("aad-metadata", DNAT),
+            rule("aad-metadata", "-j RETURN"),
+        ],
+        "R2b",
+    ),
+    case("R3", [rule("aad-metadata", DNAT.replace("127.0.0.1:", "10.240.0.4:"))], "R3"),
+    case("R4", [rule("aad-metadata", DNAT), rule("aad-metadata", "-j RETURN")], "R4"),
+    case("R4-written-twice", [rule("aad-metadata", DNAT), rule("aad-metadata", DNAT)], "R4"),
+    case("R4-other-port", [rule("aad-metadata", DNAT.replace(":2579", ":8579"))], "R4"),
+    case("R5-address", [rule("aad-metadata", DNAT.replace("127.0.0.1:2579", "10.0.0.9:8579"))], "R5"),
+    case("R5-metadata", [rule("aad-metadata", DNAT.replace("169.254.169.254", "10.9.9.9"))], "R5"),
+    case("jump-to-empty-chain", [rule("PREROUTING", "-j aad-metadata")], "empty"),
+    case("unknown", [rule("aad-metadata", "-j ACCEPT")], "unknown"),
 )
 def test_shapes_have_names(rules: list[Rule], shape: str) -> None:
     assert {found.shape for found in decide(table(*rules), WANTED).found} == {shape}
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        pytest.param(R0.replace("--dport 80", "--dport 8080"), id="other-port"),
-        pytest.param(R0.replace(":2579", ":2580"), id="other-target-port"),
-        pytest.param(R0.replace("254/32", "254/31"), id="wider"),
-        pytest.param(R0.replace("-d 1", "! -d 1"), id="negated-destination"),
-        pytest.param(R0.replace("--dport", "! --dport"), id="negated-port"),
-        pytest.param(R0.replace("-p tcp -m tcp", "-p udp -m udp"), id="udp"),
-        pytest.param(R0.replace(":2579", ":2579 --random"), id="random"),
-        pytest.param(R0.replace("10.240.0.4:", "10.240.0.4-10.240.0.9:"), id="range"),
-        pytest.param(R0.replace("-s 10", "-i eth0 -s 10"), id="more-conditions"),
-    ],
+@for_each(
+    case("other-port", R0.replace("--dport 80", "--dport 8080")),
+    case("other-target-port", R0.replace(":2579", ":2580")),
+    case("wider", R0.replace("254/32", "254/31")),
+    case("negated-destination", R0.replace("-d 1", "! -d 1")),
+    case("negated-port", R0.replace("--dport", "! --dport")),
+    case("udp", R0.replace("-p tcp -m tcp", "-p udp -m udp")),
+    case("random", R0.replace(":2579", ":2579 --random")),
+    case("range", R0.replace("10.240.0.4:", "10.240.0.4-10.240.0.9:")),
+    case("more-conditions", R0.replace("-s 10", "-i eth0 -s 10")),
 )
 def test_rules_without_a_chain_are_known_by_all_they_consist_of(words: str) -> None:
     decision = decide(table(rule("PREROUTING", words)), WANTED)
@@ -284,14 +279,11 @@ def test_the_proxys_chains_go_only_when_asked_for() -> None:
     assert carried_out(saved, decision.deletions) == Table(BUILT_IN, ())
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        pytest.param(Rule("PREROUTING", ("-j", "AZWI_PROXY_OUTPUT")), id="jump-from-elsewhere"),
-        pytest.param(Rule("OUTPUT", ("-j", "AZWI_PROXY_OUTPUT")), id="jump-without-conditions"),
-        pytest.param(Rule("AZWI_PROXY_OUTPUT", ("-j", "DROP")), id="rule-inside"),
-        pytest.param(Rule("AZWI_PROXY_REDIRECT", tuple("-p tcp -j REDIRECT".split())), id="redirect-without-port"),
-    ],
+@for_each(
+    case("jump-from-elsewhere", Rule("PREROUTING", ("-j", "AZWI_PROXY_OUTPUT"))),
+    case("jump-without-conditions", Rule("OUTPUT", ("-j", "AZWI_PROXY_OUTPUT"))),
+    case("rule-inside", Rule("AZWI_PROXY_OUTPUT", ("-j", "DROP"))),
+    case("redirect-without-port", Rule("AZWI_PROXY_REDIRECT", tuple("-p tcp -j REDIRECT".split()))),
 )
 def test_the_proxys_chains_stay_when_anything_in_them_is_not_the_proxys(more: Rule) -> None:
     decision = decide(Table(AZWI_CHAINS, (*AZWI_RULES, more)), Wanted(azwi_proxy_chains=True))
@@ -299,17 +291,14 @@ def test_the_proxys_chains_stay_when_anything_in_them_is_not_the_proxys(more: Ru
     assert {left.reason for left in decision.left} == {"is not exactly what Workload ID's proxy writes"}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("*nat\n:OUTPUT ACCEPT [0:0]\n", id="cut-off"),
-        pytest.param('*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m comment --comment "x\nCOMMIT\n', id="open-quote"),
-        pytest.param("*nat\n:OUTPUT ACCEPT [0:0]\n-A NOWHERE -j RETURN\nCOMMIT\n", id="unknown-chain"),
-        pytest.param("-A OUTPUT -j RETURN\n", id="no-table"),
-        pytest.param("*nat\nhello\nCOMMIT\n", id="no-rule"),
-        pytest.param("*nat\n:OUTPUT\nCOMMIT\n", id="no-policy"),
-        pytest.param("# Table `nat' is incompatible, use 'nft' tool.\n", id="written-by-nft"),
-    ],
+@for_each(
+    case("cut-off", "*nat\n:OUTPUT ACCEPT [0:0]\n"),
+    case("open-quote", '*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m comment --comment "x\nCOMMIT\n'),
+    case("unknown-chain", "*nat\n:OUTPUT ACCEPT [0:0]\n-A NOWHERE -j RETURN\nCOMMIT\n"),
+    case("no-table", "-A OUTPUT -j RETURN\n"),
+    case("no-rule", "*nat\nhello\nCOMMIT\n"),
+    case("no-policy", "*nat\n:OUTPUT\nCOMMIT\n"),
+    case("written-by-nft", "# Table `nat' is incompatible, use 'nft' tool.\n"),
 )
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Failure):
