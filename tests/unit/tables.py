@@ -12,6 +12,11 @@ import typing as t
 import pytest
 
 Test = t.TypeVar("Test", bound=t.Callable[..., None])
+World = t.TypeVar("World")
+Told = tuple[str, ...]
+"""What is told of a world: a code, the object, and perhaps how certain that is."""
+Groups = dict[tuple[t.Any, ...], dict[str, World]]
+"""Worlds by name, under what is told of each of them, one or several; under ("no", CODE) where that is nothing."""
 
 
 def case(name: str, *values: t.Any) -> t.Any:
@@ -28,3 +33,17 @@ def for_each(*rows: t.Any) -> t.Callable[[Test], Test]:
         return pytest.mark.parametrize(columns if isinstance(first, tuple) else columns[0], rows)(test)
 
     return mark
+
+
+def cases(groups: Groups[World]) -> dict[str, tuple[World, list[Told]]]:
+    """Each world with all that is to be told of it."""
+    made: dict[str, tuple[World, list[Told]]] = {}
+    for key, worlds in groups.items():
+        assert not made.keys() & worlds.keys(), "two worlds have one name"
+        told = [] if key[0] == "no" else [key] if isinstance(key[0], str) else list(key)
+        made.update({name: (world, told) for name, world in worlds.items()})
+    return made
+
+
+def codes(made: t.Mapping[str, tuple[t.Any, list[Told]]]) -> set[str]:
+    return {code for _world, told in made.values() for code, *_rest in told}

@@ -85,25 +85,6 @@ def world(settings: t.Mapping[str, t.Any] | None = None, **more: t.Any) -> Obser
     return Observed(Inventory(Cluster.parse(objects, settings or {})), objects, **given)
 
 
-World = t.TypeVar("World")
-Groups = dict[tuple[t.Any, ...], dict[str, World]]
-"""Worlds by name, under the cause that each of them has, under several, or under ("no", CODE) where none has any."""
-
-
-def cases(groups: Groups[World]) -> dict[str, tuple[World, list[tuple[str, str, str]]]]:
-    """Each world with the causes that it is to have."""
-    made: dict[str, tuple[World, list[tuple[str, str, str]]]] = {}
-    for key, worlds in groups.items():
-        assert not made.keys() & worlds.keys(), "one name of two worlds"
-        causes = [] if key[0] == "no" else [key] if isinstance(key[0], str) else list(key)
-        made.update({name: (world, causes) for name, world in worlds.items()})
-    return made
-
-
-def codes(made: t.Mapping[str, tuple[t.Any, list[tuple[str, str, str]]]]) -> set[str]:
-    return {code for _world, causes in made.values() for code, _object, _certainty in causes}
-
-
 def told(table: Table, observed: Observed) -> list[tuple[str, str, str]]:
     """Code, object and certainty of every cause."""
     return [(row.code, one.object, one.certainty) for row in table.rows for one in row.look(observed)]

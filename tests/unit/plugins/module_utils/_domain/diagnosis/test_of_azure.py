@@ -50,6 +50,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     identity,
     pod,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
 
 from .azure_world import (
     CLUSTER,
@@ -66,7 +67,7 @@ from .azure_world import (
     scale_set,
     there,
 )
-from .observed_world import PROVIDER, Groups, ago, cases, codes, log, node, program, told, world
+from .observed_world import PROVIDER, ago, log, node, program, told, world
 
 NAME = SET.rpartition("/")[2]
 THE_SET, THE_IDENTITY = f"scale set {NAME}", "AzureIdentity team/i"

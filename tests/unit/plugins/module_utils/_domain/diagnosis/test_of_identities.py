@@ -32,8 +32,9 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     pod,
     template,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
 
-from .observed_world import Groups, cases, codes, log, told, world
+from .observed_world import log, told, world
 
 Told = list[tuple[str, str, str]]
 IDENTITY, BINDING, DEPLOYMENT = "AzureIdentity team/i", "AzureIdentityBinding team/b", "Deployment team/web"

@@ -29,9 +29,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Unread,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, assigned, binding, identity, pod
-from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
 
-from .observed_world import MIC_POD, SCALE_SET, Groups, ago, cases, codes, lock, log, program, ready, told, world
+from .observed_world import MIC_POD, SCALE_SET, ago, lock, log, program, ready, told, world
 
 Told = list[tuple[str, str, str]]
 MIC_LABEL, IDENTITY = "Deployment kube-system/mic", "AzureIdentity team/i"

@@ -33,8 +33,9 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     pod,
     template,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
 
-from .observed_world import Groups, cases, codes, log, told, world
+from .observed_world import log, told, world
 
 POD, IDENTITY = "Pod team/web-1-a", "AzureIdentity team/i"
 PROXY = "workload_identity_proxy"

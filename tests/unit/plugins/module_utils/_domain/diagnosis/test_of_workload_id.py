@@ -31,9 +31,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
     Belief,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
-from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
 
-from .observed_world import Groups, ago, cases, codes, told, world
+from .observed_world import ago, told, world
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
 BOUND = "azure.workload.identity/use-identity-binding"
