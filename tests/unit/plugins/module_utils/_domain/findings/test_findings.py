@@ -45,9 +45,27 @@ def only_templates(*templates: Raw, **lists: list[Raw]) -> Objects:
     return changed(Pod=[], ReplicaSet=[], AzureAssignedIdentity=[], Deployment=list(templates), **lists)
 
 
+def running(*pods: Raw, **lists: list[Raw]) -> Objects:
+    """These pods, which nobody makes."""
+    return changed(Deployment=[], ReplicaSet=[], Pod=list(pods), **lists)
+
+
+def held(*assignments: Raw) -> Objects:
+    return changed(AzureAssignedIdentity=list(assignments))
+
+
+def second(selector: str = "x") -> Objects:
+    """Beside the identity another one, bound by this selector."""
+    return {
+        "AzureIdentity": [identity(), identity("j")],
+        "AzureIdentityBinding": [binding(), binding("c", "j", selector)],
+    }
+
+
+POD = healthy()["Pod"][0]
 STRAY = pod(owner=("ReplicaSet", "web-1"), selector="y")
 ENDED = pod(owner=("ReplicaSet", "web-1"), phase="Succeeded")
-LONG = "w" * 250
+LONG, EQUAL = "w" * 250, (pod("web-0"), pod("web-0", namespace="other"))
 DEPLOYMENT, IDENTITY, BINDING = "Deployment team/web", "AzureIdentity team/i", "AzureIdentityBinding team/b"
 LIVE = "AzureAssignedIdentity default/web-1-a-team-i"
 
@@ -63,10 +81,15 @@ def mutated(own: str = NEW_PATH, proxy: Raw | None = None, **container: t.Any) -
     return changed(Pod=[one])
 
 
+def with_accounts(number: int) -> list[Raw]:
+    return [template(f"w{n}", spec={"serviceAccountName": f"s{n}"}) for n in range(number)]
+
+
 def waiting(reason: str, message: str = "") -> Raw:
     return {"waiting": {"reason": reason, "message": message}}
 
 
+NOT_MADE = waiting("CreateContainerConfigError", "runAsUser breaks non-root policy")
 GROUPS: Groups[Objects] = {
     (("nothing_matches", DEPLOYMENT), ("binding_unused", BINDING)): {
         "no binding": only_templates(template(selector="y"))
@@ -76,17 +99,11 @@ GROUPS: Groups[Objects] = {
             template(namespace="other"), AzureIdentity=[identity(behavior="namespaced")]
         )
     },
-    ("ambiguous_default", DEPLOYMENT): {
-        "two identities": only_templates(
-            template(), AzureIdentity=[identity(), identity("j")], AzureIdentityBinding=[binding(), binding("c", "j")]
-        )
-    },
+    ("ambiguous_default", DEPLOYMENT): {"two identities": only_templates(template(), **second())},
     ("no", "finding"): {
         "two bindings of one identity": only_templates(template(), AzureIdentityBinding=[binding(), binding("c")]),
         "mic itself": only_templates(template(), template("mic", "", "default", labels={"component": "mic"})),
-        "20 service accounts": only_templates(
-            *(template(f"w{n}", spec={"serviceAccountName": f"s{n}"}) for n in range(20))
-        ),
+        "20 service accounts": only_templates(*with_accounts(20)),
         "the path of the token that it has": mutated(own=OLD_PATH, command=["app", OLD_PATH]),
         "the folder of the token that it has": mutated(own=OLD_PATH, args=[OLD_PATH.rpartition("/")[0]]),
         "another path that is mounted too": mutated(
@@ -95,12 +112,7 @@ GROUPS: Groups[Objects] = {
         "a path of the token without Workload ID": mutated(own="", args=[OLD_PATH]),
         "a proxy that is about to start": mutated(proxy=waiting("PodInitializing")),
         "another container that cannot be made": changed(
-            Pod=[
-                pod(
-                    owner=("ReplicaSet", "web-1"),
-                    containerStatuses=[{"name": "app", "state": waiting("CreateContainerConfigError")}],
-                )
-            ]
+            Pod=[{**POD, "status": {**POD["status"], "containerStatuses": [{"name": "app", "state": NOT_MADE}]}}]
         ),
     },
     ("identity_shadowed", "Deployment team/web"): {
@@ -127,12 +139,7 @@ GROUPS: Groups[Objects] = {
         ),
     },
     ("service_account_shared", "ServiceAccount team/web"): {
-        "one service account, two identities": only_templates(
-            template(),
-            template("api", "y"),
-            AzureIdentity=[identity(), identity("j")],
-            AzureIdentityBinding=[binding(), binding("c", "j", "y")],
-        )
+        "one service account, two identities": only_templates(template(), template("api", "y"), **second("y"))
     },
     (("resource_id_malformed", IDENTITY), ("binding_unused", BINDING)): {
         "bad resource id": only_templates(
@@ -158,11 +165,7 @@ GROUPS: Groups[Objects] = {
             AzureIdentityBinding=[binding(), binding("c", "j", "y")],
         )
     },
-    ("federated_credentials_exceeded", IDENTITY): {
-        "21 service accounts": only_templates(
-            *(template(f"w{n}", spec={"serviceAccountName": f"s{n}"}) for n in range(21))
-        )
-    },
+    ("federated_credentials_exceeded", IDENTITY): {"21 service accounts": only_templates(*with_accounts(21))},
     ("identity_unbound", "AzureIdentity team/j"): {
         "identity without binding": changed(AzureIdentity=[identity(), identity("j")])
     },
@@ -178,58 +181,40 @@ GROUPS: Groups[Objects] = {
         "binding that nothing selects": changed(AzureIdentityBinding=[binding(), binding("c", selector="y")])
     },
     ("assignment_contested", "AzureAssignedIdentity a-b-c-i"): {
-        "pods that come to one name": changed(
-            Deployment=[],
-            ReplicaSet=[],
-            Pod=[pod("a", namespace="b-c"), pod("a-b", namespace="c")],
+        "pods that come to one name": running(
+            *(pod("a", namespace="b-c"), pod("a-b", namespace="c")),
             AzureAssignedIdentity=[assigned(pod("a", namespace="b-c"), binding(), identity())],
         )
     },
     ("assignment_unwritable", f"Pod team/{LONG}"): {
-        "a name that is too long": changed(Deployment=[], ReplicaSet=[], Pod=[pod(LONG)], AzureAssignedIdentity=[])
+        "a name that is too long": running(pod(LONG), AzureAssignedIdentity=[])
     },
     ("pod_names_equal", "Pod other/web-0"): {
-        "pods of one name in two namespaces": changed(
-            Deployment=[],
-            ReplicaSet=[],
-            Pod=[pod("web-0"), pod("web-0", namespace="other")],
-            AzureAssignedIdentity=[
-                assigned(pod("web-0", namespace=namespace), binding(), identity()) for namespace in ("team", "other")
-            ],
+        "pods of one name in two namespaces": running(
+            *EQUAL, AzureAssignedIdentity=[assigned(each, binding(), identity()) for each in EQUAL]
         )
     },
-    ("assignment_missing", "AzureAssignedIdentity web-1-a-team-i"): {"not assigned": changed(AzureAssignedIdentity=[])},
+    ("assignment_missing", "AzureAssignedIdentity web-1-a-team-i"): {"not assigned": held()},
     ("assignment_differs", LIVE): {
-        "assigned with an old client id": changed(
-            AzureAssignedIdentity=[assigned(healthy()["Pod"][0], binding(), identity(clientID="old"))]
-        )
+        "assigned with an old client id": held(assigned(POD, binding(), identity(clientID="old")))
     },
     ("assignment_without_cause", "AzureAssignedIdentity default/gone-team-i"): {
-        "assigned to a pod that is gone": changed(
-            AzureAssignedIdentity=[*healthy()["AzureAssignedIdentity"], assigned(pod("gone"), binding(), identity())]
+        "assigned to a pod that is gone": held(
+            *healthy()["AzureAssignedIdentity"], assigned(pod("gone"), binding(), identity())
         )
     },
-    ("assignment_pending", LIVE): {
-        "not on the scale set": changed(
-            AzureAssignedIdentity=[assigned(healthy()["Pod"][0], binding(), identity(), "Created")]
-        )
-    },
+    ("assignment_pending", LIVE): {"not on the scale set": held(assigned(POD, binding(), identity(), "Created"))},
     ("token_path_differs", DEPLOYMENT): {
         "another path of the token in an argument": mutated(args=[f"--token-file={OLD_PATH}"]),
         "another path of the token in a variable": mutated(env=[{"name": "TOKEN", "value": OLD_PATH}]),
     },
     ("proxy_not_started", DEPLOYMENT): {
-        "a proxy that cannot be made": mutated(
-            proxy=waiting("CreateContainerConfigError", "runAsUser breaks non-root policy")
-        ),
+        "a proxy that cannot be made": mutated(proxy=NOT_MADE),
         "a proxy without its image": mutated(proxy=waiting("ImagePullBackOff")),
     },
     ("assignment_twice", "AzureAssignedIdentity web-1-a-team-i"): {
-        "assigned in two namespaces": changed(
-            AzureAssignedIdentity=[
-                assigned(healthy()["Pod"][0], binding(), identity(), namespace=namespace)
-                for namespace in ("default", "team")
-            ]
+        "assigned in two namespaces": held(
+            *(assigned(POD, binding(), identity(), namespace=namespace) for namespace in ("default", "team"))
         )
     },
     (("assignment_without_cause", LIVE), ("assignment_of_missing_node", LIVE)): {

@@ -31,6 +31,7 @@ Objects = dict[str, list[Raw]]
 GONE = "2026-05-01T10:00:00Z"
 MIC_IMAGE = "mcr.microsoft.com/oss/azure/aad-pod-identity/mic:v1.8.17"
 NMI_IMAGE = "registry.example.com/nmi:v1.8.17"
+RUNS_NMI = {"containers": [{"image": NMI_IMAGE}]}
 
 
 def named(name: str, namespace: str = "", labels: dict[str, str] | None = None, **more: t.Any) -> Raw:
@@ -53,11 +54,7 @@ def clean(**lists: list[Raw]) -> Objects:
             named("azure-wi-webhook-manager-rolebinding"),
             named("aad-pod-id-nmi-binding", roleRef={"name": "cluster-admin"}),
         ],
-        "ServiceAccount": [
-            named("default", "team"),
-            named("mic", "team"),
-            named("aad-pod-id-mic-service-account", "team"),
-        ],
+        "ServiceAccount": [named(one, "team") for one in ("default", "mic", "aad-pod-id-mic-service-account")],
         "PodDisruptionBudget": [named("web", "team"), named("mic-pdb", "team")],
         "Endpoints": [named("web", "team"), named("aad-pod-identity-mic", "team")],
         "ConfigMap": [named("kube-root-ca.crt", "team")],
@@ -75,8 +72,8 @@ def clean(**lists: list[Raw]) -> Objects:
     return {**running, **others, **lists}
 
 
-def runs(image: str, name: str, replicas: int = 0, **more: t.Any) -> Raw:
-    made = template(name, "", "kube-system", spec={"containers": [{"image": image}]}, **more)
+def runs(image: str, name: str, replicas: int = 0, namespace: str = "kube-system") -> Raw:
+    made = template(name, "", namespace, spec={"containers": [{"image": image}]})
     return {**made, "status": {"readyReplicas": replicas}}
 
 
@@ -105,14 +102,12 @@ GROUPS: Groups[Objects] = {
         "mic and nmi": clean(DaemonSet=[runs(NMI_IMAGE, "nmi")], Deployment=[runs(MIC_IMAGE, "mic", 2)])
     },
     ("installation_left", "Pod kube-system/nmi-x"): {
-        "a pod of nmi that its DaemonSet left": clean(
-            Pod=[pod("nmi-x", "", "kube-system", spec={"containers": [{"image": NMI_IMAGE}]})]
-        )
+        "a pod of nmi that its DaemonSet left": clean(Pod=[pod("nmi-x", "", "kube-system", spec=RUNS_NMI)])
     },
     ("installation_left", "DaemonSet kube-system/nmi"): {
         "pods of what is listed itself": clean(
             DaemonSet=[runs(NMI_IMAGE, "nmi")],
-            Pod=[pod("nmi-x", "", "kube-system", ("DaemonSet", "nmi"), spec={"containers": [{"image": NMI_IMAGE}]})],
+            Pod=[pod("nmi-x", "", "kube-system", ("DaemonSet", "nmi"), spec=RUNS_NMI)],
         )
     },
     ("assignment_not_deleted", LIVE): {
@@ -208,26 +203,18 @@ GROUPS: Groups[Objects] = {
     },
     (
         ("assignment_not_deleted", LIVE),
+        *(("not_believed", one) for one in ("DaemonSet team/nmi", "Deployment team/mic", "Pod team/nmi-x")),
+        *(("not_believed", one) for one in ("PodDisruptionBudget team/mic-pdb", f"Endpoints team/{residue.LOCK}")),
         *(
-            ("not_believed", f"{kind} team/{name}")
-            for kind, name in (
-                ("DaemonSet", "nmi"),
-                ("Deployment", "mic"),
-                ("Pod", "nmi-x"),
-                ("PodDisruptionBudget", "mic-pdb"),
-                ("Endpoints", residue.LOCK),
-                ("ConfigMap", "aad-pod-identity-config"),
-                ("Secret", "aad-pod-identity-mic"),
-                ("ServiceAccount", "x"),
-            )
+            ("not_believed", f"{kind} team/aad-pod-identity-{name}")
+            for kind, name in (("ConfigMap", "config"), ("Secret", "mic"))
         ),
+        ("not_believed", "ServiceAccount team/x"),
     ): {
         "what is called and labelled as its parts are": clean(
-            DaemonSet=[template("nmi", "", spec={"containers": [{"image": NMI_IMAGE}]})],
-            Deployment=[
-                {**template("mic", "", spec={"containers": [{"image": MIC_IMAGE}]}), "status": {"readyReplicas": 1}}
-            ],
-            Pod=[pod("nmi-x", "", spec={"containers": [{"image": NMI_IMAGE}]})],
+            DaemonSet=[template("nmi", "", spec=RUNS_NMI)],
+            Deployment=[runs(MIC_IMAGE, "mic", 1, "team")],
+            Pod=[pod("nmi-x", "", spec=RUNS_NMI)],
             ServiceAccount=[named("x", "team", CHART)],
             PodDisruptionBudget=[named("mic-pdb", "team", spec={"selector": {"matchLabels": OF_MIC}})],
             Endpoints=[named(residue.LOCK, "team", metadata=LED)],
@@ -279,9 +266,8 @@ def test_what_may_not_be_read_says_why() -> None:
 
 
 def test_releases_are_looked_for_by_what_they_made() -> None:
-    annotated = {
-        "annotations": {"meta.helm.sh/release-name": "identities", "meta.helm.sh/release-namespace": "kube-system"}
-    }
+    holder = {"meta.helm.sh/release-name": "identities", "meta.helm.sh/release-namespace": "kube-system"}
+    annotated = {"annotations": holder}
     foreign = named("web", "team", metadata={"annotations": {"meta.helm.sh/release-name": "web"}})
     objects = {"ClusterRole": [named("renamed-nmi", labels=CHART, metadata=annotated)], "ServiceAccount": [foreign]}
     assert residue.releases(objects) == {("kube-system", "identities")}

@@ -18,24 +18,17 @@ LAST = (
     "As a last resort imds_node_cleanup_accept_open_imds=true (and, where an NMI lives there, imds_node_cleanup_force"
 )
 CLUSTER = {"cluster_name": "one", "resource_group": "rg", "ready": True, "addon": False, "closed_because": ["x"]}
-GONE: dict[str, Any] = {
-    **CLUSTER,
-    "nmi_state": "missing",
-    "nmi_installation": "",
-    "foreign_identities": ["/s/orders", "/s/invoices"],
-    "scale_set": "/s/vmss",
-}
-LEFT_OUT = {
-    **GONE,
-    "bindings": True,
-    "nmi_elsewhere": {"DaemonSet default/aad-nmi": "NMI selects nodes with pool=apps"},
-}
-INSTALLED = {
-    **CLUSTER,
-    "nmi_installation": "DaemonSet default/aad-nmi",
-    "nmi_pod": "aad-nmi-x",
-    "foreign_identities": [],
-}
+MISSING = {**CLUSTER, "nmi_state": "missing"}
+CARRIES = {"foreign_identities": ["/s/orders", "/s/invoices"], "scale_set": "/s/vmss"}
+GONE: dict[str, Any] = {**MISSING, "nmi_installation": "", **CARRIES}
+ELSEWHERE = {"DaemonSet default/aad-nmi": "NMI selects nodes with pool=apps"}
+LEFT_OUT = {**GONE, "bindings": True, "nmi_elsewhere": ELSEWHERE}
+NMI = {"nmi_installation": "DaemonSet default/aad-nmi", "nmi_pod": "aad-nmi-x"}
+INSTALLED = {**CLUSTER, **NMI, "foreign_identities": []}
+DELETE_POD = '"kubectl delete pod --namespace default aad-nmi-x"'
+DESCRIBE = '"kubectl describe daemonset --namespace default aad-nmi"'
+LEFTOVERS = f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"'
+OPENS = "removes the rules and opens orders, invoices to every pod of the node."
 
 
 def said(node: dict[str, Any], **rest: Any) -> str:
@@ -49,7 +42,7 @@ def said(node: dict[str, Any], **rest: Any) -> str:
         (
             "AAD Pod Identity is installed, NMI serves on the node",
             "The rules stay, because a.",
-            '"kubectl delete pod --namespace default aad-nmi-x"',
+            DELETE_POD,
             f'{UNINSTALL}"',
         ),
     ),
@@ -59,7 +52,7 @@ def said(node: dict[str, Any], **rest: Any) -> str:
         (
             "does not serve on the node (not_ready).",
             "Delete its pod, and the next one writes the rules anew:",
-            '"kubectl delete pod --namespace default aad-nmi-x"',
+            DELETE_POD,
             f"{PLAYBOOK}site -e @FILE",
             LAST,
         ),
@@ -67,7 +60,7 @@ def said(node: dict[str, Any], **rest: Any) -> str:
     case(
         "it has no pod",
         {**INSTALLED, "nmi_state": "missing", "nmi_pod": ""},
-        ('"kubectl describe daemonset --namespace default aad-nmi"', f"{PLAYBOOK}site -e @FILE", LAST),
+        (DESCRIBE, f"{PLAYBOOK}site -e @FILE", LAST),
     ),
     case(
         "the node is down",
@@ -76,7 +69,7 @@ def said(node: dict[str, Any], **rest: Any) -> str:
     ),
     case(
         "add-on",
-        {**CLUSTER, "addon": True, "nmi_state": "missing", "foreign_identities": []},
+        {**MISSING, "addon": True, "foreign_identities": []},
         ("The pod identity add-on of AKS is on", f'{UNINSTALL}"', LAST),
     ),
     case(
@@ -87,10 +80,10 @@ def said(node: dict[str, Any], **rest: Any) -> str:
             f'To have it back: "{PLAYBOOK}site -e @FILE"',
             f"{PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE",
             f"{UNINSTALL} -e pod_identity_uninstall_allow_in_use=true",
-            f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"',
+            LEFTOVERS,
             "imds_node_cleanup_protected_identities",
             LAST,
-            "removes the rules and opens orders, invoices to every pod of the node.",
+            OPENS,
         ),
     ),
     case(
@@ -110,11 +103,11 @@ def said(node: dict[str, Any], **rest: Any) -> str:
             "AAD Pod Identity is installed, and leaves the node out: DaemonSet default/aad-nmi (NMI selects nodes "
             "with pool=apps). The rules stay, because a.",
             "To have NMI there again, change the labels or taints of the node",
-            '"kubectl describe daemonset --namespace default aad-nmi"',
+            DESCRIBE,
             f'{UNINSTALL}"',
-            f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"',
+            LEFTOVERS,
             "imds_node_cleanup_protected_identities",
-            "removes the rules and opens orders, invoices to every pod of the node.",
+            OPENS,
         ),
     ),
     case(
@@ -130,13 +123,11 @@ def said(node: dict[str, Any], **rest: Any) -> str:
     ),
     case(
         "a machine that could not be read",
-        {**CLUSTER, "nmi_state": "missing", "foreign_identities": None, "machine": "/s/vm"},
+        {**MISSING, "foreign_identities": None, "machine": "/s/vm"},
         ("Mend that, or let this credential read it", LAST),
     ),
     case(
-        "no machine of Azure",
-        {**CLUSTER, "nmi_state": "missing", "foreign_identities": None},
-        ("The rules stay, because a. As a last resort",),
+        "no machine of Azure", {**MISSING, "foreign_identities": None}, ("The rules stay, because a. As a last resort",)
     ),
 )
 def test_the_state_comes_first_and_each_remedy_is_named_in_order(node: dict[str, Any], parts: tuple[str, ...]) -> None:
