@@ -29,10 +29,7 @@ def identity(name: str = "i", namespace: str = "team", **spec: t.Any) -> Raw:
 
 
 def binding(name: str = "b", to: str = "i", selector: str = "x", namespace: str = "team") -> Raw:
-    return {
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"azureIdentity": to, "selector": selector},
-    }
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {"azureIdentity": to, "selector": selector}}
 
 
 def pod(
@@ -122,7 +119,5 @@ def release(
             "namespace": namespace,
             "labels": {"owner": "helm", "name": name, "status": status, "version": str(revision)},
         },
-        "data": {
-            "release": base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode(),
-        },
+        "data": {"release": base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode()},
     }

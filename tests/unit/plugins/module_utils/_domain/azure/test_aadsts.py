@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import aadsts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.aadsts import Refusal
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 HOLDERS = (aadsts.AZURE_IDENTITY, aadsts.SERVICE_ACCOUNT, aadsts.LOGIN)
-ENTRIES = [pytest.param(entry, id=entry.name) for entry in aadsts.REFUSALS.values()]
+ENTRIES = [case(entry.name, entry) for entry in aadsts.REFUSALS.values()]
 SOURCE = re.compile(r"https://(?:learn|login)\.microsoft(?:online)?\.com/\S+|[\w-]+/[\w.-]+#\d+")
 
 
@@ -40,34 +41,31 @@ def test_a_remedy_speaks_of_what_its_holder_has(entry: Refusal) -> None:
     assert not re.search(r"webhook|this task", entry.remedy(aadsts.AZURE_IDENTITY, "a/b"))
 
 
-@pytest.mark.parametrize(
-    ("code", "about", "waiting"),
-    [
-        ("90002", aadsts.TENANT, False),
-        ("700016", aadsts.TENANT, False),
-        ("7000229", aadsts.TENANT, False),
-        ("7000215", aadsts.CREDENTIAL, False),
-        ("7000222", aadsts.CREDENTIAL, False),
-        ("700027", aadsts.CREDENTIAL, False),
-        ("70021", aadsts.FEDERATION, True),
-        ("70025", aadsts.FEDERATION, True),
-        ("700211", aadsts.FEDERATION, True),
-        ("700212", aadsts.FEDERATION, True),
-        ("700213", aadsts.FEDERATION, True),
-        ("7002138", aadsts.FEDERATION, False),
-        ("700024", aadsts.ASSERTION, False),
-        ("50013", aadsts.ASSERTION, False),
-        ("700231", aadsts.FEDERATION, False),
-        ("90061", aadsts.FEDERATION, True),
-        ("50166", aadsts.FEDERATION, True),
-        ("501661", aadsts.FEDERATION, True),
-        ("500011", aadsts.RESOURCE, False),
-        ("53003", aadsts.POLICY, False),
-        ("700238", aadsts.POLICY, False),
-        ("90055", aadsts.LOAD, True),
-        ("90033", aadsts.FAULT, True),
-        ("50000", aadsts.FAULT, False),
-    ],
+@for_each(
+    ("90002", aadsts.TENANT, False),
+    ("700016", aadsts.TENANT, False),
+    ("7000229", aadsts.TENANT, False),
+    ("7000215", aadsts.CREDENTIAL, False),
+    ("7000222", aadsts.CREDENTIAL, False),
+    ("700027", aadsts.CREDENTIAL, False),
+    ("70021", aadsts.FEDERATION, True),
+    ("70025", aadsts.FEDERATION, True),
+    ("700211", aadsts.FEDERATION, True),
+    ("700212", aadsts.FEDERATION, True),
+    ("700213", aadsts.FEDERATION, True),
+    ("7002138", aadsts.FEDERATION, False),
+    ("700024", aadsts.ASSERTION, False),
+    ("50013", aadsts.ASSERTION, False),
+    ("700231", aadsts.FEDERATION, False),
+    ("90061", aadsts.FEDERATION, True),
+    ("50166", aadsts.FEDERATION, True),
+    ("501661", aadsts.FEDERATION, True),
+    ("500011", aadsts.RESOURCE, False),
+    ("53003", aadsts.POLICY, False),
+    ("700238", aadsts.POLICY, False),
+    ("90055", aadsts.LOAD, True),
+    ("90033", aadsts.FAULT, True),
+    ("50000", aadsts.FAULT, False),
 )
 def test_what_a_code_is_about(code: str, about: str, waiting: bool) -> None:
     entry = aadsts.REFUSALS[code]

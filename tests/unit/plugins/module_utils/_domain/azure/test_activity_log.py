@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import activity_log
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 ONE = "/subscriptions/s/resourcegroups/g/providers/microsoft.managedidentity/userassignedidentities/one"
 WRITE = "Microsoft.Compute/virtualMachineScaleSets/write"
@@ -34,21 +35,13 @@ def event(body: Any = ATTACHED, *, what: str = WRITE, at: str = "2026-05-01T10:0
 
 CASES: dict[str, tuple[list[dict[str, Any]], tuple[tuple[str, str], ...], int]] = {
     "attached": ([event()], ((ONE, "2026-05-01T10:00:00Z"),), 0),
-    "detached": (
-        [event({"identity": {"userAssignedIdentities": {ONE: None}}})],
-        ((ONE, "2026-05-01T10:00:00Z"),),
-        0,
-    ),
+    "detached": ([event({"identity": {"userAssignedIdentities": {ONE: None}}})], ((ONE, "2026-05-01T10:00:00Z"),), 0),
     "begin and end of one write": (
         [event(), event(None, at="2026-05-01T10:00:05Z")],
         ((ONE, "2026-05-01T10:00:00Z"),),
         0,
     ),
-    "twice": (
-        [event(operationId="o2", at="2026-05-02T10:00:00Z"), event()],
-        ((ONE, "2026-05-02T10:00:00Z"),),
-        0,
-    ),
+    "twice": ([event(operationId="o2", at="2026-05-02T10:00:00Z"), event()], ((ONE, "2026-05-02T10:00:00Z"),), 0),
     "a machine": ([event(what="Microsoft.Compute/virtualMachines/write")], ((ONE, "2026-05-01T10:00:00Z"),), 0),
     "known by its client id": (
         [event(caller="somebody", claims={"appid": "MIC-CLIENT"})],
@@ -94,19 +87,12 @@ def test_the_reason_tells_the_day() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("cluster", "named", "expected"),
-    [
-        (None, (), set()),
-        (None, ("MIC ",), {"mic"}),
-        (
-            {"identityProfile": {"kubeletidentity": {"objectId": "O", "clientId": "c"}}},
-            ("x",),
-            {"o", "c", "x"},
-        ),
-        ({"servicePrincipalProfile": {"clientId": "msi"}}, (), set()),
-        ({"servicePrincipalProfile": {"clientId": "sp"}}, (), {"sp"}),
-    ],
+@for_each(
+    (None, (), set()),
+    (None, ("MIC ",), {"mic"}),
+    ({"identityProfile": {"kubeletidentity": {"objectId": "O", "clientId": "c"}}}, ("x",), {"o", "c", "x"}),
+    ({"servicePrincipalProfile": {"clientId": "msi"}}, (), set()),
+    ({"servicePrincipalProfile": {"clientId": "sp"}}, (), {"sp"}),
 )
 def test_who_mic_may_have_been(cluster: Any, named: tuple[str, ...], expected: set[str]) -> None:
     body = None if cluster is None else {"properties": cluster}
@@ -114,9 +100,7 @@ def test_who_mic_may_have_been(cluster: Any, named: tuple[str, ...], expected: s
     assert activity_log.principals(body, ("OWN", ""), named) == {*expected, "own"}
 
 
-@pytest.mark.parametrize(
-    ("days", "begin"), [(1, "2026-05-30T12:05:00.000000Z"), (90, "2026-03-02T12:05:00.000000Z"), (365, "2026-03-02")]
-)
+@for_each((1, "2026-05-30T12:05:00.000000Z"), (90, "2026-03-02T12:05:00.000000Z"), (365, "2026-03-02"))
 def test_the_question(days: int, begin: str) -> None:
     now = datetime.datetime(2026, 5, 31, 12, tzinfo=datetime.timezone.utc)
     asked = activity_log.query("MC_rg", days, now)

@@ -15,6 +15,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.addon import Desired, Entry
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.arm_errors import ServiceError
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 STATES = st.sampled_from(["Assigned", "Failed", "Updating"])
@@ -82,10 +83,7 @@ def settled(body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 WORLDS = st.dictionaries(KEYS, STATES).map(lambda found: cluster(*(identity(n, s, future=n) for n, s in found.items())))
 DESIRED = st.builds(
     lambda names, present, purge: Desired(
-        present=present,
-        identities=entries(names),
-        purge_identities=purge and present,
-        allow_empty=True,
+        present=present, identities=entries(names), purge_identities=purge and present, allow_empty=True
     ),
     st.lists(KEYS, unique=True),
     st.booleans(),
@@ -177,12 +175,9 @@ def test_off_and_on() -> None:
         decide(off, Desired(present=True, kubenet=True))
 
 
-@pytest.mark.parametrize(
-    ("properties", "said"),
-    [
-        ({"networkProfile": {"networkPlugin": "kubenet"}}, "set allow_network_plugin_kubenet to true"),
-        ({"agentPoolProfiles": [{"name": "old", "type": "AvailabilitySet"}]}, "and old of the cluster demo is"),
-    ],
+@for_each(
+    ({"networkProfile": {"networkPlugin": "kubenet"}}, "set allow_network_plugin_kubenet to true"),
+    ({"agentPoolProfiles": [{"name": "old", "type": "AvailabilitySet"}]}, "and old of the cluster demo is"),
 )
 def test_what_aks_would_refuse(properties: dict[str, t.Any], said: str) -> None:
     with pytest.raises(Failure, match=said):
@@ -230,23 +225,12 @@ def test_whose_role_may_go() -> None:
     assert addon.released_identities(before, after, desired) == [resource_id("b"), resource_id("c")]
 
 
-@pytest.mark.parametrize(
-    ("code", "message", "about"),
-    [
-        (
-            "BadRequest",
-            f"Cluster identity has no assignment permission over identity 'resourceId: {resource_id('a')} -",
-            1,
-        ),
-        (
-            "BadRequest",
-            f"Cluster identity has no assignment permission over identity 'resourceId: {resource_id('b')} -",
-            0,
-        ),
-        ("LinkedAuthorizationFailed", f"linked scope(s) '{resource_id('a').upper()}'", 1),
-        ("LinkedAuthorizationFailed", f"linked scope(s) '{resource_id('ab')}'", 0),
-        ("BadRequest", f"{resource_id('a')} is ugly", 0),
-    ],
+@for_each(
+    ("BadRequest", f"Cluster identity has no assignment permission over identity 'resourceId: {resource_id('a')} -", 1),
+    ("BadRequest", f"Cluster identity has no assignment permission over identity 'resourceId: {resource_id('b')} -", 0),
+    ("LinkedAuthorizationFailed", f"linked scope(s) '{resource_id('a').upper()}'", 1),
+    ("LinkedAuthorizationFailed", f"linked scope(s) '{resource_id('ab')}'", 0),
+    ("BadRequest", f"{resource_id('a')} is ugly", 0),
 )
 def test_whose_permission_is_missing(code: str, message: str, about: int) -> None:
     assert addon.lacks_permission(ServiceError(400, code, message), [resource_id("a")]) == bool(about)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_answers, arm_errors
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 ONE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
 OTHER = ONE.replace("one", "other")
@@ -23,33 +24,27 @@ ARM = "https://management.azure.com"
 NOW = datetime.datetime(2026, 1, 1, 12, 0, 0, tzinfo=datetime.timezone.utc)
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "missing"),
-    [
-        (404, {"error": {"code": "ResourceNotFound", "message": "gone"}}, True),
-        (404, {"error": {"code": "ResourceGroupNotFound", "message": "gone"}}, True),
-        (404, {"error": {"code": "ParentResourceNotFound", "message": "gone"}}, True),
-        (404, {"error": {"code": "NotFound", "message": "gone"}}, True),
-        (404, {"error": {"code": "RoleAssignmentNotFound", "message": "gone"}}, True),
-        (404, {"error": {"code": "RoleDefinitionDoesNotExist", "message": "gone"}}, True),
-        (404, {"code": "NotFound", "details": None, "message": "gone", "subcode": "GetManagedCluster_NotFound"}, True),
-        (404, {"error": {"code": "SubscriptionNotFound", "message": "gone"}}, False),
-        (404, {"error": {"code": "TenantNotFound", "message": "gone"}}, False),
-        (404, {"error": {"code": "ResourceProviderNotFound", "message": "gone"}}, False),
-        (404, {"error": {"code": "InvalidResourceType", "message": "no"}}, False),
-        (404, {"error": {"code": "ResourceTypeNotSupported", "message": "no"}}, False),
-        (404, {"error": {"code": "ResourceTypeNotFound", "message": "no"}}, False),
-        (404, {"error": {"code": "NotFound"}}, False),
-        (404, {"error": "NotFound"}, False),
-        (404, {"code": 404, "message": "NotFound"}, False),
-        (404, {"statusCode": 404, "message": "Resource not found"}, False),
-        (404, {}, False),
-        (404, [], False),
-        (404, "<html>NotFound</html>", False),
-        (404, "", False),
-        (403, {"error": {"code": "ResourceNotFound", "message": "gone"}}, False),
-        (200, {"error": {"code": "ResourceNotFound", "message": "gone"}}, False),
-    ],
+def refusal(code: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": "gone"}}
+
+
+MISSING = ["ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "NotFound", "RoleAssignmentNotFound"]
+MISSING += ["RoleDefinitionDoesNotExist"]
+OTHERS = ["SubscriptionNotFound", "TenantNotFound", "ResourceProviderNotFound", "InvalidResourceType"]
+OTHERS += ["ResourceTypeNotSupported", "ResourceTypeNotFound"]
+
+
+@for_each(
+    *((404, refusal(code), True) for code in MISSING),
+    *((404, refusal(code), False) for code in OTHERS),
+    (404, {"code": "NotFound", "details": None, "message": "gone", "subcode": "GetManagedCluster_NotFound"}, True),
+    (404, {"error": {"code": "NotFound"}}, False),
+    (404, {"error": "NotFound"}, False),
+    (404, {"code": 404, "message": "NotFound"}, False),
+    (404, {"statusCode": 404, "message": "Resource not found"}, False),
+    *((404, body, False) for body in ({}, [], "<html>NotFound</html>", "")),
+    (403, refusal("ResourceNotFound"), False),
+    (200, refusal("ResourceNotFound"), False),
 )
 def test_only_a_refusal_of_arm_means_absent(status: int, body: Any, missing: bool) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
@@ -61,26 +56,23 @@ def test_a_resource_is_one_with_its_id() -> None:
     assert arm_answers.resource("do it", json.dumps(body), ONE) == body
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("", "the answer is empty"),
-        (" \n", "the answer is empty"),
-        ("<!DOCTYPE html><html>", "the answer is an HTML page"),
-        ("<html>", "the answer is an HTML page"),
-        ("Bad gateway", "the answer is not JSON"),
-        ('{"id": "/sub', "the answer is not JSON"),
-        ("[" * 100_000, "the answer is not JSON"),
-        ("null", "the answer is empty"),
-        ("[]", "the answer is not a resource"),
-        ("{}", "the answer has no resource id"),
-        (json.dumps({"id": 5, "name": "one"}), "the answer has no resource id"),
-        (json.dumps({"id": " / ", "name": "one"}), "the answer has no resource id"),
-        (json.dumps({"id": OTHER, "name": "other"}), f"the answer is about {OTHER!r}"),
-        (json.dumps({"id": ONE}), "the answer has no name of a resource"),
-        (json.dumps({"id": ONE, "name": "one", "properties": "x"}), "'properties' is no object in the answer"),
-        (json.dumps({"id": ONE, "name": "one", "tags": [1]}), "'tags' is no object in the answer"),
-    ],
+@for_each(
+    ("", "the answer is empty"),
+    (" \n", "the answer is empty"),
+    ("<!DOCTYPE html><html>", "the answer is an HTML page"),
+    ("<html>", "the answer is an HTML page"),
+    ("Bad gateway", "the answer is not JSON"),
+    ('{"id": "/sub', "the answer is not JSON"),
+    ("[" * 100_000, "the answer is not JSON"),
+    ("null", "the answer is empty"),
+    ("[]", "the answer is not a resource"),
+    ("{}", "the answer has no resource id"),
+    (json.dumps({"id": 5, "name": "one"}), "the answer has no resource id"),
+    (json.dumps({"id": " / ", "name": "one"}), "the answer has no resource id"),
+    (json.dumps({"id": OTHER, "name": "other"}), f"the answer is about {OTHER!r}"),
+    (json.dumps({"id": ONE}), "the answer has no name of a resource"),
+    (json.dumps({"id": ONE, "name": "one", "properties": "x"}), "'properties' is no object in the answer"),
+    (json.dumps({"id": ONE, "name": "one", "tags": [1]}), "'tags' is no object in the answer"),
 )
 def test_what_is_no_resource_is_refused(text: str, found: str) -> None:
     with pytest.raises(arm_answers.NotAzure) as refused:
@@ -127,50 +119,46 @@ def test_a_page_that_leads_to_itself_is_refused() -> None:
         arm_answers.PagesRead().follow("do it", "https://x/1", "https://x/1")
 
 
-@pytest.mark.parametrize(
-    ("url", "endpoint", "absolute"),
-    [
-        (f"{ARM}/subscriptions/s?x=%2F&s=a=b", ARM, f"{ARM}/subscriptions/s?x=%2F&s=a=b"),
-        (f"{ARM}:443/x", ARM, f"{ARM}:443/x"),
-        ("https://MANAGEMENT.azure.com/x", ARM, "https://MANAGEMENT.azure.com/x"),
-        ("https://westeurope.management.azure.com/x", ARM, "https://westeurope.management.azure.com/x"),
-        (
-            "https://usgovvirginia.management.usgovcloudapi.net/x",
-            "https://management.usgovcloudapi.net",
-            "https://usgovvirginia.management.usgovcloudapi.net/x",
-        ),
-        ("/subscriptions/s?a=b", ARM, f"{ARM}/subscriptions/s?a=b"),
-        ("https://127.0.0.1:4433/x", "https://127.0.0.1:4433", "https://127.0.0.1:4433/x"),
-    ],
+@for_each(
+    (f"{ARM}/subscriptions/s?x=%2F&s=a=b", ARM),
+    (f"{ARM}:443/x", ARM),
+    ("https://MANAGEMENT.azure.com/x", ARM),
+    ("https://westeurope.management.azure.com/x", ARM),
+    ("https://usgovvirginia.management.usgovcloudapi.net/x", "https://management.usgovcloudapi.net"),
+    ("https://127.0.0.1:4433/x", "https://127.0.0.1:4433"),
 )
-def test_urls_at_the_endpoint_are_followed_as_they_came(url: str, endpoint: str, absolute: str) -> None:
-    assert arm_answers.at_endpoint("do it", url, endpoint) == absolute
+def test_urls_at_the_endpoint_are_followed_as_they_came(url: str, endpoint: str) -> None:
+    assert arm_answers.at_endpoint("do it", url, endpoint) == url
 
 
-@pytest.mark.parametrize(
-    ("url", "endpoint"),
-    [
-        ("https://evil.example/x", ARM),
-        ("http://management.azure.com/x", ARM),
-        ("https://management.azure.com.evil.example/x", ARM),
-        ("https://evilmanagement.azure.com/x", ARM),
-        ("https://a.b.management.azure.com/x", ARM),
-        ("https://.management.azure.com/x", ARM),
-        ("https://management.azure.com@evil.example/x", ARM),
-        ("https://management.azure.com:x@evil.example/x", ARM),
-        ("https://evil.example\\@management.azure.com/x", ARM),
-        ("https://management.azure.com\\@evil.example/x", ARM),
-        ("https://evil.example#@management.azure.com/x", ARM),
-        ("https://management.azure.com:8443/x", ARM),
-        ("https://management.azure.com/x\nHost: evil.example", ARM),
-        ("//evil.example/x", ARM),
-        ("evil.example/x", ARM),
-        ("ftp://management.azure.com/x", ARM),
-        ("https://management.usgovcloudapi.net/x", ARM),
-        ("https://127.0.0.1:4434/x", "https://127.0.0.1:4433"),
-        ("https://127.0.0.2:4433/x", "https://127.0.0.1:4433"),
-        ("", ARM),
-    ],
+def test_a_path_is_one_of_the_endpoint() -> None:
+    assert arm_answers.at_endpoint("do it", "/subscriptions/s?a=b", ARM) == f"{ARM}/subscriptions/s?a=b"
+
+
+ELSEWHERE = """
+    https://evil.example/x
+    http://management.azure.com/x
+    https://management.azure.com.evil.example/x
+    https://evilmanagement.azure.com/x
+    https://a.b.management.azure.com/x
+    https://.management.azure.com/x
+    https://management.azure.com@evil.example/x
+    https://management.azure.com:x@evil.example/x
+    https://evil.example\\@management.azure.com/x
+    https://management.azure.com\\@evil.example/x
+    https://evil.example#@management.azure.com/x
+    https://management.azure.com:8443/x
+    //evil.example/x
+    evil.example/x
+    ftp://management.azure.com/x
+    https://management.usgovcloudapi.net/x
+""".split()
+
+
+@for_each(
+    *((url, ARM) for url in (*ELSEWHERE, "https://management.azure.com/x\nHost: evil.example", "")),
+    ("https://127.0.0.1:4434/x", "https://127.0.0.1:4433"),
+    ("https://127.0.0.2:4433/x", "https://127.0.0.1:4433"),
 )
 def test_urls_elsewhere_are_refused_by_name(url: str, endpoint: str) -> None:
     with pytest.raises(Failure) as refused:
@@ -195,22 +183,13 @@ def test_a_field_that_azure_always_gives() -> None:
         assert f"{ONE}: {'.'.join(path)} is missing" in refused.value.sentence
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("", 0),
-        ("0", 0),
-        ("17", 17),
-        (" 17 ", 17),
-        ("soon", 0),
-        ("-5", 0),
-        ("1e400", 0),
-        ("inf", 0),
-        ("Thu, 01 Jan 2026 13:00:00 GMT", 3600),
-        ("Thu, 01 Jan 2026 13:00:00", 3600),
-        ("Thu, 01 Jan 2026 11:00:00 GMT", 0),
-        ("Thu, 99 Jan 2026 13:00:00 GMT", 0),
-    ],
+@for_each(
+    *((header, 0) for header in ("", "0", "soon", "-5", "1e400", "inf")),
+    *((header, 17) for header in ("17", " 17 ")),
+    ("Thu, 01 Jan 2026 13:00:00 GMT", 3600),
+    ("Thu, 01 Jan 2026 13:00:00", 3600),
+    ("Thu, 01 Jan 2026 11:00:00 GMT", 0),
+    ("Thu, 99 Jan 2026 13:00:00 GMT", 0),
 )
 def test_when_to_ask_again(header: str, seconds: float) -> None:
     assert arm_answers.retry_after(header, NOW) == seconds

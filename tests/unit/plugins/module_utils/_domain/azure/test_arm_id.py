@@ -10,39 +10,31 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 segments = st.text(alphabet="abcXYZ019-_.", min_size=1, max_size=8)
 
 
-@pytest.mark.parametrize(
-    ("text", "subscription", "group", "kind", "name"),
-    [
-        ("/subscriptions/s", "s", "", "", "s"),
-        ("/subscriptions/s/resourceGroups/rg", "s", "rg", "", "rg"),
-        ("/subscriptions/s/resourcegroups/rg/", "s", "rg", "", "rg"),
-        (
-            "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/c",
-            "s",
-            "rg",
-            "Microsoft.ContainerService/managedClusters",
-            "c",
-        ),
-        (
-            "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
-            "/federatedIdentityCredentials/f",
-            "s",
-            "rg",
-            "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
-            "f",
-        ),
-        (
-            "/providers/Microsoft.Management/managementGroups/mg",
-            "",
-            "",
-            "Microsoft.Management/managementGroups",
-            "mg",
-        ),
-    ],
+@for_each(
+    ("/subscriptions/s", "s", "", "", "s"),
+    ("/subscriptions/s/resourceGroups/rg", "s", "rg", "", "rg"),
+    ("/subscriptions/s/resourcegroups/rg/", "s", "rg", "", "rg"),
+    (
+        "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/c",
+        "s",
+        "rg",
+        "Microsoft.ContainerService/managedClusters",
+        "c",
+    ),
+    (
+        "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+        "/federatedIdentityCredentials/f",
+        "s",
+        "rg",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
+        "f",
+    ),
+    ("/providers/Microsoft.Management/managementGroups/mg", "", "", "Microsoft.Management/managementGroups", "mg"),
 )
 def test_an_id_is_taken_apart(text: str, subscription: str, group: str, kind: str, name: str) -> None:
     parsed = arm_id.parse(text)
@@ -73,22 +65,19 @@ def test_a_scope_contains_whole_segments_only(group: str, more: str) -> None:
     assert not arm_id.contains(longer, outer)
 
 
-@pytest.mark.parametrize(
-    ("subscription", "group", "name", "can_be"),
-    [
-        ("8a6ab656-e753-595e-a913-2efa4b149917", "MC_a.b_(c)-d", "billing_1-x", True),
-        ("s", "größe", "x", True),
-        ("$(touch x)", "g", "x", False),
-        ("{{ x }}", "g", "x", False),
-        ("s", "..", "x", False),
-        ("s", "g?api-version=1", "x", False),
-        ("s", "g", "x#", False),
-        ("s", "g", "..", False),
-        ("s", "g", "x/../y", False),
-        ("s", "g", "x\n", False),
-        ("s", "g%2f", "x", False),
-        ("", "g", "x", False),
-    ],
+@for_each(
+    ("8a6ab656-e753-595e-a913-2efa4b149917", "MC_a.b_(c)-d", "billing_1-x", True),
+    ("s", "größe", "x", True),
+    ("$(touch x)", "g", "x", False),
+    ("{{ x }}", "g", "x", False),
+    ("s", "..", "x", False),
+    ("s", "g?api-version=1", "x", False),
+    ("s", "g", "x#", False),
+    ("s", "g", "..", False),
+    ("s", "g", "x/../y", False),
+    ("s", "g", "x\n", False),
+    ("s", "g%2f", "x", False),
+    ("", "g", "x", False),
 )
 def test_what_others_write_can_be_the_id_of_an_identity(subscription: str, group: str, name: str, can_be: bool) -> None:
     text = arm_id.resource(subscription, group, "Microsoft.ManagedIdentity/userAssignedIdentities", name)

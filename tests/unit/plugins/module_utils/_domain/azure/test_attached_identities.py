@@ -17,6 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
     Reason,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 GROUP = "/subscriptions/s/resourceGroups/g/providers"
 SET = f"{GROUP}/Microsoft.Compute/virtualMachineScaleSets/aks-pool-1-vmss"
@@ -106,24 +107,16 @@ def test_bodies(now: Carrier, ids: list[str], attach: bool, identity: dict[str, 
     assert attached.patch(now, [uai(each) for each in ids], attach=attach) == {"identity": identity}
 
 
-@pytest.mark.parametrize(
-    ("number", "sizes"), [(0, []), (1, [1]), (150, [150]), (151, [150, 1]), (400, [150, 150, 100])]
-)
+@for_each((0, []), (1, [1]), (150, [150]), (151, [150, 1]), (400, [150, 150, 100]))
 def test_portions(number: int, sizes: list[int]) -> None:
     assert [len(each) for each in attached.batches([str(n) for n in range(number)])] == sizes
 
 
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ({"id": SET}, ("Succeeded", False, True, False)),
-        (
-            {"id": SET, "identity": None, "properties": {"provisioningState": "Deleting"}},
-            ("Deleting", False, False, True),
-        ),
-        ({"id": SET, "identity": {"type": "systemassigned,userassigned"}}, ("Succeeded", True, True, False)),
-        ({"id": SET, "properties": {"provisioningState": "Failed"}}, ("Failed", False, True, False)),
-    ],
+@for_each(
+    ({"id": SET}, ("Succeeded", False, True, False)),
+    ({"id": SET, "identity": None, "properties": {"provisioningState": "Deleting"}}, ("Deleting", False, False, True)),
+    ({"id": SET, "identity": {"type": "systemassigned,userassigned"}}, ("Succeeded", True, True, False)),
+    ({"id": SET, "properties": {"provisioningState": "Failed"}}, ("Failed", False, True, False)),
 )
 def test_what_azure_leaves_out(raw: dict[str, Any], expected: tuple[str, bool, bool, bool]) -> None:
     found = Carrier.parse(raw)
@@ -131,13 +124,8 @@ def test_what_azure_leaves_out(raw: dict[str, Any], expected: tuple[str, bool, b
     assert found.identities == ()
 
 
-@pytest.mark.parametrize(
-    ("ids", "number", "end"),
-    [
-        (["a"], 1, "attach a to X"),
-        (list("abc"), 3, "attach a, b, c to X"),
-        (list("abcde"), 5, "a, b, c and 2 more to X"),
-    ],
+@for_each(
+    (["a"], 1, "attach a to X"), (list("abc"), 3, "attach a, b, c to X"), (list("abcde"), 5, "a, b, c and 2 more to X")
 )
 def test_actions(ids: list[str], number: int, end: str) -> None:
     spelled = [uai(each) for each in ids]
@@ -145,18 +133,15 @@ def test_actions(ids: list[str], number: int, end: str) -> None:
     assert attached.action(spelled, "X", attach=True).endswith(end)
 
 
-@pytest.mark.parametrize(
-    ("protection", "options", "sentence"),
-    [
-        (Protection({uai("a").lower(): Reason("named", "it is mine")}), {}, f"must stay: {uai('a')} (it is mine); "),
-        (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"allowed": [uai("A")]}, ""),
-        (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"unjudged": True}, "must stay: "),
-        (Protection({uai("z").lower(): Reason("named", "it is elsewhere")}), {}, ""),
-        (Protection(unknown="nobody says so"), {}, "needs: nobody says so; "),
-        (Protection(unknown="nobody says so"), {"unjudged": True}, ""),
-        (Protection(unknown="nobody says so"), {"allowed": [uai("a")]}, "needs: nobody says so; "),
-        (Protection(unknown="nobody says so"), {"allowed": [uai("a"), uai("b")]}, ""),
-    ],
+@for_each(
+    (Protection({uai("a").lower(): Reason("named", "it is mine")}), {}, f"must stay: {uai('a')} (it is mine); "),
+    (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"allowed": [uai("A")]}, ""),
+    (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"unjudged": True}, "must stay: "),
+    (Protection({uai("z").lower(): Reason("named", "it is elsewhere")}), {}, ""),
+    (Protection(unknown="nobody says so"), {}, "needs: nobody says so; "),
+    (Protection(unknown="nobody says so"), {"unjudged": True}, ""),
+    (Protection(unknown="nobody says so"), {"allowed": [uai("a")]}, "needs: nobody says so; "),
+    (Protection(unknown="nobody says so"), {"allowed": [uai("a"), uai("b")]}, ""),
 )
 def test_refusals(protection: Protection, options: dict[str, Any], sentence: str) -> None:
     def refuse() -> None:
@@ -171,16 +156,13 @@ def test_refusals(protection: Protection, options: dict[str, Any], sentence: str
         refuse()
 
 
-@pytest.mark.parametrize(
-    ("client_id", "existing", "dead"),
-    [
-        ("", None, True),
-        ("", {"a": "new"}, True),
-        ("c", None, None),
-        ("c", {}, True),
-        ("C", {"a": "c"}, False),
-        ("c", {"a": "made again"}, True),
-    ],
+@for_each(
+    ("", None, True),
+    ("", {"a": "new"}, True),
+    ("c", None, None),
+    ("c", {}, True),
+    ("C", {"a": "c"}, False),
+    ("c", {"a": "made again"}, True),
 )
 def test_the_dead(client_id: str, existing: dict[str, str] | None, dead: bool | None) -> None:
     known = None if existing is None else {uai(name).lower(): value for name, value in existing.items()}
@@ -223,18 +205,15 @@ def test_what_is_new_has_no_client_id_either(state: str) -> None:
 MACHINE = f"{GROUP}/Microsoft.Compute/virtualMachines/vm"
 
 
-@pytest.mark.parametrize(
-    ("provider_id", "found"),
-    [
-        (f"azure://{SET}/virtualMachines/0", SET),
-        (f" azure://{SET.lower()}/virtualmachines/0", SET.lower()),
-        (f"azure://{MACHINE}", MACHINE),
-        (f"azure://{uai('x')}", ""),
-        (f"azure://{GROUP}", ""),
-        (SET, ""),
-        ("kind://docker/kind/worker", ""),
-        ("", ""),
-    ],
+@for_each(
+    (f"azure://{SET}/virtualMachines/0", SET),
+    (f" azure://{SET.lower()}/virtualmachines/0", SET.lower()),
+    (f"azure://{MACHINE}", MACHINE),
+    (f"azure://{uai('x')}", ""),
+    (f"azure://{GROUP}", ""),
+    (SET, ""),
+    ("kind://docker/kind/worker", ""),
+    ("", ""),
 )
 def test_what_a_node_is_on(provider_id: str, found: str) -> None:
     assert attached.of_node(provider_id) == found

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 SCOPE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 MIO = azure_roles.Role("Managed Identity Operator", "f1a07417-d97a-45cb-824c-7a7467783830")
@@ -22,15 +23,12 @@ def held(scope: str, role: azure_roles.Role = MIO, principal: str = "P", **more:
     return azure_roles.Assignment(scope + "#", "n", properties)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("managed identity operator", MIO),
-        (MIO.guid.upper(), MIO),
-        (f"/providers/Microsoft.Authorization/roleDefinitions/{MIO.guid}", MIO),
-        ("11111111-2222-3333-4444-555555555555", azure_roles.Role(*["11111111-2222-3333-4444-555555555555"] * 2)),
-        ("Our own role", None),
-    ],
+@for_each(
+    ("managed identity operator", MIO),
+    (MIO.guid.upper(), MIO),
+    (f"/providers/Microsoft.Authorization/roleDefinitions/{MIO.guid}", MIO),
+    ("11111111-2222-3333-4444-555555555555", azure_roles.Role(*["11111111-2222-3333-4444-555555555555"] * 2)),
+    ("Our own role", None),
 )
 def test_well_known_roles_need_no_request(text: str, expected: azure_roles.Role | None) -> None:
     assert azure_roles.named(text) == expected
@@ -61,15 +59,12 @@ IN_FORCE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("principal", "wanted", "found"),
-    [
-        pytest.param("P", [MIO, READER], [("reader", READER), ("wide", MIO)], id="of a principal"),
-        pytest.param("P", None, [("own", UNNAMED), ("reader", READER), ("wide", MIO)], id="any role"),
-        pytest.param("P", [OWN], [("own", OWN)], id="by its name"),
-        pytest.param(None, [MIO], [("other", MIO), ("wide", MIO)], id="of whomever"),
-        pytest.param("P", [], [], id="no role"),
-    ],
+@for_each(
+    case("of a principal", "P", [MIO, READER], [("reader", READER), ("wide", MIO)]),
+    case("any role", "P", None, [("own", UNNAMED), ("reader", READER), ("wide", MIO)]),
+    case("by its name", "P", [OWN], [("own", OWN)]),
+    case("of whomever", None, [MIO], [("other", MIO), ("wide", MIO)]),
+    case("no role", "P", [], []),
 )
 def test_which_assignments_count(
     principal: str | None, wanted: list[azure_roles.Role] | None, found: list[tuple[str, azure_roles.Role]]
@@ -94,10 +89,7 @@ def test_the_name_depends_on_scope_role_and_principal_alone() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("scope", "prefix"),
-    [(SCOPE, "/subscriptions/s"), ("/providers/Microsoft.Management/managementGroups/m", ""), ("/", ""), ("", "")],
-)
+@for_each((SCOPE, "/subscriptions/s"), ("/providers/Microsoft.Management/managementGroups/m", ""), ("/", ""), ("", ""))
 def test_the_definition_is_named_where_the_scope_lies(scope: str, prefix: str) -> None:
     expected = f"{prefix}/providers/Microsoft.Authorization/roleDefinitions/{MIO.guid}"
     assert azure_roles.definition_id(scope, MIO) == expected
@@ -114,24 +106,21 @@ def test_a_role_name_must_stand_for_one_role() -> None:
 V2 = {"condition": "a", "conditionVersion": "2.0"}
 
 
-@pytest.mark.parametrize(
-    ("current", "named", "expected", "difference"),
-    [
-        ({}, {}, {}, ""),
-        ({}, {"condition": "", "description": ""}, {}, ""),
-        ({}, {"condition": "a\n"}, V2, "condition"),
-        (V2, {}, V2, ""),
-        (V2, {"condition": " a\n"}, V2, ""),
-        (V2, {"condition": "b"}, {**V2, "condition": "b"}, "condition"),
-        (V2, {"condition": ""}, {"condition": None, "conditionVersion": None}, "condition"),
-        (V2, {"condition": "a", "condition_version": "3.0"}, {**V2, "conditionVersion": "3.0"}, "condition version"),
-        ({}, {"condition": "a", "condition_version": "3.0"}, {**V2, "conditionVersion": "3.0"}, "condition"),
-        ({}, {"condition": "", "condition_version": "3.0"}, {}, ""),
-        ({**V2, "conditionVersion": "1.0"}, {"condition": "a"}, {**V2, "conditionVersion": "1.0"}, ""),
-        ({**V2, "conditionVersion": "1.0"}, {"condition": "b"}, {**V2, "condition": "b"}, "condition"),
-        (V2, {"description": "d"}, {**V2, "description": "d"}, "description"),
-        ({"description": "c"}, {"condition": "a", "description": ""}, {**V2, "description": None}, "both"),
-    ],
+@for_each(
+    ({}, {}, {}, ""),
+    ({}, {"condition": "", "description": ""}, {}, ""),
+    ({}, {"condition": "a\n"}, V2, "condition"),
+    (V2, {}, V2, ""),
+    (V2, {"condition": " a\n"}, V2, ""),
+    (V2, {"condition": "b"}, {**V2, "condition": "b"}, "condition"),
+    (V2, {"condition": ""}, {"condition": None, "conditionVersion": None}, "condition"),
+    (V2, {"condition": "a", "condition_version": "3.0"}, {**V2, "conditionVersion": "3.0"}, "condition version"),
+    ({}, {"condition": "a", "condition_version": "3.0"}, {**V2, "conditionVersion": "3.0"}, "condition"),
+    ({}, {"condition": "", "condition_version": "3.0"}, {}, ""),
+    ({**V2, "conditionVersion": "1.0"}, {"condition": "a"}, {**V2, "conditionVersion": "1.0"}, ""),
+    ({**V2, "conditionVersion": "1.0"}, {"condition": "b"}, {**V2, "condition": "b"}, "condition"),
+    (V2, {"description": "d"}, {**V2, "description": "d"}, "description"),
+    ({"description": "c"}, {"condition": "a", "description": ""}, {**V2, "description": None}, "both"),
 )
 def test_only_what_is_named_is_changed(
     current: dict[str, Any], named: dict[str, str], expected: dict[str, Any], difference: str
@@ -149,9 +138,8 @@ def test_only_what_is_named_is_changed(
     assert None not in written.values()
 
 
-@pytest.mark.parametrize(
-    ("condition", "desired", "serves"),
-    [(None, None, True), ("a", None, True), ("a", "a\n", True), (None, "a", False), ("a", "", False), (None, "", True)],
+@for_each(
+    (None, None, True), ("a", None, True), ("a", "a\n", True), (None, "a", False), ("a", "", False), (None, "", True)
 )
 def test_an_inherited_assignment_serves_under_the_same_condition(
     condition: str | None, desired: str | None, serves: bool

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.arm_errors import ServiceError
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 IDENTITY = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/cp"
 EXISTING: dict[str, Any] = {
@@ -62,6 +63,11 @@ EXISTING: dict[str, Any] = {
 }
 
 
+POOL = {"vmSize": "Standard_D2s_v5", "osType": "Linux", "type": "VirtualMachineScaleSets"}
+DEMO = {"name": "demo", "location": "westeurope"}
+IDS = {"subscription": "s", "group": "rg", "name": "demo"}
+
+
 def pool(**options: Any) -> dict[str, Any]:
     return {"agent_pools": [{"name": "nodepool1", **options}]}
 
@@ -70,52 +76,45 @@ def changed(**desired: Any) -> dict[str, Any]:
     return clusters.changed(EXISTING, {"name": "demo", **desired})
 
 
-@pytest.mark.parametrize(
-    "desired",
-    [
-        {},
-        {"location": "West Europe", "dns_prefix": "demo-dns", "enable_rbac": True, "service_cidr": "10.0.0.0/16"},
-        {"kubernetes_version": "1.33"},
-        {"kubernetes_version": "1.33.5"},
-        {"network_plugin": "azure", "network_policy": "none", "workload_identity_enabled": False},
-        {"oidc_issuer_enabled": False, "sku_tier": "Free", "tags": {"Team": "a"}},
-        {"kubelet_identity": "/K/"},
-        {"private_cluster": False, "authorized_ip_ranges": []},
-        pool(count=2, vm_size="standard_d2s_v5", mode="System", orchestrator_version="1.33.5"),
-        pool(node_taints=["a=b:NoSchedule"], node_labels={}),
-    ],
+@for_each(
+    {},
+    {"location": "West Europe", "dns_prefix": "demo-dns", "enable_rbac": True, "service_cidr": "10.0.0.0/16"},
+    {"kubernetes_version": "1.33"},
+    {"kubernetes_version": "1.33.5"},
+    {"network_plugin": "azure", "network_policy": "none", "workload_identity_enabled": False},
+    {"oidc_issuer_enabled": False, "sku_tier": "Free", "tags": {"Team": "a"}},
+    {"kubelet_identity": "/K/"},
+    {"private_cluster": False, "authorized_ip_ranges": []},
+    pool(count=2, vm_size="standard_d2s_v5", mode="System", orchestrator_version="1.33.5"),
+    pool(node_taints=["a=b:NoSchedule"], node_labels={}),
 )
 def test_a_fulfilled_desired_object_changes_nothing(desired: dict[str, Any]) -> None:
     assert changed(**desired) == EXISTING
 
 
-@pytest.mark.parametrize(
-    ("desired", "path", "value"),
-    [
-        ({"kubernetes_version": "1.34"}, "properties.kubernetesVersion", "1.34"),
-        ({"kubernetes_version": "1.34"}, "properties.kubernetesVersion", "1.34"),
-        ({"network_policy": "cilium"}, "properties.networkProfile.networkPolicy", "cilium"),
-        ({"network_plugin_mode": "overlay"}, "properties.networkProfile.networkPluginMode", "overlay"),
-        ({"pod_cidr": "10.9.0.0/16"}, "properties.networkProfile.podCidr", "10.9.0.0/16"),
-        ({"oidc_issuer_enabled": True}, "properties.oidcIssuerProfile.enabled", True),
-        ({"sku_tier": "Standard"}, "sku.tier", "Standard"),
-        ({"tags": {"b": 2}}, "tags", {"team": "a", "b": "2"}),
-        ({"tags": {"b": 2}, "append_tags": False}, "tags", {"b": "2"}),
-        (pool(count=3), "properties.agentPoolProfiles.0.count", 3),
-        (pool(mode="User"), "properties.agentPoolProfiles.0.mode", "User"),
-        (pool(orchestrator_version="1.34.1"), "properties.agentPoolProfiles.0.orchestratorVersion", "1.34.1"),
-        (pool(node_labels={"x": 1}), "properties.agentPoolProfiles.0.nodeLabels", {"x": "1"}),
-        (
-            pool(node_taints=["a=c:NoSchedule", "d:NoExecute"]),
-            "properties.agentPoolProfiles.0.nodeTaints",
-            ["a=c:NoSchedule", "d:NoExecute"],
-        ),
-        (
-            {"user_assigned_identity": IDENTITY},
-            "identity",
-            {"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}},
-        ),
-    ],
+@for_each(
+    ({"kubernetes_version": "1.34"}, "properties.kubernetesVersion", "1.34"),
+    ({"network_policy": "cilium"}, "properties.networkProfile.networkPolicy", "cilium"),
+    ({"network_plugin_mode": "overlay"}, "properties.networkProfile.networkPluginMode", "overlay"),
+    ({"pod_cidr": "10.9.0.0/16"}, "properties.networkProfile.podCidr", "10.9.0.0/16"),
+    ({"oidc_issuer_enabled": True}, "properties.oidcIssuerProfile.enabled", True),
+    ({"sku_tier": "Standard"}, "sku.tier", "Standard"),
+    ({"tags": {"b": 2}}, "tags", {"team": "a", "b": "2"}),
+    ({"tags": {"b": 2}, "append_tags": False}, "tags", {"b": "2"}),
+    (pool(count=3), "properties.agentPoolProfiles.0.count", 3),
+    (pool(mode="User"), "properties.agentPoolProfiles.0.mode", "User"),
+    (pool(orchestrator_version="1.34.1"), "properties.agentPoolProfiles.0.orchestratorVersion", "1.34.1"),
+    (pool(node_labels={"x": 1}), "properties.agentPoolProfiles.0.nodeLabels", {"x": "1"}),
+    (
+        pool(node_taints=["a=c:NoSchedule", "d:X"]),
+        "properties.agentPoolProfiles.0.nodeTaints",
+        ["a=c:NoSchedule", "d:X"],
+    ),
+    (
+        {"user_assigned_identity": IDENTITY},
+        "identity",
+        {"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}},
+    ),
 )
 def test_only_what_is_named_changes(desired: dict[str, Any], path: str, value: Any) -> None:
     expected = copy.deepcopy(EXISTING)
@@ -130,34 +129,24 @@ def test_only_what_is_named_changes(desired: dict[str, Any], path: str, value: A
 def test_a_new_pool_is_added() -> None:
     pools = changed(agent_pools=[{"name": "new", "count": 1}])["properties"]["agentPoolProfiles"]
     assert pools[:2] == EXISTING["properties"]["agentPoolProfiles"]
-    assert pools[2] == {
-        "name": "new",
-        "count": 1,
-        "vmSize": "Standard_D2s_v5",
-        "osType": "Linux",
-        "type": "VirtualMachineScaleSets",
-        "mode": "User",
-    }
+    assert pools[2] == {"name": "new", "count": 1, **POOL, "mode": "User"}
 
 
-@pytest.mark.parametrize(
-    ("desired", "reason"),
-    [
-        ({"location": "eastus"}, "location of the cluster demo is 'westeurope'"),
-        ({"dns_prefix": "x"}, "dns_prefix of the cluster demo is 'demo-dns'"),
-        ({"enable_rbac": False}, "enable_rbac of the cluster demo is True"),
-        ({"node_resource_group": "x"}, "node_resource_group of the cluster demo"),
-        ({"service_cidr": "10.1.0.0/16"}, "service_cidr of the cluster demo"),
-        (pool(vm_size="Standard_B2s"), "vm_size of the cluster demo, agent pool nodepool1"),
-        ({"kubelet_identity": "/other"}, "with a system-assigned control plane"),
-        ({"kubernetes_version": "1.3"}, "kubernetes_version of the cluster demo is"),
-        ({"kubernetes_version": "1.32"}, "kubernetes_version of the cluster demo is"),
-        ({"kubernetes_version": "1.32.9"}, "kubernetes_version of the cluster demo is"),
-        ({"workload_identity_enabled": True}, "cannot have workload identity without an issuer"),
-        ({"private_cluster": True}, "private_cluster of the cluster demo is None"),
-        ({"authorized_ip_ranges": ["x"]}, "'x' in authorized_ip_ranges is no range of addresses"),
-        ({"authorized_ip_ranges": [], "purge_authorized_ip_ranges": True}, "set purge_allow_empty to true"),
-    ],
+@for_each(
+    ({"location": "eastus"}, "location of the cluster demo is 'westeurope'"),
+    ({"dns_prefix": "x"}, "dns_prefix of the cluster demo is 'demo-dns'"),
+    ({"enable_rbac": False}, "enable_rbac of the cluster demo is True"),
+    ({"node_resource_group": "x"}, "node_resource_group of the cluster demo"),
+    ({"service_cidr": "10.1.0.0/16"}, "service_cidr of the cluster demo"),
+    (pool(vm_size="Standard_B2s"), "vm_size of the cluster demo, agent pool nodepool1"),
+    ({"kubelet_identity": "/other"}, "with a system-assigned control plane"),
+    ({"kubernetes_version": "1.3"}, "kubernetes_version of the cluster demo is"),
+    ({"kubernetes_version": "1.32"}, "kubernetes_version of the cluster demo is"),
+    ({"kubernetes_version": "1.32.9"}, "kubernetes_version of the cluster demo is"),
+    ({"workload_identity_enabled": True}, "cannot have workload identity without an issuer"),
+    ({"private_cluster": True}, "private_cluster of the cluster demo is None"),
+    ({"authorized_ip_ranges": ["x"]}, "'x' in authorized_ip_ranges is no range of addresses"),
+    ({"authorized_ip_ranges": [], "purge_authorized_ip_ranges": True}, "set purge_allow_empty to true"),
 )
 def test_what_a_cluster_cannot_change_is_refused(desired: dict[str, Any], reason: str) -> None:
     with pytest.raises(Failure, match=reason):
@@ -201,24 +190,14 @@ def test_a_new_cluster_is_created_with_little() -> None:
             "dnsPrefix": "de-mo-dns",
             "enableRBAC": True,
             "networkProfile": {"networkPlugin": "azure"},
-            "agentPoolProfiles": [
-                {
-                    "name": "nodepool1",
-                    "count": 2,
-                    "vmSize": "Standard_D2s_v5",
-                    "osType": "Linux",
-                    "type": "VirtualMachineScaleSets",
-                    "mode": "System",
-                }
-            ],
+            "agentPoolProfiles": [{"name": "nodepool1", "count": 2, **POOL, "mode": "System"}],
         },
     }
 
 
 def test_a_new_cluster_takes_what_is_named() -> None:
     desired = {
-        "name": "demo",
-        "location": "westeurope",
+        **DEMO,
         "dns_prefix": "mine",
         "service_cidr": "10.1.0.0/16",
         "network_plugin": "kubenet",
@@ -241,10 +220,8 @@ def test_a_new_cluster_needs_a_location() -> None:
 
 
 def test_the_prediction_has_the_keys_of_the_real_thing() -> None:
-    body = clusters.created({"name": "demo", "location": "westeurope", "oidc_issuer_enabled": True})
-    predicted = clusters.view(
-        clusters.predicted(body, subscription="s", group="rg", name="demo", unknown="(known after apply)")
-    )
+    body = clusters.created({**DEMO, "oidc_issuer_enabled": True})
+    predicted = clusters.view(clusters.predicted(body, **IDS, unknown="(known after apply)"))
     real = clusters.view(EXISTING)
     assert predicted.keys() == real.keys()
     for key in ("id", "name", "resource_group", "node_resource_group", "provisioning_state", "dns_prefix"):
@@ -258,26 +235,20 @@ def test_the_prediction_has_the_keys_of_the_real_thing() -> None:
     assert predicted["oidc_issuer_url"] == "(known after apply)"
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "message", "busy"),
-    [
-        (409, "OperationNotAllowed", "Operation is not allowed because there's an in progress update", True),
-        (409, "OperationNotAllowed", "Another operation (nodepool1 - Updating) is in progress, please wait", True),
-        (409, "OperationNotAllowed", "The operation would exceed the approved quota", False),
-        (409, "EtagMismatch", "Operation is not allowed: Another operation is in progress", True),
-        (412, "PreconditionFailed", "", True),
-        (409, "Conflict", "The name is taken", False),
-        (400, "BadRequest", "in progress", False),
-    ],
+@for_each(
+    (409, "OperationNotAllowed", "Operation is not allowed because there's an in progress update", True),
+    (409, "OperationNotAllowed", "Another operation (nodepool1 - Updating) is in progress, please wait", True),
+    (409, "OperationNotAllowed", "The operation would exceed the approved quota", False),
+    (409, "EtagMismatch", "Operation is not allowed: Another operation is in progress", True),
+    (412, "PreconditionFailed", "", True),
+    (409, "Conflict", "The name is taken", False),
+    (400, "BadRequest", "in progress", False),
 )
 def test_busy_is_told_from_forbidden(status: int, code: str, message: str, busy: bool) -> None:
     assert clusters.is_busy(ServiceError(status, code, message)) is busy
 
 
-@pytest.mark.parametrize(
-    ("profile", "expected"),
-    [(None, ""), ({"clientId": "msi"}, ""), ({"clientId": "MSI"}, ""), ({"clientId": "an-id"}, "an-id")],
-)
+@for_each((None, ""), ({"clientId": "msi"}, ""), ({"clientId": "MSI"}, ""), ({"clientId": "an-id"}, "an-id"))
 def test_the_service_principal_of_an_old_cluster(profile: dict[str, str] | None, expected: str) -> None:
     body = copy.deepcopy(EXISTING)
     body["properties"]["servicePrincipalProfile"] = profile
@@ -323,16 +294,13 @@ def test_a_granted_desired_object_is_fulfilled(desired: dict[str, Any]) -> None:
     assert clusters.changed(once, {"name": "demo", **desired}) == once
 
 
-@pytest.mark.parametrize(
-    ("wanted", "purge", "expected"),
-    [
-        (["198.51.100.7"], False, ["203.0.113.0/24", "10.0.0.1/32", "198.51.100.7/32"]),
-        (["10.0.0.1", "203.0.113.9/24"], True, ["203.0.113.0/24", "10.0.0.1/32"]),
-        (["10.0.0.1"], True, ["10.0.0.1/32"]),
-        ([], False, ["203.0.113.0/24", "10.0.0.1/32"]),
-        ([], True, []),
-        (None, True, ["203.0.113.0/24", "10.0.0.1/32"]),
-    ],
+@for_each(
+    (["198.51.100.7"], False, ["203.0.113.0/24", "10.0.0.1/32", "198.51.100.7/32"]),
+    (["10.0.0.1", "203.0.113.9/24"], True, ["203.0.113.0/24", "10.0.0.1/32"]),
+    (["10.0.0.1"], True, ["10.0.0.1/32"]),
+    ([], False, ["203.0.113.0/24", "10.0.0.1/32"]),
+    ([], True, []),
+    (None, True, ["203.0.113.0/24", "10.0.0.1/32"]),
 )
 def test_ranges_are_added_and_purged_only_when_asked(
     wanted: list[str] | None, purge: bool, expected: list[str]
@@ -347,10 +315,10 @@ def test_ranges_are_added_and_purged_only_when_asked(
 
 
 def test_a_private_cluster_is_made_so_and_has_no_ranges() -> None:
-    desired = {"name": "demo", "location": "westeurope", "private_cluster": True}
+    desired = {**DEMO, "private_cluster": True}
     body = clusters.created(desired)
     assert body["properties"]["apiServerAccessProfile"] == {"enablePrivateCluster": True}
-    predicted = clusters.view(clusters.predicted(body, subscription="s", group="rg", name="demo", unknown="later"))
+    predicted = clusters.view(clusters.predicted(body, **IDS, unknown="later"))
     assert (predicted["private_cluster"], predicted["private_fqdn"]) == (True, "later")
     assert clusters.changed(body, desired) == body
     with pytest.raises(Failure, match="private_cluster of the cluster demo is True"):
@@ -359,16 +327,10 @@ def test_a_private_cluster_is_made_so_and_has_no_ranges() -> None:
         clusters.created({**desired, "authorized_ip_ranges": ["10.0.0.0/8"]})
 
 
-@pytest.mark.parametrize(
-    ("server", "named"),
-    [
-        ("https://demo.hcp.io:443", True),
-        ("https://DEMO.hcp.io:443", True),
-        ("https://demo.hcp.io", True),
-        ("https://demo.private.io/path", True),
-        ("https://other.hcp.io:443", False),
-        ("", False),
-    ],
+@for_each(
+    *((f"https://{name}", True) for name in ("demo.hcp.io:443", "DEMO.hcp.io:443", "demo.hcp.io", "demo.private.io/x")),
+    ("https://other.hcp.io:443", False),
+    ("", False),
 )
 def test_an_api_server_is_told_by_its_name(server: str, named: bool) -> None:
     names = {"fqdn": "demo.hcp.io", "privateFQDN": "Demo.private.io"}
@@ -406,17 +368,15 @@ def test_a_stopped_cluster_explains_a_refusal(state: str | None, explained: bool
     body = {**EXISTING, "properties": {"powerState": {"code": state}}}
     told = clusters.explain_stopped("change it", body, refused)
     assert told.error == refused.error
-    assert told.sentence == (
+    stopped = (
         "Could not change it: the cluster is stopped, and AKS changes running ones only; start it (az aks start "
         "--resource-group rg --name demo) and run again."
-        if explained
-        else refused.sentence
     )
+    assert told.sentence == (stopped if explained else refused.sentence)
     assert clusters.explain_stopped("change it", None, refused) is refused
 
 
 def test_the_kubeconfig_of_a_stopped_cluster_gets_a_warning() -> None:
-    assert clusters.stopped_warnings("rg", "demo", "Running") == ()
-    assert clusters.stopped_warnings("rg", "demo", "") == ()
+    assert clusters.stopped_warnings("rg", "demo", "Running") == clusters.stopped_warnings("rg", "demo", "") == ()
     (warning,) = clusters.stopped_warnings("rg", "demo", "Stopped")
     assert warning.endswith("start it with az aks start --resource-group rg --name demo.")

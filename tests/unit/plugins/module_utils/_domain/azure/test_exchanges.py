@@ -16,6 +16,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential, Holder
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 ONE = Credential("pods", "https://issuer/", "system:serviceaccount:ns:sa", ("api://AzureADTokenExchange",))
 BILLING = Holder.application("0d1b5a3e", "billing")
@@ -38,17 +39,14 @@ def of_every(samples: int, every: int) -> Record:
     return record(*("AADSTS700213" if number % every == 0 else "" for number in range(1, samples + 1)))
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (options(samples=0), "exchange_samples is 0, and must be 1 or more."),
-        (options(rate=0), "exchange_min_rate is 0, and must be above 0 and at most 1."),
-        (options(rate=1.01), "exchange_min_rate is 1.01, and must be above 0 and at most 1."),
-        (options(rate=float("nan")), "exchange_min_rate is nan, and must be above 0 and at most 1."),
-        (options(seconds=float("nan")), "exchange_seconds is nan, and must be 0 or more and at most wait_timeout, "),
-        (options(seconds=-1), "exchange_seconds is -1, and must be 0 or more and at most wait_timeout, which is 300."),
-        (options(seconds=301), "exchange_seconds is 301, and must be 0 or more and at most wait_timeout, which is"),
-    ],
+@for_each(
+    (options(samples=0), "exchange_samples is 0, and must be 1 or more."),
+    (options(rate=0), "exchange_min_rate is 0, and must be above 0 and at most 1."),
+    (options(rate=1.01), "exchange_min_rate is 1.01, and must be above 0 and at most 1."),
+    (options(rate=float("nan")), "exchange_min_rate is nan, and must be above 0 and at most 1."),
+    (options(seconds=float("nan")), "exchange_seconds is nan, and must be 0 or more and at most wait_timeout, "),
+    (options(seconds=-1), "exchange_seconds is -1, and must be 0 or more and at most wait_timeout, which is 300."),
+    (options(seconds=301), "exchange_seconds is 301, and must be 0 or more and at most wait_timeout, which is"),
 )
 def test_what_cannot_be_asked_for(given: dict[str, Any], message: str) -> None:
     with pytest.raises(Failure) as refused:
@@ -56,18 +54,8 @@ def test_what_cannot_be_asked_for(given: dict[str, Any], message: str) -> None:
     assert refused.value.sentence.startswith(message)
 
 
-@pytest.mark.parametrize(
-    ("samples", "rate", "allowed"),
-    [
-        (1, 0.95, 0),
-        (19, 0.95, 0),
-        (20, 0.95, 1),
-        (50, 0.95, 2),
-        (50, 0.98, 1),
-        (50, 1, 0),
-        (10, 0.9, 1),
-        (100, 0.93, 7),
-    ],
+@for_each(
+    (1, 0.95, 0), (19, 0.95, 0), (20, 0.95, 1), (50, 0.95, 2), (50, 0.98, 1), (50, 1, 0), (10, 0.9, 1), (100, 0.93, 7)
 )
 def test_how_many_may_be_refused(samples: int, rate: float, allowed: int) -> None:
     assert Sampling.parse(options(samples, rate), 300).allowed == allowed
@@ -79,16 +67,13 @@ def test_samples_are_spread() -> None:
     assert Sampling(1, 1, 120).due(0) == 0
 
 
-@pytest.mark.parametrize(
-    ("found", "proves", "lost"),
-    [
-        (of_every(50, 50), True, False),
-        (of_every(50, 25), True, False),
-        (of_every(15, 5), False, True),
-        (of_every(14, 5), False, False),
-        (of_every(49, 50), False, False),
-        (record(), False, False),
-    ],
+@for_each(
+    (of_every(50, 50), True, False),
+    (of_every(50, 25), True, False),
+    (of_every(15, 5), False, True),
+    (of_every(14, 5), False, False),
+    (of_every(49, 50), False, False),
+    (record(), False, False),
 )
 def test_what_is_proved(found: Record, proves: bool, lost: bool) -> None:
     sampling = Sampling(50, 0.95)
@@ -126,19 +111,16 @@ def test_what_is_wrong() -> None:
     assert unknown.sentence.endswith("look up https://login.microsoftonline.com/error?code=999, then run again.")
 
 
-@pytest.mark.parametrize(
-    ("code", "may"),
-    [
-        ("AADSTS70021", True),
-        ("AADSTS70025", True),
-        ("AADSTS700213", True),
-        ("AADSTS50166", True),
-        ("AADSTS90033", True),
-        ("AADSTS700016", False),
-        ("AADSTS7002138", False),
-        ("AADSTS1", False),
-        ("", False),
-    ],
+@for_each(
+    ("AADSTS70021", True),
+    ("AADSTS70025", True),
+    ("AADSTS700213", True),
+    ("AADSTS50166", True),
+    ("AADSTS90033", True),
+    ("AADSTS700016", False),
+    ("AADSTS7002138", False),
+    ("AADSTS1", False),
+    ("", False),
 )
 def test_what_may_come(code: str, may: bool) -> None:
     assert Exchange("t", code).may_come == may

@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
     Holder,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 UNKNOWN = "(known after apply)"
 AUDIENCE = "api://AzureADTokenExchange"
@@ -39,18 +40,15 @@ def decide(current: list[Credential], *wanted: Desired, purge: bool = False) -> 
     return federated.decide_present(HOLDER, current, wanted, default_audience=AUDIENCE, purge=purge, unknown=UNKNOWN)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"name": "ab"}, "'ab' cannot be the name of a federated credential; "),
-        ({"name": "_abc"}, "'_abc' cannot be the name "),
-        ({"name": "a" * 121}, "'a+' cannot be the name "),
-        ({"name": "under score"}, "'under score' cannot be the name "),
-        ({"issuer": ""}, "The issuer of the federated credential pods must have 1 to 600 characters."),
-        ({"subject": "s" * 601}, "The subject of the federated credential pods must have 1 to 600 characters."),
-        ({"audiences": []}, "The federated credential pods is to have 0 audiences, but Azure takes exactly one; "),
-        ({"audiences": ["a", "b"]}, "The federated credential pods is to have 2 audiences, "),
-    ],
+@for_each(
+    ({"name": "ab"}, "'ab' cannot be the name of a federated credential; "),
+    ({"name": "_abc"}, "'_abc' cannot be the name "),
+    ({"name": "a" * 121}, "'a+' cannot be the name "),
+    ({"name": "under score"}, "'under score' cannot be the name "),
+    ({"issuer": ""}, "The issuer of the federated credential pods must have 1 to 600 characters."),
+    ({"subject": "s" * 601}, "The subject of the federated credential pods must have 1 to 600 characters."),
+    ({"audiences": []}, "The federated credential pods is to have 0 audiences, but Azure takes exactly one; "),
+    ({"audiences": ["a", "b"]}, "The federated credential pods is to have 2 audiences, "),
 )
 def test_what_cannot_be_desired(change: dict[str, Any], message: str) -> None:
     with pytest.raises(Failure, match=message):
@@ -73,17 +71,14 @@ def test_a_name_is_desired_once() -> None:
         federated.desired_list([{"name": "Pods"}, {"name": "pods"}], None, None)
 
 
-@pytest.mark.parametrize(
-    ("desired", "verbs"),
-    [
-        (Desired("one"), []),
-        (Desired("ONE", ISSUER, "s", AUDIENCE), []),
-        (Desired("one", "https://issuer"), ["change"]),
-        (Desired("one", subject="S"), ["change"]),
-        (Desired("one", audience="api://other"), ["change"]),
-        (Desired("two", ISSUER, "t"), ["create"]),
-        (Desired("two", UNKNOWN, "s"), ["create"]),
-    ],
+@for_each(
+    (Desired("one"), []),
+    (Desired("ONE", ISSUER, "s", AUDIENCE), []),
+    (Desired("one", "https://issuer"), ["change"]),
+    (Desired("one", subject="S"), ["change"]),
+    (Desired("one", audience="api://other"), ["change"]),
+    (Desired("two", ISSUER, "t"), ["create"]),
+    (Desired("two", UNKNOWN, "s"), ["create"]),
 )
 def test_what_is_written(desired: Desired, verbs: list[str]) -> None:
     assert [write.verb for write in decide([credential("one")], desired).writes] == verbs
@@ -118,16 +113,13 @@ def test_what_is_unknown_may_differ() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("has", "new", "purge", "message"),
-    [
-        (20, 0, False, None),
-        (19, 1, False, None),
-        (20, 1, False, "has 20 federated credentials, and 1 more make 21, but Azure takes 20 at most"),
-        (20, 20, True, None),
-        (3, 21, True, "has 3 federated credentials, 0 without those to be removed, and 21 more make 21, but"),
-        (21, 0, False, None),
-    ],
+@for_each(
+    (20, 0, False, None),
+    (19, 1, False, None),
+    (20, 1, False, "has 20 federated credentials, and 1 more make 21, but Azure takes 20 at most"),
+    (20, 20, True, None),
+    (3, 21, True, "has 3 federated credentials, 0 without those to be removed, and 21 more make 21, but"),
+    (21, 0, False, None),
 )
 def test_the_limit(has: int, new: int, purge: bool, message: str | None) -> None:
     current = [credential(f"has{number}", f"has{number}") for number in range(has)]
@@ -183,29 +175,23 @@ def test_every_write_finds_its_place(
     assert len(removed.writes) == len(desired)
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (None, "The cluster demo does not exist in the resource group rg"),
-        ({"properties": {}}, "The cluster demo has no OIDC issuer; enable it first"),
-        ({"properties": {"oidcIssuerProfile": {"enabled": False}}}, "The cluster demo has no OIDC issuer"),
-        ({"properties": {"oidcIssuerProfile": {"enabled": True, "issuerURL": None}}}, "The cluster demo has no OIDC"),
-    ],
+@for_each(
+    (None, "The cluster demo does not exist in the resource group rg"),
+    ({"properties": {}}, "The cluster demo has no OIDC issuer; enable it first"),
+    ({"properties": {"oidcIssuerProfile": {"enabled": False}}}, "The cluster demo has no OIDC issuer"),
+    ({"properties": {"oidcIssuerProfile": {"enabled": True, "issuerURL": None}}}, "The cluster demo has no OIDC"),
 )
 def test_a_cluster_without_an_issuer(body: Any, message: str) -> None:
     with pytest.raises(Failure, match=message):
         federated.cluster_issuer("demo", "rg", body)
 
 
-@pytest.mark.parametrize(
-    ("subject", "account"),
-    [
-        ("system:serviceaccount:ns:sa", ("ns", "sa")),
-        ("system:serviceaccount:ns:", None),
-        ("system:serviceaccount:ns:sa:more", None),
-        ("System:serviceaccount:ns:sa", None),
-        ("repo:octo/octo:ref:refs/heads/main", None),
-    ],
+@for_each(
+    ("system:serviceaccount:ns:sa", ("ns", "sa")),
+    ("system:serviceaccount:ns:", None),
+    ("system:serviceaccount:ns:sa:more", None),
+    ("System:serviceaccount:ns:sa", None),
+    ("repo:octo/octo:ref:refs/heads/main", None),
 )
 def test_the_service_account_of_a_subject(subject: str, account: tuple[str, str] | None) -> None:
     assert federated.service_account(subject) == account
@@ -226,16 +212,13 @@ def test_a_token_of_another_cluster() -> None:
         federated.require_issuer(credential("one"), token(iss="x"))
 
 
-@pytest.mark.parametrize(
-    ("subject", "issuer", "accounts", "codes"),
-    [
-        ("system:serviceaccount:ns:sa", ISSUER, {("ns", "sa")}, []),
-        ("system:serviceaccount:ns:sa", ISSUER, {("ns", "other")}, ["subject_missing"]),
-        ("system:serviceaccount:ns:sa", ISSUER, None, []),
-        ("system:serviceaccount:ns:sa", None, None, []),
-        ("system:serviceaccount:ns:sa", "https://issuer", set(), ["foreign_issuer"]),
-        ("somebody", ISSUER, set(), []),
-    ],
+@for_each(
+    ("system:serviceaccount:ns:sa", ISSUER, {("ns", "sa")}, []),
+    ("system:serviceaccount:ns:sa", ISSUER, {("ns", "other")}, ["subject_missing"]),
+    ("system:serviceaccount:ns:sa", ISSUER, None, []),
+    ("system:serviceaccount:ns:sa", None, None, []),
+    ("system:serviceaccount:ns:sa", "https://issuer", set(), ["foreign_issuer"]),
+    ("somebody", ISSUER, set(), []),
 )
 def test_what_is_found(
     subject: str, issuer: str | None, accounts: set[tuple[str, str]] | None, codes: list[str]
@@ -244,13 +227,10 @@ def test_what_is_found(
     assert [one["code"] for one in found] == codes
 
 
-@pytest.mark.parametrize(
-    ("wanted", "kept"),
-    [
-        ([], ["aks-identity-binding", "branches", "tags"]),
-        ([Desired("one")], ["aks-identity-binding", "branches", "tags"]),
-        ([Desired("AKS-identity-binding"), Desired("tags")], ["branches"]),
-    ],
+@for_each(
+    ([], ["aks-identity-binding", "branches", "tags"]),
+    ([Desired("one")], ["aks-identity-binding", "branches", "tags"]),
+    ([Desired("AKS-identity-binding"), Desired("tags")], ["branches"]),
 )
 def test_what_is_protected_survives_a_purge(wanted: list[Desired], kept: list[str]) -> None:
     decision = decide([credential("one"), *PROTECTED], *wanted, purge=True)

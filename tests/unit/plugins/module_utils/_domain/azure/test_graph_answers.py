@@ -13,6 +13,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.arm_answers import NotAzure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.arm_errors import ServiceError
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 OBJECT, APP = "0d1b5a3e-2c3b-4a61-8f2e-9b7d6c5a4f30", "5f6b5c2e-7f0c-4b57-9a41-6d2b6a0e9d51"
 DOING = "look"
@@ -41,15 +42,12 @@ def test_what_is_no_tenant(text: str) -> None:
         graph_answers.require_tenant(text)
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "message", "missing"),
-    [
-        (404, "Request_ResourceNotFound", "Resource 'x' does not exist.", True),
-        (404, "Request_ResourceNotFound", "", False),
-        (404, "ResourceNotFound", "It is not found.", False),
-        (404, "HTTP404", "Page", False),
-        (400, "Request_ResourceNotFound", "Resource 'x' does not exist.", False),
-    ],
+@for_each(
+    (404, "Request_ResourceNotFound", "Resource 'x' does not exist.", True),
+    (404, "Request_ResourceNotFound", "", False),
+    (404, "ResourceNotFound", "It is not found.", False),
+    (404, "HTTP404", "Page", False),
+    (400, "Request_ResourceNotFound", "Resource 'x' does not exist.", False),
 )
 def test_what_says_that_something_is_missing(status: int, code: str, message: str, missing: bool) -> None:
     assert graph_answers.is_missing(ServiceError(status, code, message)) == missing
@@ -61,17 +59,14 @@ def test_an_application() -> None:
     assert (found.object_id, found.name) == (OBJECT, "billing")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        None,
-        [],
-        {},
-        {"id": OBJECT, "appId": OBJECT, "displayName": "billing"},
-        {"id": OBJECT, "appId": APP},
-        {"id": "../other", "appId": APP, "displayName": "billing"},
-        {"id": None, "appId": None, "displayName": None},
-    ],
+@for_each(
+    None,
+    [],
+    {},
+    {"id": OBJECT, "appId": OBJECT, "displayName": "billing"},
+    {"id": OBJECT, "appId": APP},
+    {"id": "../other", "appId": APP, "displayName": "billing"},
+    {"id": None, "appId": None, "displayName": None},
 )
 def test_what_is_not_the_application(body: Any) -> None:
     with pytest.raises(NotAzure):
@@ -87,24 +82,21 @@ def test_a_page_of_credentials() -> None:
     assert (branches.subject, branches.protection) == ("", "flexible_credential")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{}",
-        "[]",
-        json.dumps({"value": []}),
-        json.dumps({"value": [], "nextLink": "https://elsewhere"}),
-        json.dumps({"value": [], "@odata.context": CONTEXT.replace("federated", "other")}),
-        json.dumps({"value": None, "@odata.context": CONTEXT}),
-        page({}),
-        page({**ONE, "id": "../x"}),
-        page({**ONE, "issuer": None}),
-        page({**ONE, "subject": 1}),
-        page({**ONE, "audiences": "a"}),
-        page({**ONE, "audiences": [1]}),
-        page(ONE, **{"@odata.nextLink": 1}),
-    ],
+@for_each(
+    "",
+    "{}",
+    "[]",
+    json.dumps({"value": []}),
+    json.dumps({"value": [], "nextLink": "https://elsewhere"}),
+    json.dumps({"value": [], "@odata.context": CONTEXT.replace("federated", "other")}),
+    json.dumps({"value": None, "@odata.context": CONTEXT}),
+    page({}),
+    page({**ONE, "id": "../x"}),
+    page({**ONE, "issuer": None}),
+    page({**ONE, "subject": 1}),
+    page({**ONE, "audiences": "a"}),
+    page({**ONE, "audiences": [1]}),
+    page(ONE, **{"@odata.nextLink": 1}),
 )
 def test_what_lists_no_credentials(text: str) -> None:
     with pytest.raises(NotAzure):

@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 GROUP = "/subscriptions/s/resourceGroups/rg"
 
@@ -17,13 +18,10 @@ def test_the_id_of_an_identity(kind: str) -> None:
     assert identities.require_id(f"{GROUP}/providers/{kind}/one") == f"{GROUP}/providers/{kind}/one"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        GROUP,
-        f"{GROUP}/providers/{identities.KIND}/one/federatedIdentityCredentials/x",
-        f"{GROUP}/providers/Microsoft.Compute/virtualMachines/one",
-    ],
+@for_each(
+    GROUP,
+    f"{GROUP}/providers/{identities.KIND}/one/federatedIdentityCredentials/x",
+    f"{GROUP}/providers/Microsoft.Compute/virtualMachines/one",
 )
 def test_the_id_of_something_else(text: str) -> None:
     with pytest.raises(Failure, match="is not the id of a user-assigned identity; it must end in "):

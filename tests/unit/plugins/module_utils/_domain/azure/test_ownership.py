@@ -117,10 +117,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
         False,
     ),
     "web app routing": (
-        {
-            "claims": KNOWN,
-            "protection": named_by(ingressProfile={"webAppRouting": {"identity": {"resourceId": ID}}}),
-        },
+        {"claims": KNOWN, "protection": named_by(ingressProfile={"webAppRouting": {"identity": {"resourceId": ID}}})},
         PROTECTED,
         "it is named in ingressProfile.webAppRouting",
         False,
@@ -144,20 +141,13 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
         False,
     ),
     "protected, dead": (
-        {
-            "on": carrier(ID, client_id=""),
-            "protection": Protection({KEY: MINE}),
-            "client_ids": {},
-        },
+        {"on": carrier(ID, client_id=""), "protection": Protection({KEY: MINE}), "client_ids": {}},
         PROTECTED,
         "it is mine",
         False,
     ),
     "protected, still for pods": (
-        {
-            "claims": Claims(used={KEY: ("Deployment team/web",)}),
-            "protection": Protection({KEY: MINE}),
-        },
+        {"claims": Claims(used={KEY: ("Deployment team/web",)}), "protection": Protection({KEY: MINE})},
         PROTECTED,
         "it is mine",
         False,
@@ -189,11 +179,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
         False,
     ),
     "still for pods, dead": (
-        {
-            "on": carrier(ID, client_id=""),
-            "claims": Claims(used={KEY: ("Deployment team/web",)}),
-            "client_ids": {},
-        },
+        {"on": carrier(ID, client_id=""), "claims": Claims(used={KEY: ("Deployment team/web",)}), "client_ids": {}},
         USED,
         "it is still for",
         False,

@@ -21,6 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
     Lock,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 ME, OTHER = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 SUBSCRIPTION = "/subscriptions/s"
@@ -34,24 +35,21 @@ ALL = (Block(("*",)),)
 CONTRIBUTOR = Block(("*",), ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"))
 
 
-@pytest.mark.parametrize(
-    ("pattern", "action", "expected"),
-    [
-        ("*", WRITE, True),
-        ("*/read", READ, True),
-        ("*/read", WRITE, False),
-        (WRITE.upper(), WRITE, True),
-        ("Microsoft.Authorization/*/Write", GRANT, True),
-        ("Microsoft.Authorization/*", GRANT, True),
-        ("Microsoft.Authorization", GRANT, False),
-        ("Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action", ASSIGN, True),
-        ("Microsoft.ManagedIdentity/userAssignedIdentities/*/read", ASSIGN, False),
-        ("Microsoft.ContainerService/managedClusters/*", KUBECONFIG, True),
-        ("Microsoft.ContainerService/managedClusters/list*/action", KUBECONFIG, True),
-        ("Microsoft.Compute/a.b/read", "Microsoft.Compute/aXb/read", False),
-        ("a/*/*/b", "a/b", True),
-        ("", WRITE, False),
-    ],
+@for_each(
+    ("*", WRITE, True),
+    ("*/read", READ, True),
+    ("*/read", WRITE, False),
+    (WRITE.upper(), WRITE, True),
+    ("Microsoft.Authorization/*/Write", GRANT, True),
+    ("Microsoft.Authorization/*", GRANT, True),
+    ("Microsoft.Authorization", GRANT, False),
+    ("Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action", ASSIGN, True),
+    ("Microsoft.ManagedIdentity/userAssignedIdentities/*/read", ASSIGN, False),
+    ("Microsoft.ContainerService/managedClusters/*", KUBECONFIG, True),
+    ("Microsoft.ContainerService/managedClusters/list*/action", KUBECONFIG, True),
+    ("Microsoft.Compute/a.b/read", "Microsoft.Compute/aXb/read", False),
+    ("a/*/*/b", "a/b", True),
+    ("", WRITE, False),
 )
 def test_patterns(pattern: str, action: str, expected: bool) -> None:
     assert permissions.matches(pattern, action) is expected
@@ -92,42 +90,31 @@ def _lock(level: str, scope: str = GROUP) -> Lock:
     return Lock("keep", scope, level)
 
 
-@pytest.mark.parametrize(
-    ("action", "scope", "access", "reason"),
-    [
-        pytest.param(WRITE, GROUP, Access(ALL), "", id="owner"),
-        pytest.param(WRITE, GROUP, Access(), "not_granted", id="nothing"),
-        pytest.param(GRANT, GROUP, Access((CONTRIBUTOR,)), "not_granted", id="contributor-grants-no-roles"),
-        pytest.param(WRITE, GROUP, Access((CONTRIBUTOR,)), "", id="contributor"),
-        pytest.param(WRITE, IDENTITY, Access(ALL, (_denial(),)), "denied", id="denied-from-above"),
-        pytest.param(READ, IDENTITY, Access(ALL, (_denial(),)), "", id="excepted-by-the-denial"),
-        pytest.param(WRITE, GROUP, Access(ALL, (_denial(here_only=True),)), "denied", id="denied-here"),
-        pytest.param(WRITE, IDENTITY, Access(ALL, (_denial(here_only=True),)), "", id="not-denied-below"),
-        pytest.param(WRITE, GROUP, Access(ALL, (_denial(scope=IDENTITY),)), "", id="denied-only-below"),
-        pytest.param(WRITE, GROUP.upper(), Access(ALL, (_denial(),)), "denied", id="case-of-scopes"),
-        pytest.param(WRITE, f"{GROUP}-2", Access(ALL, (_denial(),)), "", id="a-group-with-a-longer-name"),
-        pytest.param(
-            WRITE, GROUP, Access(ALL, (_denial(principals=frozenset({OTHER})),), (), frozenset({ME})), "", id="another"
-        ),
-        pytest.param(
-            WRITE, GROUP, Access(ALL, (_denial(principals=frozenset({ME})),), (), frozenset({ME})), "denied", id="me"
-        ),
-        pytest.param(
-            WRITE, GROUP, Access(ALL, (_denial(excluded=frozenset({ME})),), (), frozenset({ME})), "", id="excluded"
-        ),
-        pytest.param(WRITE, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "locked", id="read-only"),
-        pytest.param(GRANT, GROUP, Access(ALL, (), (_lock("ReadOnly"),)), "locked", id="read-only-no-roles"),
-        pytest.param(KUBECONFIG, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "locked", id="read-only-post"),
-        pytest.param(ASSIGN, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "", id="read-only-linked"),
-        pytest.param(READ, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "", id="read-only-read"),
-        pytest.param(WRITE, GROUP, Access(ALL, (), (_lock("ReadOnly", IDENTITY),)), "", id="read-only-below"),
-        pytest.param(WRITE, IDENTITY, Access(ALL, (), (_lock("CanNotDelete"),)), "", id="no-delete-write"),
-        pytest.param(DELETE, IDENTITY, Access(ALL, (), (_lock("CanNotDelete"),)), "locked", id="no-delete"),
-        pytest.param(
-            DELETE, GROUP, Access(ALL, (), (_lock("CanNotDelete", IDENTITY),)), "locked", id="no-delete-below"
-        ),
-        pytest.param(DELETE, GROUP, Access(ALL, (), (_lock("CanNotDelete", f"{GROUP}2"),)), "", id="lock-beside"),
-    ],
+@for_each(
+    case("owner", WRITE, GROUP, Access(ALL), ""),
+    case("nothing", WRITE, GROUP, Access(), "not_granted"),
+    case("contributor-grants-no-roles", GRANT, GROUP, Access((CONTRIBUTOR,)), "not_granted"),
+    case("contributor", WRITE, GROUP, Access((CONTRIBUTOR,)), ""),
+    case("denied-from-above", WRITE, IDENTITY, Access(ALL, (_denial(),)), "denied"),
+    case("excepted-by-the-denial", READ, IDENTITY, Access(ALL, (_denial(),)), ""),
+    case("denied-here", WRITE, GROUP, Access(ALL, (_denial(here_only=True),)), "denied"),
+    case("not-denied-below", WRITE, IDENTITY, Access(ALL, (_denial(here_only=True),)), ""),
+    case("denied-only-below", WRITE, GROUP, Access(ALL, (_denial(scope=IDENTITY),)), ""),
+    case("case-of-scopes", WRITE, GROUP.upper(), Access(ALL, (_denial(),)), "denied"),
+    case("a-group-with-a-longer-name", WRITE, f"{GROUP}-2", Access(ALL, (_denial(),)), ""),
+    case("another", WRITE, GROUP, Access(ALL, (_denial(principals=frozenset({OTHER})),), (), frozenset({ME})), ""),
+    case("me", WRITE, GROUP, Access(ALL, (_denial(principals=frozenset({ME})),), (), frozenset({ME})), "denied"),
+    case("excluded", WRITE, GROUP, Access(ALL, (_denial(excluded=frozenset({ME})),), (), frozenset({ME})), ""),
+    case("read-only", WRITE, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "locked"),
+    case("read-only-no-roles", GRANT, GROUP, Access(ALL, (), (_lock("ReadOnly"),)), "locked"),
+    case("read-only-post", KUBECONFIG, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "locked"),
+    case("read-only-linked", ASSIGN, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), ""),
+    case("read-only-read", READ, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), ""),
+    case("read-only-below", WRITE, GROUP, Access(ALL, (), (_lock("ReadOnly", IDENTITY),)), ""),
+    case("no-delete-write", WRITE, IDENTITY, Access(ALL, (), (_lock("CanNotDelete"),)), ""),
+    case("no-delete", DELETE, IDENTITY, Access(ALL, (), (_lock("CanNotDelete"),)), "locked"),
+    case("no-delete-below", DELETE, GROUP, Access(ALL, (), (_lock("CanNotDelete", IDENTITY),)), "locked"),
+    case("lock-beside", DELETE, GROUP, Access(ALL, (), (_lock("CanNotDelete", f"{GROUP}2"),)), ""),
 )
 def test_verdicts(action: str, scope: str, access: Access, reason: str) -> None:
     answer = permissions.judge(action, scope, access)
@@ -161,19 +148,12 @@ def test_bodies_of_the_service_are_read() -> None:
     assert Block.parse({}) == Block(())
 
 
-@pytest.mark.parametrize(
-    ("scope", "place", "above"),
-    [
-        (IDENTITY, GROUP, GROUP),
-        (GROUP, GROUP, SUBSCRIPTION),
-        (SUBSCRIPTION, SUBSCRIPTION, ""),
-        ("/", "/", ""),
-        (
-            "/providers/Microsoft.Management/managementGroups/m",
-            "/providers/Microsoft.Management/managementGroups/m",
-            "",
-        ),
-    ],
+@for_each(
+    (IDENTITY, GROUP, GROUP),
+    (GROUP, GROUP, SUBSCRIPTION),
+    (SUBSCRIPTION, SUBSCRIPTION, ""),
+    ("/", "/", ""),
+    ("/providers/Microsoft.Management/managementGroups/m", "/providers/Microsoft.Management/managementGroups/m", ""),
 )
 def test_where_a_scope_lies(scope: str, place: str, above: str) -> None:
     assert (permissions.place(scope), permissions.above(scope)) == (place, above)

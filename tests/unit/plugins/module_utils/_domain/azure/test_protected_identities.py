@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import protected_identities
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 IDENTITY = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 CLUSTER: dict[str, Any] = {
@@ -30,21 +31,18 @@ CLUSTER: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "reason"),
-    [
-        ("control", "control_plane", "it is an identity of the control plane of the cluster shop"),
-        ("KUBELET", "kubelet", "it is the identity of the kubelets of the cluster shop"),
-        ("oms", "addon", "it is the identity of the add-on omsagent of the cluster shop"),
-        ("routing", "named_by_cluster", "it is named in ingressProfile.webAppRouting.identity of the cluster shop"),
-        ("future", "named_by_cluster", "it is named in someFuture.deep of the cluster shop"),
-        ("key", "named_by_cluster", "it is named in someFuture.byKey of the cluster shop"),
-        ("billing", "pod_identity_addon", "it is given to pods by the pod identity add-on of the cluster shop"),
-        ("mine", "named", "it is in protected_identities"),
-        ("tag", "", ""),
-        ("id", "", ""),
-        ("stray", "", ""),
-    ],
+@for_each(
+    ("control", "control_plane", "it is an identity of the control plane of the cluster shop"),
+    ("KUBELET", "kubelet", "it is the identity of the kubelets of the cluster shop"),
+    ("oms", "addon", "it is the identity of the add-on omsagent of the cluster shop"),
+    ("routing", "named_by_cluster", "it is named in ingressProfile.webAppRouting.identity of the cluster shop"),
+    ("future", "named_by_cluster", "it is named in someFuture.deep of the cluster shop"),
+    ("key", "named_by_cluster", "it is named in someFuture.byKey of the cluster shop"),
+    ("billing", "pod_identity_addon", "it is given to pods by the pod identity add-on of the cluster shop"),
+    ("mine", "named", "it is in protected_identities"),
+    ("tag", "", ""),
+    ("id", "", ""),
+    ("stray", "", ""),
 )
 def test_what_a_cluster_needs(name: str, code: str, reason: str) -> None:
     found = protected_identities.protection(CLUSTER, "", [f"{IDENTITY.upper()}/mine", f"{IDENTITY}/oms/"])

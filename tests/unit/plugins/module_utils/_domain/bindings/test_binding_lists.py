@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bind
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.object_lists import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Pod
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 RESOURCE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
@@ -114,18 +115,15 @@ def test_halves() -> None:
     assert left.decisions[0].result["identity"]["metadata"]["name"] == "i"
 
 
-@pytest.mark.parametrize(
-    ("desired_list", "words"),
-    [
-        ((whole(), whole(binding="b", client_id=OTHER_ID)), "two different client_id"),
-        ((whole(labels={"a": "1"}), whole(binding="b", labels={"a": "2"})), "two different values of a in its labels"),
-        ((whole(), desired("j", "i")), "stands twice in bindings"),
-        ((whole(), desired(selector="y")), "stands twice in bindings"),
-        ((whole(), gone()), "stands twice in bindings"),
-        ((whole(), gone(binding="b")), "to be there and to be gone"),
-        ((only("binding", client_id=CLIENT_ID),), "only a binding, which has no client_id"),
-        ((only("identity", selector="x"),), "only an identity, which has no selector"),
-    ],
+@for_each(
+    ((whole(), whole(binding="b", client_id=OTHER_ID)), "two different client_id"),
+    ((whole(labels={"a": "1"}), whole(binding="b", labels={"a": "2"})), "two different values of a in its labels"),
+    ((whole(), desired("j", "i")), "stands twice in bindings"),
+    ((whole(), desired(selector="y")), "stands twice in bindings"),
+    ((whole(), gone()), "stands twice in bindings"),
+    ((whole(), gone(binding="b")), "to be there and to be gone"),
+    ((only("binding", client_id=CLIENT_ID),), "only a binding, which has no client_id"),
+    ((only("identity", selector="x"),), "only an identity, which has no selector"),
 )
 def test_contradictions_are_refused(desired_list: Sequence[Desired], words: str) -> None:
     assert words in refusal(*desired_list)
@@ -298,16 +296,13 @@ def test_pods_that_mic_cannot_tell_apart() -> None:
     assert decide(whole(behavior="namespaced"), on=cluster).warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("pods", "status", "missing"),
-    [
-        ([user()], None, ["n/a"]),
-        ([user()], "Created", ["n/a"]),
-        ([user()], "Assigned", []),
-        ([user()], "", []),
-        ([user(), user(namespace="m")], "Assigned", ["m/a"]),
-        ([replace(user(), phase="Succeeded"), replace(user("b"), node="")], None, []),
-    ],
+@for_each(
+    ([user()], None, ["n/a"]),
+    ([user()], "Created", ["n/a"]),
+    ([user()], "Assigned", []),
+    ([user()], "", []),
+    ([user(), user(namespace="m")], "Assigned", ["m/a"]),
+    ([replace(user(), phase="Succeeded"), replace(user("b"), node="")], None, []),
 )
 def test_missing_assignments(pods: list[Pod], status: str | None, missing: list[str]) -> None:
     there = () if status is None else (assigned(user(), status=status),)
@@ -356,18 +351,15 @@ def test_a_long_list_takes_linear_time() -> None:
     assert costs[1] < 15 * costs[0]
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"owner": "not a label"}, "cannot have the label azureops.pod-identity/owner"),
-        ({"labels": {"a": "not a label"}}, "cannot have the label a="),
-        ({"labels": {"a b": "c"}}, "cannot have the label 'a b'"),
-        ({"annotations": {"": "c"}}, "cannot have the annotation ''"),
-        ({"namespace": "a.b"}, "namespace 'a.b' is no name"),
-        ({"binding": "a..b"}, "binding_name 'a..b' is no name"),
-        ({"resource_id": RESOURCE_ID + "i\n"}, "is no user-assigned identity"),
-        ({"resource_id": RESOURCE_ID + "{{ x }}"}, "is no user-assigned identity"),
-    ],
+@for_each(
+    ({"owner": "not a label"}, "cannot have the label azureops.pod-identity/owner"),
+    ({"labels": {"a": "not a label"}}, "cannot have the label a="),
+    ({"labels": {"a b": "c"}}, "cannot have the label 'a b'"),
+    ({"annotations": {"": "c"}}, "cannot have the annotation ''"),
+    ({"namespace": "a.b"}, "namespace 'a.b' is no name"),
+    ({"binding": "a..b"}, "binding_name 'a..b' is no name"),
+    ({"resource_id": RESOURCE_ID + "i\n"}, "is no user-assigned identity"),
+    ({"resource_id": RESOURCE_ID + "{{ x }}"}, "is no user-assigned identity"),
 )
 def test_what_the_server_would_refuse_is_refused_before(change: dict[str, Any], words: str) -> None:
     assert words in refusal(whole(**change))

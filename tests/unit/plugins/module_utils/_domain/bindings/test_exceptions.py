@@ -20,6 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bind
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.object_lists import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Pod
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 
 def desired(name: str = "e", namespace: str = "n", **changes: Any) -> Desired:
@@ -44,18 +45,15 @@ def refusal(*desired_list: Desired, on: Observed | None = None, **rules: Any) ->
     return refused.value.sentence
 
 
-@pytest.mark.parametrize(
-    ("pod_labels", "labels", "covered"),
-    [
-        ({"a": "1"}, {"a": "1"}, True),
-        ({"a": "1", "b": "2"}, {"b": "2"}, True),
-        ({"a": "1", "b": "2"}, {"a": "2", "b": "1"}, False),
-        ({"a": "Yes"}, {"a": "yES"}, True),
-        ({"A": "1"}, {"a": "1"}, False),
-        ({"a": ""}, {"a": ""}, True),
-        ({"a": ""}, {}, False),
-        ({}, {"a": "1"}, False),
-    ],
+@for_each(
+    ({"a": "1"}, {"a": "1"}, True),
+    ({"a": "1", "b": "2"}, {"b": "2"}, True),
+    ({"a": "1", "b": "2"}, {"a": "2", "b": "1"}, False),
+    ({"a": "Yes"}, {"a": "yES"}, True),
+    ({"A": "1"}, {"a": "1"}, False),
+    ({"a": ""}, {"a": ""}, True),
+    ({"a": ""}, {}, False),
+    ({}, {"a": "1"}, False),
 )
 def test_any_one_label_is_enough(pod_labels: dict[str, str], labels: dict[str, str], covered: bool) -> None:
     assert exceptions.covers(pod_labels, labels) is covered
@@ -102,17 +100,14 @@ def test_purge_removes_what_is_provably_ours_only() -> None:
     assert [one.name for one in everything.writes] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(
-    ("desired_list", "words"),
-    [
-        ([desired(pod_labels=None)], "needs pod_labels"),
-        ([desired(pod_labels={})], "would cover no pod"),
-        ([desired(pod_labels={"a b": "c"})], "cannot have the label 'a b'"),
-        ([desired(pod_labels={"a": "{{ x }}"})], "cannot have the label a="),
-        ([desired("E")], "no name that Kubernetes accepts"),
-        ([desired(namespace="a.b")], "no name that Kubernetes accepts"),
-        ([desired(), desired(pod_labels={"b": "c"})], "stands twice"),
-    ],
+@for_each(
+    ([desired(pod_labels=None)], "needs pod_labels"),
+    ([desired(pod_labels={})], "would cover no pod"),
+    ([desired(pod_labels={"a b": "c"})], "cannot have the label 'a b'"),
+    ([desired(pod_labels={"a": "{{ x }}"})], "cannot have the label a="),
+    ([desired("E")], "no name that Kubernetes accepts"),
+    ([desired(namespace="a.b")], "no name that Kubernetes accepts"),
+    ([desired(), desired(pod_labels={"b": "c"})], "stands twice"),
 )
 def test_desired_objects_that_could_not_work_are_refused(desired_list: list[Desired], words: str) -> None:
     assert words in refusal(*desired_list)

@@ -18,14 +18,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     token,
     token_questions,
 )
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
-    Raw,
-    binding,
-    exception,
-    pod,
-    template,
-)
-from ansible_collections.azureops.pod_identity.tests.support.observed_world import world
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, binding, exception, pod, template
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
+
+from .observed_world import world
 
 OWNER = ("ReplicaSet", "web-1")
 TOKEN_FILE = {"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/var/run/token"}
@@ -38,10 +34,8 @@ ACCOUNT = {
 
 def asking(*values: str, **more: t.Any) -> Raw:
     """The pod, whose containers are told these client ids."""
-    told = [
-        {"name": f"c{number}", "env": [{"name": "AZURE_CLIENT_ID", "value": value}]}
-        for number, value in enumerate(values)
-    ]
+    env = [[{"name": "AZURE_CLIENT_ID", "value": value}] for value in values]
+    told = [{"name": f"c{number}", "env": one} for number, one in enumerate(env)]
     return pod(owner=OWNER, spec={"containers": told, **more.pop("spec", {})}, **more)
 
 
@@ -58,6 +52,10 @@ def many(number: int) -> list[Raw]:
 TEAM, WEB, WORKLOAD = Scope("team"), Scope("team", pod="web-1-a"), Scope("team", workload="web")
 WEBS = ["web-1-a"]
 NEVER = pod("other", owner=("ReplicaSet", "other-1"), selector="")
+TWO: dict[str, t.Any] = {"Pod": [pod("web-1-b", owner=OWNER), pod(owner=OWNER)]}
+PENDING: dict[str, t.Any] = {"Pod": [pod(owner=OWNER, phase="Pending")]}
+UNMATCHED: dict[str, t.Any] = {"AzureIdentityBinding": [binding(selector="y")]}
+EXCEPTED: dict[str, t.Any] = {"AzurePodIdentityException": [exception(app="web")]}
 # What is there, what is looked at, the pods that are asked for, and a part of what is told as not asked.
 CASES: dict[str, tuple[dict[str, t.Any], Scope, list[str], list[str]]] = {
     "the cluster": ({}, Scope(), WEBS, []),
@@ -65,36 +63,24 @@ CASES: dict[str, tuple[dict[str, t.Any], Scope, list[str], list[str]]] = {
     "another namespace": ({}, Scope("other"), [], []),
     "the pod": ({}, WEB, WEBS, []),
     "the workload": ({}, WORKLOAD, WEBS, []),
-    "one of two pods": ({"Pod": [pod("web-1-b", owner=OWNER), pod(owner=OWNER)]}, WORKLOAD, WEBS, []),
-    "the other of two": (
-        {"Pod": [pod("web-1-b", owner=OWNER), pod(owner=OWNER)]},
-        Scope("team", pod="web-1-b"),
-        ["web-1-b"],
-        [],
-    ),
-    "the one that runs": (
-        {"Pod": [pod(owner=OWNER, phase="Pending"), pod("web-1-b", owner=OWNER)]},
-        Scope(),
-        ["web-1-b"],
-        [],
-    ),
-    "none runs": ({"Pod": [pod(owner=OWNER, phase="Pending")]}, Scope(), [], ["the token of Deployment team/web"]),
-    "the pod does not run": ({"Pod": [pod(owner=OWNER, phase="Pending")]}, WEB, [], ["the token of Pod team/web-1-a"]),
+    "one of two pods": (TWO, WORKLOAD, WEBS, []),
+    "the other of two": (TWO, Scope("team", pod="web-1-b"), ["web-1-b"], []),
+    "the one that runs": ({"Pod": [*PENDING["Pod"], pod("web-1-b", owner=OWNER)]}, Scope(), ["web-1-b"], []),
+    "none runs": (PENDING, Scope(), [], ["the token of Deployment team/web"]),
+    "the pod does not run": (PENDING, WEB, [], ["the token of Pod team/web-1-a"]),
     "there is none": ({"Pod": []}, Scope(), [], []),
     "there is none of the workload": ({"Pod": []}, WORKLOAD, [], ["the token of workload team/web"]),
-    "a label that nothing matches": ({"AzureIdentityBinding": [binding(selector="y")]}, Scope(), [], []),
-    "a label that nothing matches, by name": ({"AzureIdentityBinding": [binding(selector="y")]}, WEB, WEBS, []),
+    "a label that nothing matches": (UNMATCHED, Scope(), [], []),
+    "a label that nothing matches, by name": (UNMATCHED, WEB, WEBS, []),
     "on the host network": ({"Deployment": [template(spec={"hostNetwork": True})]}, Scope(), [], []),
-    "excepted": ({"AzurePodIdentityException": [exception(app="web")]}, Scope(), [], []),
-    "excepted, by name": ({"AzurePodIdentityException": [exception(app="web")]}, WEB, WEBS, []),
+    "excepted": (EXCEPTED, Scope(), [], []),
+    "excepted, by name": (EXCEPTED, WEB, WEBS, []),
     "a proxy of Workload ID": ({"Pod": [exchanging("app", "azwi-proxy")], **UNBOUND}, Scope(), WEBS, []),
     "Workload ID without a proxy": ({"Pod": [exchanging("app")], **UNBOUND}, Scope(), [], []),
     "a probe": ({"Pod": [pod(owner=OWNER, labels={probe_job.PROBE_LABEL: "k"})]}, Scope(), [], []),
     "very many": (
-        {"Pod": many(30), "Deployment": [], "ReplicaSet": []},
-        Scope(),
-        [f"one-{place:02}" for place in range(25)],
-        ["the tokens of 5 further workloads"],
+        *({"Pod": many(30), "Deployment": [], "ReplicaSet": []}, Scope()),
+        *([f"one-{place:02}" for place in range(25)], ["the tokens of 5 further workloads"]),
     ),
 }
 
@@ -113,20 +99,15 @@ def test_a_scope_that_names_nothing() -> None:
         asked_of_pods.questions(world(), Scope("team", pod="none"))
 
 
-@pytest.mark.parametrize(
-    ("one", "client_id", "expect"),
-    [
-        pytest.param(pod(owner=OWNER), None, {}, id="none"),
-        pytest.param(asking("mine"), "mine", {}, id="one"),
-        pytest.param(asking("mine", "mine"), "mine", {}, id="one, twice"),
-        pytest.param(asking("mine", "yours"), None, {}, id="two"),
-        pytest.param(asking("mine", ""), "mine", {}, id="one by reference"),
-        pytest.param(
-            exchanging("app", "azwi-proxy"), None, {"path": "workload_identity", "client_id": "theirs"}, id="proxy"
-        ),
-        pytest.param(exchanging("app", selector="x"), None, {}, id="both ways, and no proxy"),
-        pytest.param(exchanging("app"), None, {"path": "workload_identity", "client_id": "theirs"}, id="no proxy"),
-    ],
+@for_each(
+    case("none", pod(owner=OWNER), None, {}),
+    case("one", asking("mine"), "mine", {}),
+    case("one, twice", asking("mine", "mine"), "mine", {}),
+    case("two", asking("mine", "yours"), None, {}),
+    case("one by reference", asking("mine", ""), "mine", {}),
+    case("proxy", exchanging("app", "azwi-proxy"), None, {"path": "workload_identity", "client_id": "theirs"}),
+    case("both ways, and no proxy", exchanging("app", selector="x"), None, {}),
+    case("no proxy", exchanging("app"), None, {"path": "workload_identity", "client_id": "theirs"}),
 )
 def test_how_it_is_asked(one: Raw, client_id: str | None, expect: dict[str, str]) -> None:
     observed = world(Pod=[one], ServiceAccount=[ACCOUNT])

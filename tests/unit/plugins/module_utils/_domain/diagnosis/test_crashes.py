@@ -25,31 +25,18 @@ def ended(finished: str, code: int) -> Raw:
     return {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", "finishedAt": finished}}
 
 
+def status(restarts: int, state: Raw, last: Raw) -> Raw:
+    return {"restartCount": restarts, "state": state, "lastState": last}
+
+
 Moment = t.Callable[[int, Raw], Raw]
 """The status of a container that has ended so often, the last time so."""
 MOMENTS: dict[str, Moment] = {
-    "it has just ended": lambda ends, last: {
-        "restartCount": ends - 1,
-        "state": last,
-        "lastState": ended(LONG_AGO, 1) if ends > 1 else {},
-    },
-    "it waits": lambda ends, last: {
-        "restartCount": ends - 1,
-        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-        "lastState": last,
-    },
-    "it cannot be started": lambda ends, last: {
-        "restartCount": ends - 1,
-        "state": {"waiting": {"reason": "RunContainerError"}},
-        "lastState": last,
-    },
-    "it runs": lambda ends, last: {"restartCount": ends, "state": {"running": {}}, "lastState": last},
-    "it runs and is Ready": lambda ends, last: {
-        "restartCount": ends,
-        "state": {"running": {}},
-        "lastState": last,
-        "ready": True,
-    },
+    "it has just ended": lambda ends, last: status(ends - 1, last, ended(LONG_AGO, 1) if ends > 1 else {}),
+    "it waits": lambda ends, last: status(ends - 1, {"waiting": {"reason": "CrashLoopBackOff"}}, last),
+    "it cannot be started": lambda ends, last: status(ends - 1, {"waiting": {"reason": "RunContainerError"}}, last),
+    "it runs": lambda ends, last: status(ends, {"running": {}}, last),
+    "it runs and is Ready": lambda ends, last: {**status(ends, {"running": {}}, last), "ready": True},
 }
 # What is seen in no moment of a program that has ended once: the kubelet starts it again at once.
 ONCE = [name for name in MOMENTS if name != "it waits"]

@@ -11,7 +11,6 @@ import typing as t
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import reading
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import (
@@ -21,8 +20,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
-from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
+from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import (
+    LATELY,
     NOW,
     WEBHOOKS,
     crashing,
@@ -32,46 +31,36 @@ from ansible_collections.azureops.pod_identity.tests.support.installed_objects i
     pod_of,
     program,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.kubernetes import (
-    test_kubectl_output as files,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
+
+from ..kubernetes.odd_documents import JUNK, document, objects_with, places
 
 
-@pytest.mark.parametrize(
-    ("namespace", "workload", "pod", "scope"),
-    [
-        (None, None, None, Scope()),
-        ("team", None, None, Scope("team")),
-        (None, None, "team/web-1", Scope("team", pod="web-1")),
-        ("team", None, "web-1", Scope("team", pod="web-1")),
-        (None, "team/web", None, Scope("team", "web")),
-        (None, "team/deployment/web", None, Scope("team", "deployment/web")),
-        ("team", "web", None, Scope("team", "web")),
-        ("team", "deployment/web", None, Scope("team", "deployment/web")),
-        ("", "", "", Scope()),
-    ],
+@for_each(
+    (None, None, None, Scope()),
+    ("team", None, None, Scope("team")),
+    (None, None, "team/web-1", Scope("team", pod="web-1")),
+    ("team", None, "web-1", Scope("team", pod="web-1")),
+    (None, "team/web", None, Scope("team", "web")),
+    (None, "team/deployment/web", None, Scope("team", "deployment/web")),
+    ("team", "web", None, Scope("team", "web")),
+    ("team", "deployment/web", None, Scope("team", "deployment/web")),
+    ("", "", "", Scope()),
 )
 def test_scope(namespace: str | None, workload: str | None, pod: str | None, scope: Scope) -> None:
     assert Scope.parse(namespace, workload, pod) == scope
 
 
-@pytest.mark.parametrize(
-    ("namespace", "workload", "pod"),
-    [
-        (None, None, "web-1"),
-        (None, None, "/web-1"),
-        (None, None, "team/"),
-        (None, None, "team/pod/web-1"),
-        ("team", None, "team/web-1"),
-        (None, "web", None),
-        (None, "a/b/c/d", None),
-        ("team", "a/b/c", None),
-        (None, "team//web", None),
-    ],
-)
-def test_what_names_nothing(namespace: str | None, workload: str | None, pod: str | None) -> None:
+@for_each((None, "web-1"), (None, "/web-1"), (None, "team/"), (None, "team/pod/web-1"), ("team", "team/web-1"))
+def test_what_names_no_pod(namespace: str | None, pod: str) -> None:
     with pytest.raises(Failure, match="is not named as NAMESPACE/NAME"):
-        Scope.parse(namespace, workload, pod)
+        Scope.parse(namespace, None, pod)
+
+
+@for_each((None, "web"), (None, "a/b/c/d"), ("team", "a/b/c"), (None, "team//web"))
+def test_what_names_no_workload(namespace: str | None, workload: str) -> None:
+    with pytest.raises(Failure, match="is not named as NAMESPACE/NAME"):
+        Scope.parse(namespace, workload, None)
 
 
 def _document() -> t.Any:
@@ -81,10 +70,8 @@ def _document() -> t.Any:
     webhook["spec"]["template"]["metadata"] = {"labels": {"azure-workload-identity.io/system": "true"}}
     objects["Deployment"].append(webhook)
     nmi = objects["DaemonSet"][0]
-    objects["Pod"] += [
-        pod_of(webhook, "azure-wi-1", status=crashing()),
-        pod_of(nmi, "nmi-2", on="n2", status=crashing()),
-    ]
+    objects["Pod"] += [pod_of(webhook, "azure-wi-1", status=crashing())]
+    objects["Pod"] += [pod_of(nmi, "nmi-2", on="n2", status=crashing())]
     objects["MutatingWebhookConfiguration"] = [WEBHOOKS]
     lock = {"metadata": {"name": "aad-pod-identity-mic", "namespace": "default"}}
     objects["Endpoints"], objects["Lease"] = [lock], [{**lock, "spec": {"holderIdentity": "mic-1"}}]
@@ -103,24 +90,18 @@ def _document() -> t.Any:
     about = {"kind": "Pod", "namespace": "team", "name": "web-1-a"}
     told = {"involvedObject": about, "type": "Warning", "reason": "Failed", "message": "odd", "count": 3}
     objects["Event"] = [{"metadata": {"name": "e", "namespace": "team"}, **told}]
-    return {"kind": "List", "items": [{"kind": kind, **raw} for kind, several in objects.items() for raw in several]}
+    return document(objects)
+
+
+DOCUMENT = _document()
 
 
 @settings(max_examples=500)
-@given(st.sampled_from(list(files.places(_document()))[1:]), st.one_of(files.JUNK, st.lists(files.JUNK, max_size=2)))
+@given(places(DOCUMENT), JUNK)
 def test_whatever_is_at_any_place_of_a_file(path: tuple[t.Any, ...], junk: t.Any) -> None:
     """A diagnosis that can be shown, or a sentence about the file."""
-    document = json.loads(json.dumps(_document()))
-    place = document
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = junk
-    objects: dict[str, list[kubectl_output.Object]] = {}
-    try:
-        for kind, raw in kubectl_output.parse("file", document):
-            objects.setdefault(kind, []).append(raw)
-    except Failure as failure:
-        assert failure.sentence.endswith(".")
+    objects = objects_with(junk, path, DOCUMENT)
+    if objects is None:
         return
     events = tuple(map(Event.parse, objects.pop("Event", [])))
     reading.last_moment(objects, NOW)
@@ -163,6 +144,9 @@ def test_a_command_is_whole_or_not_at_all() -> None:
     assert _without_nmi("n" * 4_000).fix.command == ""
 
 
+RECENTLY = "2026-03-01T11:59:30Z"
+
+
 def _unassigned(
     *, made: str = "2026-03-01T08:00:00Z", scheduled: str = "", bound: str = "", created: str = ""
 ) -> dict[str, list[t.Any]]:
@@ -174,8 +158,7 @@ def _unassigned(
     web = objects["Pod"][0]
     web["metadata"]["creationTimestamp"] = made
     if scheduled:
-        condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": scheduled}
-        web["status"]["conditions"] = [condition]
+        web["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": scheduled}]
     for kind in ("AzureIdentity", "AzureIdentityBinding"):
         objects[kind][0]["metadata"]["creationTimestamp"] = bound or made
     if created:
@@ -186,36 +169,29 @@ def _unassigned(
     return objects
 
 
-@pytest.mark.parametrize(
-    ("times", "certainty"),
-    [
-        pytest.param({}, "proved", id="for hours"),
-        pytest.param({"made": "2026-03-01T11:59:30Z"}, "possible", id="a pod of half a minute"),
-        pytest.param({"made": "2026-03-01T11:58:00Z"}, "proved", id="a pod of two minutes"),
-        pytest.param({"scheduled": "2026-03-01T11:59:30Z"}, "possible", id="a pod that waited for its node"),
-        pytest.param({"bound": "2026-03-01T11:59:30Z"}, "possible", id="a binding of half a minute"),
-        pytest.param({"created": "2026-03-01T11:59:30Z"}, "possible", id="begun half a minute ago"),
-        pytest.param({"created": "2026-03-01T11:50:00Z"}, "proved", id="begun ten minutes ago"),
-        pytest.param(
-            {"created": "2026-03-01T11:50:00Z", "scheduled": "2026-03-01T11:59:30Z"}, "proved", id="not of that pod"
-        ),
-        pytest.param({"made": "yesterday"}, "proved", id="made at no time"),
-    ],
+@for_each(
+    case("for hours", {}, "proved"),
+    case("a pod of half a minute", {"made": RECENTLY}, "possible"),
+    case("a pod of two minutes", {"made": "2026-03-01T11:58:00Z"}, "proved"),
+    case("a pod that waited for its node", {"scheduled": RECENTLY}, "possible"),
+    case("a binding of half a minute", {"bound": RECENTLY}, "possible"),
+    case("begun half a minute ago", {"created": RECENTLY}, "possible"),
+    case("begun ten minutes ago", {"created": LATELY}, "proved"),
+    case("not of that pod", {"created": LATELY, "scheduled": RECENTLY}, "proved"),
+    case("made at no time", {"made": "yesterday"}, "proved"),
 )
 def test_what_mic_may_be_about_to_do_is_not_told_as_broken(times: dict[str, str], certainty: str) -> None:
     found = diagnose(observed(_unassigned(**times)))
     (one,) = found.causes
     assert one.code == ("assignment_pending" if "created" in times else "assignment_missing")
-    assert (one.certainty, found.verdict) == (
-        certainty,
-        "broken" if certainty == "proved" and "created" not in times else "suspect",
-    )
+    broken = certainty == "proved" and "created" not in times
+    assert (one.certainty, found.verdict) == (certainty, "broken" if broken else "suspect")
     assert (one.evidence[-1].time != "") == (certainty == "possible")
 
 
 def test_what_is_explained_is_not_on_its_way() -> None:
     """MIC is gone, so that nothing comes however young the pod is."""
-    objects = _unassigned(made="2026-03-01T11:59:30Z")
+    objects = _unassigned(made=RECENTLY)
     objects["Deployment"] = [each for each in objects["Deployment"] if each["metadata"]["name"] != "mic"]
     found = diagnose(observed(objects))
     (one,) = [each for each in found.causes if each.code == "assignment_missing"]

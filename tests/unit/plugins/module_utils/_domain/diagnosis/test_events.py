@@ -9,61 +9,56 @@ from __future__ import annotations
 from dataclasses import astuple
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 WHEN = "2026-03-01T11:00:00Z"
 POD = {"kind": "Pod", "namespace": "team", "name": "web-1"}
 
 
-@pytest.mark.parametrize(
-    ("raw", "event"),
-    [
-        pytest.param(
-            {
-                "involvedObject": POD,
-                "reason": "BackOff",
-                "message": "Back-off",
-                "source": {"component": "kubelet"},
-                "type": "Warning",
-                "count": 3,
-                "lastTimestamp": WHEN,
-            },
-            Event("Pod team/web-1", "BackOff", "Back-off", "kubelet", True, 3, WHEN),
-            id="core",
-        ),
-        pytest.param(
-            {
-                "regarding": {"kind": "Node", "name": "n1"},
-                "reason": "Odd",
-                "note": "Odd.",
-                "reportingComponent": "mic",
-                "type": "Normal",
-                "series": {"count": 2, "lastObservedTime": WHEN},
-                "eventTime": "2026-03-01T10:00:00Z",
-            },
-            Event("Node n1", "Odd", "Odd.", "mic", False, 2, WHEN),
-            id="events.k8s.io",
-        ),
-        pytest.param(
-            {
-                "metadata": {"creationTimestamp": WHEN},
-                "involvedObject": POD,
-                "reason": "\x1b[2J",
-                "message": "a\nE0301 forged",
-                "lastTimestamp": None,
-                "count": -4,
-            },
-            Event("Pod team/web-1", "\\x1b[2J", "a\\nE0301 forged", time=WHEN),
-            id="hostile",
-        ),
-        pytest.param(
-            {"involvedObject": 1, "count": True, "message": ["x"], "source": "y"}, Event("", "", ""), id="odd"
-        ),
-    ],
+@for_each(
+    case(
+        "core",
+        {
+            "involvedObject": POD,
+            "reason": "BackOff",
+            "message": "Back-off",
+            "source": {"component": "kubelet"},
+            "type": "Warning",
+            "count": 3,
+            "lastTimestamp": WHEN,
+        },
+        Event("Pod team/web-1", "BackOff", "Back-off", "kubelet", True, 3, WHEN),
+    ),
+    case(
+        "events.k8s.io",
+        {
+            "regarding": {"kind": "Node", "name": "n1"},
+            "reason": "Odd",
+            "note": "Odd.",
+            "reportingComponent": "mic",
+            "type": "Normal",
+            "series": {"count": 2, "lastObservedTime": WHEN},
+            "eventTime": "2026-03-01T10:00:00Z",
+        },
+        Event("Node n1", "Odd", "Odd.", "mic", False, 2, WHEN),
+    ),
+    case(
+        "hostile",
+        {
+            "metadata": {"creationTimestamp": WHEN},
+            "involvedObject": POD,
+            "reason": "\x1b[2J",
+            "message": "a\nE0301 forged",
+            "lastTimestamp": None,
+            "count": -4,
+        },
+        Event("Pod team/web-1", "\\x1b[2J", "a\\nE0301 forged", time=WHEN),
+    ),
+    case("odd", {"involvedObject": 1, "count": True, "message": ["x"], "source": "y"}, Event("", "", "")),
 )
 def test_event(raw: dict[str, Any], event: Event) -> None:
     assert Event.parse(raw) == event

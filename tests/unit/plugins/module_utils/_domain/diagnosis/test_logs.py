@@ -11,7 +11,6 @@ import re
 import string
 from datetime import datetime, timezone
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,69 +21,65 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Log,
     parse,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        pytest.param(
-            "E0228 15:04:05.123456       1 mic.go:12] updating user-assigned failed",
-            Line("updating user-assigned failed", "E", "2026-02-28T15:04:05Z", "mic.go:12"),
-            id="klog",
-        ),
-        pytest.param(
-            "I1231 23:59:59.000001       1 main.go:9] Starting mic process.",
-            Line("Starting mic process.", "I", "2025-12-31T23:59:59Z", "main.go:9"),
-            id="of last year",
-        ),
-        pytest.param(
-            "I0302 11:59:59.000001       1 main.go:9] ahead",
-            Line("ahead", "I", "2026-03-02T11:59:59Z", "main.go:9"),
-            id="a clock that is ahead",
-        ),
-        pytest.param(
-            "I0229 11:59:59.000001       1 main.go:9] leap", Line("leap", "I", "", "main.go:9"), id="no such day"
-        ),
-        pytest.param(
-            "2026-03-01T11:00:00.123456789Z W0301 09:00:00.000000 1 a.go:1] odd",
-            Line("odd", "W", "2026-03-01T11:00:00Z", "a.go:1"),
-            id="with the time of the kubelet",
-        ),
-        pytest.param(
-            "2026-03-01T11:00:00+02:00 panic: runtime error",
-            Line("panic: runtime error", "", "2026-03-01T09:00:00Z"),
-            id="no header",
-        ),
-        pytest.param("goroutine 1 [running]:", Line("goroutine 1 [running]:"), id="nothing"),
-        pytest.param(
-            '{"ts":1772362800.5,"caller":"mic.go:1","msg":"failed","err":"403 \\u001b[31m","v":0}',
-            Line('failed err="403 \\u001b[31m"', "E", "2026-03-01T11:00:00Z", "mic.go:1"),
-            id="json of klog",
-        ),
-        pytest.param(
-            '{"level":"info","timestamp":"2026-03-01T11:00:00.5Z","caller":"a/b.go:2","message":"ready"}',
-            Line("ready", "I", "2026-03-01T11:00:00Z", "a/b.go:2"),
-            id="json of the webhook",
-        ),
-        pytest.param(
-            '{"ts":1772362800500,"msg":"milliseconds"}',
-            Line("milliseconds", "I", "2026-03-01T11:00:00Z"),
-            id="json with milliseconds",
-        ),
-        pytest.param(
-            'time="2019-06-06T09:16:54Z" level=fatal msg="exit status 4" req.path=/',
-            Line('msg="exit status 4" req.path=/', "F", "2019-06-06T09:16:54Z"),
-            id="logrus",
-        ),
-        pytest.param('{"msg": "cut', Line('{"msg": "cut'), id="json that is cut"),
-        pytest.param("[1]", Line("[1]"), id="other json"),
-        pytest.param('{"ts":1e400,"msg":"never"}', Line("never", "I"), id="no moment"),
-        pytest.param(f'{{"ts":{10**400},"msg":"never"}}', Line("never", "I"), id="no number"),
-        pytest.param(f'{{"ts":true,"msg":"{chr(0x202E)}txt"}}', Line("\\u202etxt", "I"), id="marks of direction"),
-        pytest.param("\x1b[2Ja\x00b\x9bc\u2028d\r", Line("\\x1b[2Ja\\x00b\\x9bc\\u2028d"), id="control characters"),
-    ],
+@for_each(
+    case(
+        "klog",
+        "E0228 15:04:05.123456       1 mic.go:12] updating user-assigned failed",
+        Line("updating user-assigned failed", "E", "2026-02-28T15:04:05Z", "mic.go:12"),
+    ),
+    case(
+        "of last year",
+        "I1231 23:59:59.000001       1 main.go:9] Starting mic process.",
+        Line("Starting mic process.", "I", "2025-12-31T23:59:59Z", "main.go:9"),
+    ),
+    case(
+        "a clock that is ahead",
+        "I0302 11:59:59.000001       1 main.go:9] ahead",
+        Line("ahead", "I", "2026-03-02T11:59:59Z", "main.go:9"),
+    ),
+    case("no such day", "I0229 11:59:59.000001       1 main.go:9] leap", Line("leap", "I", "", "main.go:9")),
+    case(
+        "with the time of the kubelet",
+        "2026-03-01T11:00:00.123456789Z W0301 09:00:00.000000 1 a.go:1] odd",
+        Line("odd", "W", "2026-03-01T11:00:00Z", "a.go:1"),
+    ),
+    case(
+        "no header",
+        "2026-03-01T11:00:00+02:00 panic: runtime error",
+        Line("panic: runtime error", "", "2026-03-01T09:00:00Z"),
+    ),
+    case("nothing", "goroutine 1 [running]:", Line("goroutine 1 [running]:")),
+    case(
+        "json of klog",
+        '{"ts":1772362800.5,"caller":"mic.go:1","msg":"failed","err":"403 \\u001b[31m","v":0}',
+        Line('failed err="403 \\u001b[31m"', "E", "2026-03-01T11:00:00Z", "mic.go:1"),
+    ),
+    case(
+        "json of the webhook",
+        '{"level":"info","timestamp":"2026-03-01T11:00:00.5Z","caller":"a/b.go:2","message":"ready"}',
+        Line("ready", "I", "2026-03-01T11:00:00Z", "a/b.go:2"),
+    ),
+    case(
+        "json with milliseconds",
+        '{"ts":1772362800500,"msg":"milliseconds"}',
+        Line("milliseconds", "I", "2026-03-01T11:00:00Z"),
+    ),
+    case(
+        "logrus",
+        'time="2019-06-06T09:16:54Z" level=fatal msg="exit status 4" req.path=/',
+        Line('msg="exit status 4" req.path=/', "F", "2019-06-06T09:16:54Z"),
+    ),
+    case("json that is cut", '{"msg": "cut', Line('{"msg": "cut')),
+    case("other json", "[1]", Line("[1]")),
+    case("no moment", '{"ts":1e400,"msg":"never"}', Line("never", "I")),
+    case("no number", f'{{"ts":{10**400},"msg":"never"}}', Line("never", "I")),
+    case("marks of direction", f'{{"ts":true,"msg":"{chr(0x202E)}txt"}}', Line("\\u202etxt", "I")),
+    case("control characters", "\x1b[2Ja\x00b\x9bc\u2028d\r", Line("\\x1b[2Ja\\x00b\\x9bc\\u2028d")),
 )
 def test_line(text: str, line: Line) -> None:
     assert parse(text, NOW) == (line,)
@@ -110,9 +105,7 @@ def test_the_last_lines_are_kept() -> None:
     assert parse("", NOW) == parse("\n\r\n \n", NOW) == ()
 
 
-@pytest.mark.parametrize(
-    "unit", ["x", "\x1b", "{", "[", '{"a":', "E0301 ", "\n", "a\n", "I0301 09:00:00.000000 1 a.go:1] x\n", "9" * 50]
-)
+@for_each("x", "\x1b", "{", "[", '{"a":', "E0301 ", "\n", "a\n", "I0301 09:00:00.000000 1 a.go:1] x\n", "9" * 50)
 def test_fifty_megabytes_of_anything(unit: str) -> None:
     """A pass that is not linear would never end."""
     lines = parse(unit * (50_000_000 // len(unit)), NOW)

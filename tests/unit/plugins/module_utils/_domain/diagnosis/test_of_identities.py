@@ -32,7 +32,9 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.support.observed_world import log, told, world
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
+
+from .observed_world import log, told, world
 
 Told = list[tuple[str, str, str]]
 IDENTITY, BINDING, DEPLOYMENT = "AzureIdentity team/i", "AzureIdentityBinding team/b", "Deployment team/web"
@@ -46,9 +48,10 @@ def spelled(raw: Raw, right: str, wrong: str) -> Raw:
     return {**raw, "spec": {wrong if key == right else key: value for key, value in raw["spec"].items()}}
 
 
-def applied(raw: Raw, written: Raw, **spec: t.Any) -> Raw:
+def applied(raw: Raw, written: Raw | str, **spec: t.Any) -> Raw:
     """An object of which kubectl was given ``written``."""
-    kept = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(written)}
+    text = written if isinstance(written, str) else json.dumps(written)
+    kept = {"kubectl.kubernetes.io/last-applied-configuration": text}
     return {**raw, "metadata": {**raw["metadata"], "annotations": kept}, "spec": spec}
 
 
@@ -112,13 +115,8 @@ def running(
 
 
 def service_account(client_id: str) -> Raw:
-    return {
-        "metadata": {
-            "name": "web",
-            "namespace": "team",
-            "annotations": {"azure.workload.identity/client-id": client_id},
-        }
-    }
+    annotations = {"azure.workload.identity/client-id": client_id}
+    return {"metadata": {"name": "web", "namespace": "team", "annotations": annotations}}
 
 
 def wait(of: str = "team/web-1-a") -> str:
@@ -134,148 +132,136 @@ def answer(verdict: str = "wrong_identity", by: str = "nmi", checks: tuple[Check
     return Asked("team", "web-1-a", "n1", Verdict(verdict, "V6", by, "It has none.", checks), ("team/i",), "web")
 
 
-MISSPELLED = [("field_misspelled", IDENTITY, PROVED)]
-MISSPELLED_BINDING = [("field_misspelled", BINDING, PROVED)]
-MISSING = [("secret_missing", IDENTITY, PROVED)]
-ELSEWHERE = [("secret_elsewhere", IDENTITY, PROVED)]
-EMPTY = [("secret_empty", IDENTITY, PROVED)]
-AMBIGUOUS = [("secret_ambiguous", IDENTITY, PROVED)]
-NO_TENANT = [("tenant_missing", IDENTITY, PROVED)]
-OUTSIDE = [("label_not_on_template", DEPLOYMENT, PROVED)]
-UNLABELLED = [("unlabelled_pod_asks", DEPLOYMENT, LIKELY)]
-SHORT = [("client_timeout_short", DEPLOYMENT, LIKELY)]
-UNKNOWN, UNKNOWN_PROVED = ([("client_id_unknown_to_nmi", DEPLOYMENT, each)] for each in (LIKELY, PROVED))
+UNKNOWN, UNKNOWN_PROVED = (("client_id_unknown_to_nmi", DEPLOYMENT, each) for each in (LIKELY, PROVED))
 
-CASES: dict[str, tuple[Observed, Told]] = {
-    "healthy": (world(), []),
-    # field_misspelled
-    "ResourceID": (world(AzureIdentity=[spelled(identity(), "resourceID", "ResourceID")]), MISSPELLED),
-    "resourceId": (world(AzureIdentity=[spelled(identity(), "resourceID", "resourceId")]), MISSPELLED),
-    "client_id": (world(AzureIdentity=[spelled(identity(), "clientID", "client_id")]), MISSPELLED),
-    "Type": (world(AzureIdentity=[spelled(identity(), "type", "Type")]), MISSPELLED),
-    "Selector": (world(AzureIdentityBinding=[spelled(binding(), "selector", "Selector")]), MISSPELLED_BINDING),
-    "azureIdentityName": (
-        world(AzureIdentityBinding=[spelled(binding(), "azureIdentity", "azureIdentityName")]),
-        MISSPELLED_BINDING,
-    ),
-    "PodLabels": (
-        world(AzurePodIdentityException=[spelled(exception(app="x"), "podLabels", "PodLabels")]),
-        [("field_misspelled", "AzurePodIdentityException team/e", PROVED)],
-    ),
-    "a field that the API server dropped": (
-        world(AzureIdentityBinding=[applied(binding(), spelled(binding(), "selector", "Selector"), azureIdentity="i")]),
-        MISSPELLED_BINDING,
-    ),
-    "a field that was mended since": (
-        world(
+GROUPS: Groups[Observed] = {
+    ("no", "cause"): {"healthy": world()},
+    ("field_misspelled", IDENTITY, PROVED): {
+        "ResourceID": world(AzureIdentity=[spelled(identity(), "resourceID", "ResourceID")]),
+        "resourceId": world(AzureIdentity=[spelled(identity(), "resourceID", "resourceId")]),
+        "client_id": world(AzureIdentity=[spelled(identity(), "clientID", "client_id")]),
+        "Type": world(AzureIdentity=[spelled(identity(), "type", "Type")]),
+        "an old version, another name": world(
+            {"version": (1, 5, 5)}, AzureIdentity=[spelled(identity(), "resourceID", "resource-id")]
+        ),
+    },
+    ("field_misspelled", BINDING, PROVED): {
+        "Selector": world(AzureIdentityBinding=[spelled(binding(), "selector", "Selector")]),
+        "azureIdentityName": world(AzureIdentityBinding=[spelled(binding(), "azureIdentity", "azureIdentityName")]),
+        "a field that the API server dropped": world(
+            AzureIdentityBinding=[applied(binding(), spelled(binding(), "selector", "Selector"), azureIdentity="i")]
+        ),
+    },
+    ("field_misspelled", "AzurePodIdentityException team/e", PROVED): {
+        "PodLabels": world(AzurePodIdentityException=[spelled(exception(app="x"), "podLabels", "PodLabels")])
+    },
+    ("no", "field_misspelled"): {
+        "a field that was mended since": world(
             AzureIdentityBinding=[applied(binding(), spelled(binding(), "selector", "Selector"), **binding()["spec"])]
         ),
-        [],
-    ),
-    "two spellings": (world(AzureIdentity=[identity(ResourceID="x")]), []),
-    "fields of others": (world(AzureIdentity=[identity(owner="team", metadata={}, replicas=1)]), []),
-    "an old version": (
-        world({"version": (1, 5, 5)}, AzureIdentity=[spelled(identity(), "resourceID", "ResourceID")]),
-        [],
-    ),
-    "an old version, another name": (
-        world({"version": (1, 5, 5)}, AzureIdentity=[spelled(identity(), "resourceID", "resource-id")]),
-        MISSPELLED,
-    ),
-    "no JSON was applied": (
-        world(
+        "two spellings": world(AzureIdentity=[identity(ResourceID="x")]),
+        "fields of others": world(AzureIdentity=[identity(owner="team", metadata={}, replicas=1)]),
+        "an old version": world(
+            {"version": (1, 5, 5)}, AzureIdentity=[spelled(identity(), "resourceID", "ResourceID")]
+        ),
+        "no JSON was applied": world(
             AzureIdentity=[
-                {
-                    **identity(),
-                    "metadata": {
-                        "name": "i",
-                        "namespace": "team",
-                        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": text},
-                    },
-                }
-                for text in ("", "[1]", '{"spec": 1}', "[" * 100_000)
+                applied(identity(), text, **identity()["spec"]) for text in ("", "[1]", '{"spec": 1}', "[" * 100_000)
             ]
         ),
-        [],
-    ),
-    # Secrets
-    "a Secret": (with_secret({"clientSecret": False}), []),
-    "a Secret by another key": (with_secret({"whatever": False}), []),
-    "a certificate": (with_secret({"certificate": False, "password": False}, 2), []),
-    "a certificate without password": (with_secret({"certificate": False}, 2), []),
-    "no Secret": (with_secret(None), MISSING),
-    "no Secret of a certificate": (with_secret(None, 2), MISSING),
-    "a Secret that may not be read": (
-        world(AzureIdentity=[principal()], Secret=[], unknown=frozenset({"Secret team/sp"})),
-        [],
-    ),
-    "Secrets not read": (world(AzureIdentity=[principal()]), []),
-    "a managed identity needs none": (with_secret(None, 0), []),
-    "no clientPassword": (with_secret({}, clientPassword=None), MISSING),
-    "no namespace": (with_secret({}, clientPassword={"name": "sp"}), MISSING),
-    "a clientPassword that is a secret": (with_secret({}, clientPassword="sesame"), MISSING),
-    "a Secret of its own namespace": (
-        with_secret({"a": False}, clientPassword={"name": "sp", "namespace": "x"}),
-        ELSEWHERE,
-    ),
-    "a Secret of another namespace": (with_secret({"a": False}, place="other"), ELSEWHERE),
-    "an empty Secret": (with_secret({}), EMPTY),
-    "an empty key": (with_secret({"clientSecret": True}), EMPTY),
-    "empty keys": (with_secret({"a": True, "b": True}), EMPTY),
-    "an empty certificate": (with_secret({"certificate": True, "password": False}, 2), EMPTY),
-    "a certificate by another key": (with_secret({"tls.crt": False, "tls.key": False}, 2), EMPTY),
-    "two keys": (with_secret({"id": False, "secret": False}), AMBIGUOUS),
-    "two keys, one empty": (with_secret({"id": True, "secret": False}), AMBIGUOUS),
-    # tenant_missing
-    "no tenant": (with_secret({"a": False}, tenantID=""), NO_TENANT),
-    "no tenant of a certificate": (with_secret({"certificate": False}, 2, tenantID=None), NO_TENANT),
-    "a managed identity has none": (world(AzureIdentity=[identity(tenantID="")]), []),
-    # label_not_on_template
-    "the label of the Deployment": (labelled(), OUTSIDE),
-    "the label of a CronJob's Jobs": (
-        world(CronJob=[jobs({"aadpodidbinding": "x"})]),
-        [("label_not_on_template", "CronJob team/j", PROVED)],
-    ),
-    "other labels of a CronJob's Jobs": (world(CronJob=[jobs({"app": "x"})]), []),
-    "a label that nothing selects": (labelled(AzureIdentityBinding=[binding(selector="y")]), []),
-    "pods that got the label elsewhere": (labelled(Pod=[pod(owner=OWNER)]), []),
-    "the label on both": (
-        world(Deployment=[{**template(), "metadata": {**template()["metadata"], "labels": {"aadpodidbinding": "x"}}}]),
-        [],
-    ),
-    # unlabelled_pod_asks
-    "an unlabelled pod asks": (running(wait(), selector="", Deployment=[template(selector="")]), UNLABELLED),
-    "an unlabelled pod gives up": (running(asked("context canceled"), selector=""), UNLABELLED),
-    "an unlabelled pod asks for a client id": (running(not_created(SHOWN), selector=""), UNLABELLED),
-    "a labelled pod asks": (running(wait()), []),
-    "a pod that is not there asks": (running(wait("team/other"), selector=""), []),
-    "MIC tells of a pod": (running(selector="", logs=(log(MIC, wait()),)), []),
-    "a pod asks in a forged line": (
-        running(f"metadata header is not specified, reg.path=/\n{wait()}", selector=""),
-        [],
-    ),
-    # client_timeout_short
-    "a labelled pod gives up": (running(asked("context canceled"), took(10)), SHORT),
-    "a labelled pod waits to the end": (running(wait(), took(80)), []),
-    "an error that ends so": (running(asked("x: context canceled")), []),
-    # client_id_unknown_to_nmi
-    "a client id of nobody": (running(not_found()), UNKNOWN),
-    "a client id of nobody, after a wait": (running(not_created(OTHER_SHOWN)), UNKNOWN),
-    "a client id of the pod's environment": (running(not_found(), env=OTHER), UNKNOWN_PROVED),
-    "a client id in another case": (running(not_found(SHOWN), env=CLIENT.upper()), UNKNOWN_PROVED),
-    "a client id in another case, unknown whose": (running(not_found("1111##### REDACTED #####2222")), UNKNOWN),
-    "a short client id": (running(not_found("app")), UNKNOWN),
-    "a resource id": (running(not_found("")), UNKNOWN),
-    "the right client id, not assigned yet": (running(not_created(SHOWN)), []),
-    "the right one in the environment": (running(not_found(), env=CLIENT), UNKNOWN),
-    "no identity at all": (running(not_found(), AzureIdentityBinding=[]), []),
-    "a forged client id": (running(not_found(f"{OTHER_SHOWN} of another")), []),
-    "an answer to a request for it": (running(env=OTHER, asked=(answer(),)), UNKNOWN_PROVED),
-    "an answer and a log": (running(not_found(), env=CLIENT, asked=(answer(),)), UNKNOWN_PROVED),
-    "an answer to a pod that is to get nothing": (running(AzureIdentityBinding=[], asked=(answer(),)), []),
-    "a token of another identity": (running(asked=(answer(checks=(Check("client_id", "a", "b", ok=False),)),)), []),
-    "an answer of the metadata service": (running(asked=(answer(by="imds"),)), []),
+    },
+    ("no", "Secrets"): {
+        "a Secret": with_secret({"clientSecret": False}),
+        "a Secret by another key": with_secret({"whatever": False}),
+        "a certificate": with_secret({"certificate": False, "password": False}, 2),
+        "a certificate without password": with_secret({"certificate": False}, 2),
+        "a Secret that may not be read": world(
+            AzureIdentity=[principal()], Secret=[], unknown=frozenset({"Secret team/sp"})
+        ),
+        "Secrets not read": world(AzureIdentity=[principal()]),
+        "a managed identity needs none": with_secret(None, 0),
+    },
+    ("secret_missing", IDENTITY, PROVED): {
+        "no Secret": with_secret(None),
+        "no Secret of a certificate": with_secret(None, 2),
+        "no clientPassword": with_secret({}, clientPassword=None),
+        "no namespace": with_secret({}, clientPassword={"name": "sp"}),
+        "a clientPassword that is a secret": with_secret({}, clientPassword="sesame"),
+    },
+    ("secret_elsewhere", IDENTITY, PROVED): {
+        "a Secret of its own namespace": with_secret({"a": False}, clientPassword={"name": "sp", "namespace": "x"}),
+        "a Secret of another namespace": with_secret({"a": False}, place="other"),
+    },
+    ("secret_empty", IDENTITY, PROVED): {
+        "an empty Secret": with_secret({}),
+        "an empty key": with_secret({"clientSecret": True}),
+        "empty keys": with_secret({"a": True, "b": True}),
+        "an empty certificate": with_secret({"certificate": True, "password": False}, 2),
+        "a certificate by another key": with_secret({"tls.crt": False, "tls.key": False}, 2),
+    },
+    ("secret_ambiguous", IDENTITY, PROVED): {
+        "two keys": with_secret({"id": False, "secret": False}),
+        "two keys, one empty": with_secret({"id": True, "secret": False}),
+    },
+    ("tenant_missing", IDENTITY, PROVED): {
+        "no tenant": with_secret({"a": False}, tenantID=""),
+        "no tenant of a certificate": with_secret({"certificate": False}, 2, tenantID=None),
+    },
+    ("no", "tenant_missing"): {"a managed identity has none": world(AzureIdentity=[identity(tenantID="")])},
+    ("label_not_on_template", DEPLOYMENT, PROVED): {"the label of the Deployment": labelled()},
+    ("label_not_on_template", "CronJob team/j", PROVED): {
+        "the label of a CronJob's Jobs": world(CronJob=[jobs({"aadpodidbinding": "x"})])
+    },
+    ("no", "label_not_on_template"): {
+        "other labels of a CronJob's Jobs": world(CronJob=[jobs({"app": "x"})]),
+        "a label that nothing selects": labelled(AzureIdentityBinding=[binding(selector="y")]),
+        "pods that got the label elsewhere": labelled(Pod=[pod(owner=OWNER)]),
+        "the label on both": world(
+            Deployment=[{**template(), "metadata": {**template()["metadata"], "labels": {"aadpodidbinding": "x"}}}]
+        ),
+    },
+    ("unlabelled_pod_asks", DEPLOYMENT, LIKELY): {
+        "an unlabelled pod asks": running(wait(), selector="", Deployment=[template(selector="")]),
+        "an unlabelled pod gives up": running(asked("context canceled"), selector=""),
+        "an unlabelled pod asks for a client id": running(not_created(SHOWN), selector=""),
+    },
+    ("no", "unlabelled_pod_asks"): {
+        "a labelled pod asks": running(wait()),
+        "a pod that is not there asks": running(wait("team/other"), selector=""),
+        "MIC tells of a pod": running(selector="", logs=(log(MIC, wait()),)),
+        "a pod asks in a forged line": running(f"metadata header is not specified, reg.path=/\n{wait()}", selector=""),
+    },
+    ("client_timeout_short", DEPLOYMENT, LIKELY): {
+        "a labelled pod gives up": running(asked("context canceled"), took(10))
+    },
+    ("no", "client_timeout_short"): {
+        "a labelled pod waits to the end": running(wait(), took(80)),
+        "an error that ends so": running(asked("x: context canceled")),
+    },
+    UNKNOWN: {
+        "a client id of nobody": running(not_found()),
+        "a client id of nobody, after a wait": running(not_created(OTHER_SHOWN)),
+        "a client id in another case, unknown whose": running(not_found("1111##### REDACTED #####2222")),
+        "a short client id": running(not_found("app")),
+        "a resource id": running(not_found("")),
+        "the right one in the environment": running(not_found(), env=CLIENT),
+    },
+    UNKNOWN_PROVED: {
+        "a client id of the pod's environment": running(not_found(), env=OTHER),
+        "a client id in another case": running(not_found(SHOWN), env=CLIENT.upper()),
+        "an answer to a request for it": running(env=OTHER, asked=(answer(),)),
+        "an answer and a log": running(not_found(), env=CLIENT, asked=(answer(),)),
+    },
+    ("no", "client_id_unknown_to_nmi"): {
+        "the right client id, not assigned yet": running(not_created(SHOWN)),
+        "no identity at all": running(not_found(), AzureIdentityBinding=[]),
+        "a forged client id": running(not_found(f"{OTHER_SHOWN} of another")),
+        "an answer to a pod that is to get nothing": running(AzureIdentityBinding=[], asked=(answer(),)),
+        "a token of another identity": running(asked=(answer(checks=(Check("client_id", "a", "b", ok=False),)),)),
+        "an answer of the metadata service": running(asked=(answer(by="imds"),)),
+    },
 }
+CASES = cases(GROUPS)
 
 
 @pytest.mark.parametrize("observed, expected", CASES.values(), ids=CASES)
@@ -284,8 +270,7 @@ def test_causes(observed: Observed, expected: Told) -> None:
 
 
 def test_every_cause_has_cases() -> None:
-    codes = {code for _observed, found in CASES.values() for code, _object, _certainty in found}
-    assert codes == {row.code for row in of_identities.TABLE.rows}
+    assert codes(CASES) == {row.code for row in of_identities.TABLE.rows}
 
 
 def one(observed: Observed) -> t.Any:
@@ -293,35 +278,36 @@ def one(observed: Observed) -> t.Any:
     return found
 
 
+LISTS_CLIENT_IDS = (
+    "kubectl --namespace team get azureidentities --output custom-columns=NAME:.metadata.name,CLIENT_ID:.spec.clientID"
+)
+PATCH = "kubectl --namespace team patch {} --type merge --patch '{}'".format
+CREATES_SECRET = (
+    'read -rs secret && printf %s "$secret" | kubectl --namespace team create secret generic sp '
+    "--from-file={}=/dev/stdin --dry-run=client --output yaml | kubectl apply --filename -"
+).format
 SENTENCES: dict[str, tuple[Observed, str, str]] = {
     "misspelled": (
         world(AzureIdentity=[spelled(identity(), "resourceID", "ResourceID")]),
         "The field resourceID of AzureIdentity team/i is not set: it is written as 'ResourceID'.",
-        "kubectl --namespace team patch azureidentity i --type merge --patch "
-        f"""'{{"spec":{{"resourceID":"{ID}team-i","ResourceID":null}}}}'""",
+        PATCH("azureidentity i", f'{{"spec":{{"resourceID":"{ID}team-i","ResourceID":null}}}}'),
     ),
     "dropped": (
         world(AzureIdentityBinding=[applied(binding(), spelled(binding(), "selector", "Selector"), azureIdentity="i")]),
         "The field selector of AzureIdentityBinding team/b is not set: it is written as 'Selector'.",
-        """kubectl --namespace team patch azureidentitybinding b --type merge --patch '{"spec":{"selector":"x"}}'""",
+        PATCH("azureidentitybinding b", '{"spec":{"selector":"x"}}'),
     ),
     "reference": (
         world(AzureIdentity=[spelled(principal(), "clientPassword", "clientpassword")]),
         "Its clientPassword has no name and namespace of a Secret.",
         "kubectl --namespace team get azureidentity i --output yaml",
     ),
-    "missing": (
-        with_secret(None),
-        "Its Secret team/sp does not exist.",
-        'read -rs secret && printf %s "$secret" | kubectl --namespace team create secret generic sp '
-        "--from-file=clientSecret=/dev/stdin --dry-run=client --output yaml | kubectl apply --filename -",
-    ),
+    "missing": (with_secret(None), "Its Secret team/sp does not exist.", CREATES_SECRET("clientSecret")),
     "missing certificate": (with_secret(None, 2), "Its Secret team/sp does not exist.", ""),
     "elsewhere": (
         with_secret({"a": False}, place="other"),
         "Its Secret team/sp does not exist; there is one in other.",
-        "kubectl --namespace team patch azureidentity i --type merge --patch "
-        """'{"spec":{"clientPassword":{"name":"sp","namespace":"other"}}}'""",
+        PATCH("azureidentity i", '{"spec":{"clientPassword":{"name":"sp","namespace":"other"}}}'),
     ),
     "certificate": (
         with_secret({"tls.crt": False}, 2),
@@ -331,8 +317,7 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
     "empty": (
         with_secret({"pass.word": True}),
         "Its Secret team/sp holds nothing (it has 'pass.word').",
-        'read -rs secret && printf %s "$secret" | kubectl --namespace team create secret generic sp '
-        "--from-file=pass.word=/dev/stdin --dry-run=client --output yaml | kubectl apply --filename -",
+        CREATES_SECRET("pass.word"),
     ),
     "several empty keys": (
         with_secret({"a": True, "b": True}),
@@ -347,8 +332,7 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
     "label": (
         labelled(),
         "The label aadpodidbinding=x is on Deployment team/web and not on the template of its pods.",
-        "kubectl --namespace team patch deployment web --type merge --patch "
-        """'{"spec":{"template":{"metadata":{"labels":{"aadpodidbinding":"x"}}}}}'""",
+        PATCH("deployment web", '{"spec":{"template":{"metadata":{"labels":{"aadpodidbinding":"x"}}}}}'),
     ),
     "unlabelled": (
         running(wait(), wait(), selector=""),
@@ -368,22 +352,19 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
     "case": (
         running(not_found(SHOWN), env=CLIENT.upper()),
         f"Its pod web-1-a asks NMI for {CLIENT.upper()}, which is written in another case; it has {CLIENT} (team/i).",
-        "kubectl --namespace team get azureidentities --output "
-        "custom-columns=NAME:.metadata.name,CLIENT_ID:.spec.clientID",
+        LISTS_CLIENT_IDS,
     ),
     "workload id": (
         running(not_found(), env=OTHER, ServiceAccount=[service_account(OTHER)]),
         f"Its pod web-1-a asks NMI for {OTHER} (of its service account web, for Workload ID), which none of its "
         f"identities has; it has {CLIENT} (team/i).",
-        "kubectl --namespace team get azureidentities --output "
-        "custom-columns=NAME:.metadata.name,CLIENT_ID:.spec.clientID",
+        LISTS_CLIENT_IDS,
     ),
     "another identity": (
         running(not_found(), identities=[identity(clientID=CLIENT), identity("j", clientID=OTHER)]),
         f"Its pod web-1-a asks NMI for {OTHER_SHOWN} (of AzureIdentity team/j), which none of its identities has; it "
         f"has {CLIENT} (team/i).",
-        "kubectl --namespace team get azureidentities --output "
-        "custom-columns=NAME:.metadata.name,CLIENT_ID:.spec.clientID",
+        LISTS_CLIENT_IDS,
     ),
 }
 

@@ -39,6 +39,7 @@ from ansible_collections.azureops.pod_identity.tests.support.installed_objects i
     pod_of,
     program,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 Objects = dict[str, list[Raw]]
 World = t.Callable[[Objects], "Observed | None"]
@@ -53,25 +54,45 @@ def found(world: World) -> list[tuple[str, Suspicion]]:
     return [(row.code, one) for row in TABLE.rows for one in row.look(seen)]
 
 
-def nmi_pods(objects: Objects, *pods: Raw) -> None:
-    objects["Pod"] = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith("nmi")] + list(pods)
+def nmi_pods(objects: Objects, *pods: Raw, program: str = "nmi") -> None:
+    """Put these in the place of those that there are."""
+    others = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith(program)]
+    objects["Pod"] = [*others, *pods]
 
 
 def mic_pods(objects: Objects, *pods: Raw) -> None:
-    objects["Pod"] = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith("mic")] + list(pods)
+    nmi_pods(objects, *pods, program="mic")
+
+
+def nmi_of(objects: Objects) -> Raw:
+    """The template of its pods."""
+    made: Raw = objects["DaemonSet"][0]["spec"]["template"]["spec"]
+    return made
 
 
 def mic_of(objects: Objects) -> Raw:
     return next(each for each in objects["Deployment"] if each["metadata"]["name"] == "mic")
 
 
-def nothing(objects: Objects) -> None:
-    objects["DaemonSet"], objects["Deployment"] = [], [template()]
+def having(**lists: list[Raw] | None) -> World:
+    """These instead of the lists that there are; None: it was not read."""
+
+    def world(objects: Objects) -> None:
+        for kind, several in lists.items():
+            if several is None:
+                del objects[kind]
+            else:
+                objects[kind] = several
+
+    return world
 
 
-def only_alike(objects: Objects) -> None:
-    objects["ClusterRoleBinding"] = []
-    objects["DaemonSet"], objects["Deployment"] = [program("DaemonSet", "nmi", namespace="team")], [template()]
+nothing = having(DaemonSet=[], Deployment=[template()])
+only_alike = having(
+    ClusterRoleBinding=[], DaemonSet=[program("DaemonSet", "nmi", namespace="team")], Deployment=[template()]
+)
+no_mic = having(Deployment=[template()])
+unknown_kind = having(CustomResourceDefinition=None, AzureIdentity=None)
 
 
 def no_definition(objects: Objects) -> None:
@@ -80,14 +101,6 @@ def no_definition(objects: Objects) -> None:
 
 def dying_definition(objects: Objects) -> None:
     objects["CustomResourceDefinition"][0]["metadata"]["deletionTimestamp"] = LATELY
-
-
-def unknown_kind(objects: Objects) -> None:
-    del objects["CustomResourceDefinition"], objects["AzureIdentity"]
-
-
-def no_mic(objects: Objects) -> None:
-    objects["Deployment"] = [template()]
 
 
 def mic_scaled_down(objects: Objects) -> None:
@@ -112,7 +125,7 @@ def mic_crashes(status: Raw, *lines: str) -> World:
 
 def nmi_crashes(status: Raw, *lines: str, arguments: t.Sequence[str] = (), azure: Azure | None = None) -> World:
     def world(objects: Objects) -> Observed:
-        objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"] += arguments
+        nmi_of(objects)["containers"][0]["args"] += arguments
         nmi_pods(objects, pod_of(objects["DaemonSet"][0], "nmi-1", ready=False, status=status))
         return observed(objects, azure=azure, logs=(log("nmi", "nmi-1", "\n".join(lines), previous=True),))
 
@@ -129,11 +142,7 @@ def tainted(objects: Objects) -> None:
 
 
 def not_selected(objects: Objects) -> None:
-    objects["DaemonSet"][0]["spec"]["template"]["spec"]["nodeSelector"] = {"pool": "identity"}
-    nmi_pods(objects)
-
-
-def nmi_gone(objects: Objects) -> None:
+    nmi_of(objects)["nodeSelector"] = {"pool": "identity"}
     nmi_pods(objects)
 
 
@@ -153,10 +162,6 @@ def nmi_without_image(objects: Objects) -> None:
     nmi_pods(objects, pod_of(objects["DaemonSet"][0], "nmi-1", ready=False, status=waits))
 
 
-def not_active(objects: Objects) -> Observed:
-    return observed(objects, health={"Pod kube-system/nmi-1": "Not Active"})
-
-
 def by_helm(raw: Raw, chart: str = "aad-pod-identity-4.1.16") -> None:
     annotations = {"meta.helm.sh/release-name": "api", "meta.helm.sh/release-namespace": "pods"}
     raw["metadata"].update(annotations=annotations, labels={"helm.sh/chart": chart})
@@ -165,10 +170,7 @@ def by_helm(raw: Raw, chart: str = "aad-pod-identity-4.1.16") -> None:
 def two(objects: Objects) -> None:
     addon = program("DaemonSet", "nmi-addon", image="nmi", hostNetwork=True)
     addon["metadata"]["labels"] = {"kubernetes.azure.com/managedby": "aks"}
-    objects["DaemonSet"][0]["metadata"]["annotations"] = {
-        "meta.helm.sh/release-name": "api",
-        "meta.helm.sh/release-namespace": "kube-system",
-    }
+    by_helm(objects["DaemonSet"][0])
     objects["DaemonSet"].append(addon)
     objects["Pod"].append(pod_of(addon, "nmi-addon-1"))
 
@@ -184,7 +186,7 @@ def old_mic_refused(objects: Objects) -> Observed:
 
 
 def nmi_confined(objects: Objects) -> None:
-    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"].append("--forceNamespaced=true")
+    nmi_of(objects)["containers"][0]["args"].append("--forceNamespaced=true")
 
 
 def mic_confined(objects: Objects) -> None:
@@ -193,7 +195,7 @@ def mic_confined(objects: Objects) -> None:
 
 
 def mic_beside_managed(objects: Objects) -> None:
-    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"] += MANAGED
+    nmi_of(objects)["containers"][0]["args"] += MANAGED
     mic_confined(objects)
 
 
@@ -209,211 +211,137 @@ KUBENET = fatal("AAD Pod Identity is not supported for Kubenet. Review https://a
 ON_KUBENET = Azure({"properties": {"networkProfile": {"networkPlugin": "kubenet"}}}, IdentityInAzure("", False), "MC")
 
 
-@pytest.mark.parametrize(
-    ("world", "code", "object", "certainty", "part"),
-    [
-        pytest.param(nothing, "nothing_installed", "the installation", PROVED, "neither MIC nor NMI", id="nothing"),
-        pytest.param(
-            only_alike, "nothing_installed", "the installation", PROVED, "neither MIC nor NMI", id="only alike"
-        ),
-        pytest.param(
-            no_definition,
-            "definitions_gone",
-            "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io",
-            PROVED,
-            f"gone, while {MIC_LABEL}, {NMI_LABEL} runs",
-            id="no definition",
-        ),
-        pytest.param(
-            dying_definition,
-            "definitions_gone",
-            "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io",
-            PROVED,
-            "being deleted",
-            id="definition that goes",
-        ),
-        pytest.param(
-            unknown_kind,
-            "definitions_gone",
-            "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io",
-            PROVED,
-            "gone",
-            id="unknown kind",
-        ),
-        pytest.param(no_mic, "mic_missing", NMI_LABEL, PROVED, "there is no MIC", id="no MIC"),
-        pytest.param(
-            mic_scaled_down, "mic_not_running", MIC_LABEL, PROVED, "scaled to no replicas", id="MIC scaled down"
-        ),
-        pytest.param(
-            mic_without_image,
-            "mic_not_running",
-            MIC_LABEL,
-            PROVED,
-            "ImagePullBackOff: Back-off pulling\\n{{",
-            id="MIC waits",
-        ),
-        pytest.param(
-            mic_crashes(crashing(), fatal("lost leader lease")),
-            "mic_crashing",
-            MIC_LABEL,
-            LIKELY,
-            "because it loses the lock",
-            id="MIC loses its lease",
-        ),
-        pytest.param(
+DEFINITION = "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io"
+PORT = fatal("error creating http server: listen tcp :2579: bind: address already in use")
+# Cause, object and certainty; the worlds by name, each with a part of the sentence.
+CASES: dict[tuple[str, str, str], dict[str, tuple[World, str]]] = {
+    ("nothing_installed", "the installation", PROVED): {
+        "nothing": (nothing, "neither MIC nor NMI"),
+        "only alike": (only_alike, "neither MIC nor NMI"),
+    },
+    ("definitions_gone", DEFINITION, PROVED): {
+        "no definition": (no_definition, f"gone, while {MIC_LABEL}, {NMI_LABEL} runs"),
+        "definition that goes": (dying_definition, "being deleted"),
+        "unknown kind": (unknown_kind, "gone"),
+    },
+    ("mic_missing", NMI_LABEL, PROVED): {"no MIC": (no_mic, "there is no MIC")},
+    ("mic_not_running", MIC_LABEL, PROVED): {
+        "MIC scaled down": (mic_scaled_down, "scaled to no replicas"),
+        "MIC waits": (mic_without_image, "ImagePullBackOff: Back-off pulling\\n{{"),
+    },
+    ("mic_crashing", MIC_LABEL, LIKELY): {
+        "MIC loses its lease": (mic_crashes(crashing(), fatal("lost leader lease")), "because it loses the lock"),
+        "MIC without its variable": (
             mic_crashes(crashing(), fatal("namespace not specified. Please add env variable MIC_POD_NAMESPACE")),
-            "mic_crashing",
-            MIC_LABEL,
-            LIKELY,
             "MIC_POD_NAMESPACE is not set",
-            id="MIC without its variable",
         ),
-        pytest.param(
+        "MIC without azure.json": (
             mic_crashes(crashing(), fatal("failed to load cloud config /etc/kubernetes/azure.json: no such file")),
-            "mic_crashing",
-            MIC_LABEL,
-            LIKELY,
             "cannot read the configuration",
-            id="MIC without azure.json",
         ),
-        pytest.param(
-            mic_crashes(crashing(137, "OOMKilled")), "mic_crashing", MIC_LABEL, PROVED, "memory", id="MIC out of memory"
-        ),
-        pytest.param(
+    },
+    ("mic_crashing", MIC_LABEL, PROVED): {
+        "MIC out of memory": (mic_crashes(crashing(137, "OOMKilled")), "memory"),
+        "MIC that runs at the moment": (
             mic_crashes({"restartCount": 3, "lastState": crashing()["lastState"]}, "panic: odd"),
-            "mic_crashing",
-            MIC_LABEL,
-            PROVED,
             "ends again and again (Pod kube-system/mic-1).",
-            id="MIC that runs at the moment",
         ),
-        pytest.param(
+        "a name that looks like a reason": (
             mic_crashes(crashing(), "I0301 11:50:00.000000 1 mic.go:1] pod x lost leader lease"),
-            "mic_crashing",
-            MIC_LABEL,
-            PROVED,
             "again (Pod kube-system/mic-1).",
-            id="a name that looks like a reason",
         ),
-        *(
-            pytest.param(nmi_crashes(crashing(), line), "nmi_crashing", NMI_LABEL, LIKELY, part, id=name)
-            for name, line, part in (
-                (
-                    "lock",
-                    'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F x]: exit '
-                    'status 4: iptables: Resource temporarily unavailable."',
-                    "holds the lock",
-                ),
-                (
-                    "permission",
-                    fatal(
-                        "[/sbin/iptables -t nat -N aad-metadata --wait]: exit status 3: iptables v1.6.2: can't "
-                        "initialize iptables table `nat': Permission denied (you must be root)"
-                    ),
-                    "may not write",
-                ),
-                (
-                    "kernel",
-                    fatal(
-                        "iptables v1.8.7 (legacy): can't initialize iptables table `nat': Table does not exist (do you "
-                        "need to insmod?)"
-                    ),
-                    "does not fit the kernel",
-                ),
-                (
-                    "port",
-                    fatal("error creating http server: listen tcp :2579: bind: address already in use"),
-                    "its port",
-                ),
-            )
+    },
+    ("nmi_crashing", NMI_LABEL, LIKELY): {
+        "lock": (
+            nmi_crashes(
+                crashing(),
+                'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F x]: exit '
+                'status 4: iptables: Resource temporarily unavailable."',
+            ),
+            "holds the lock",
         ),
-        pytest.param(
-            nmi_crashes(crashing()),
-            "nmi_crashing",
-            NMI_LABEL,
-            PROVED,
-            "(Pod kube-system/nmi-1).",
-            id="NMI that says nothing",
+        "permission": (
+            nmi_crashes(
+                crashing(),
+                fatal(
+                    "[/sbin/iptables -t nat -N aad-metadata --wait]: exit status 3: iptables v1.6.2: can't "
+                    "initialize iptables table `nat': Permission denied (you must be root)"
+                ),
+            ),
+            "may not write",
         ),
-        pytest.param(
-            nmi_crashes(crashing(2), "unknown flag: --new", "Usage of nmi:", arguments=["--new=1"]),
-            "arguments_of_other_version",
-            NMI_LABEL,
-            PROVED,
-            "does not know the argument --new",
-            id="argument that NMI does not know",
+        "kernel": (
+            nmi_crashes(
+                crashing(),
+                fatal(
+                    "iptables v1.8.7 (legacy): can't initialize iptables table `nat': Table does not exist (do you "
+                    "need to insmod?)"
+                ),
+            ),
+            "does not fit the kernel",
         ),
-        pytest.param(
+        "port": (nmi_crashes(crashing(), PORT), "its port"),
+    },
+    ("nmi_crashing", NMI_LABEL, PROVED): {
+        "NMI that says nothing": (nmi_crashes(crashing()), "(Pod kube-system/nmi-1)."),
+        "argument that nobody gave": (
             nmi_crashes(crashing(2), "unknown flag: --forged"),
-            "nmi_crashing",
-            NMI_LABEL,
-            PROVED,
             "again (Pod kube-system/nmi-1).",
-            id="argument that nobody gave",
         ),
-        pytest.param(nmi_crashes(crashing(), KUBENET), "kubenet_refused", NMI_LABEL, LIKELY, "kubenet", id="kubenet"),
-        pytest.param(
-            nmi_crashes(crashing(), KUBENET, azure=ON_KUBENET),
-            "kubenet_refused",
-            NMI_LABEL,
-            PROVED,
-            "kubenet",
-            id="and Azure",
-        ),
-        pytest.param(tainted, "nmi_missing_on_node", "Node n1", PROVED, "does not tolerate its taint sku", id="taint"),
-        pytest.param(not_selected, "nmi_missing_on_node", "Node n1", PROVED, "selects nodes with pool", id="selector"),
-        pytest.param(nmi_gone, "nmi_missing_on_node", "Node n1", PROVED, "no NMI pod runs there", id="no pod"),
-        pytest.param(
-            nmi_that_ends(LATELY),
-            "nmi_missing_on_node",
-            "Node n1",
-            PROVED,
-            "no NMI pod runs there",
-            id="a pod that does not end",
-        ),
-        pytest.param(nmi_without_image, "nmi_missing_on_node", "Node n1", PROVED, "waits: ErrImagePull", id="no image"),
-        pytest.param(
-            not_active, "nmi_not_active", "Pod kube-system/nmi-1", PROVED, "written no rules", id="not active"
-        ),
-        pytest.param(two, "two_installations", NMI_LABEL, PROVED, "both run NMI on n1", id="two"),
-        pytest.param(old_mic, "mic_rewrites_scale_sets", MIC_LABEL, PROVED, "MIC 1.5.5 writes", id="old MIC"),
-        pytest.param(nmi_confined, "modes_differ", NMI_LABEL, PROVED, "differ in forceNamespaced", id="NMI confined"),
-        pytest.param(mic_confined, "modes_differ", NMI_LABEL, PROVED, "differ in forceNamespaced", id="MIC confined"),
-        pytest.param(mic_beside_managed, "modes_differ", NMI_LABEL, PROVED, "operation-mode=managed", id="managed"),
-        pytest.param(
+    },
+    ("arguments_of_other_version", NMI_LABEL, PROVED): {
+        "argument that NMI does not know": (
+            nmi_crashes(crashing(2), "unknown flag: --new", "Usage of nmi:", arguments=["--new=1"]),
+            "does not know the argument --new",
+        )
+    },
+    ("kubenet_refused", NMI_LABEL, LIKELY): {"kubenet": (nmi_crashes(crashing(), KUBENET), "kubenet")},
+    ("kubenet_refused", NMI_LABEL, PROVED): {
+        "and Azure": (nmi_crashes(crashing(), KUBENET, azure=ON_KUBENET), "kubenet")
+    },
+    ("nmi_missing_on_node", "Node n1", PROVED): {
+        "taint": (tainted, "does not tolerate its taint sku"),
+        "selector": (not_selected, "selects nodes with pool"),
+        "no pod": (nmi_pods, "no NMI pod runs there"),
+        "a pod that does not end": (nmi_that_ends(LATELY), "no NMI pod runs there"),
+        "no image": (nmi_without_image, "waits: ErrImagePull"),
+    },
+    ("nmi_not_active", "Pod kube-system/nmi-1", PROVED): {
+        "not active": (
+            lambda objects: observed(objects, health={"Pod kube-system/nmi-1": "Not Active"}),
+            "written no rules",
+        )
+    },
+    ("two_installations", NMI_LABEL, PROVED): {"two": (two, "both run NMI on n1")},
+    ("mic_rewrites_scale_sets", MIC_LABEL, PROVED): {"old MIC": (old_mic, "MIC 1.5.5 writes")},
+    ("modes_differ", NMI_LABEL, PROVED): {
+        "NMI confined": (nmi_confined, "differ in forceNamespaced"),
+        "MIC confined": (mic_confined, "differ in forceNamespaced"),
+        "managed": (mic_beside_managed, "operation-mode=managed"),
+    },
+    ("mic_not_excepted", MIC_LABEL, LIKELY): {
+        "MIC caught": (
             caught("E0301 11:50:00.000000 1 a.go:1] azure: failed to refresh token: 404 Not Found"),
-            "mic_not_excepted",
-            MIC_LABEL,
-            LIKELY,
             "for a pod like any other",
-            id="MIC caught",
-        ),
-        pytest.param(caught(), "mic_not_excepted", MIC_LABEL, POSSIBLE, "like any other", id="MIC without a log"),
-    ],
-)
-def test_world(world: World, code: str, object: str, certainty: str, part: str) -> None:
+        )
+    },
+    ("mic_not_excepted", MIC_LABEL, POSSIBLE): {"MIC without a log": (caught(), "like any other")},
+}
+
+
+WORLDS = {name: (key, *world) for key, worlds in CASES.items() for name, world in worlds.items()}
+
+
+@pytest.mark.parametrize("expected, world, part", WORLDS.values(), ids=WORLDS)
+def test_world(expected: tuple[str, str, str], world: World, part: str) -> None:
     """It has this one and no other."""
     ((told, one),) = found(world)
-    assert (told, one.object, one.certainty) == (code, object, certainty)
+    assert (told, one.object, one.certainty) == expected
     assert part in one.cause and one.cause.endswith(".")
-    assert one.evidence and one.symptom and certainty in CERTAINTIES
+    assert one.evidence and one.symptom and one.certainty in CERTAINTIES
     assert all(each.text.isprintable() and each.source for each in one.evidence)
     if one.command:
         assert shlex.split(one.command)[0] in ("kubectl", "helm", "ansible-playbook")
-
-
-def unused(objects: Objects) -> None:
-    nothing(objects)
-    objects["Deployment"], objects["ReplicaSet"], objects["Pod"] = [], [], []
-
-
-def not_listed(objects: Objects) -> None:
-    nothing(objects)
-    del objects["DaemonSet"]
-
-
-def definitions_unread(objects: Objects) -> None:
-    del objects["CustomResourceDefinition"]
 
 
 def identities_not_in_files(objects: Objects) -> Observed:
@@ -423,7 +351,7 @@ def identities_not_in_files(objects: Objects) -> Observed:
 
 
 def managed(objects: Objects) -> None:
-    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"] += MANAGED
+    nmi_of(objects)["containers"][0]["args"] += MANAGED
     objects["Deployment"], objects["AzureAssignedIdentity"] = [template()], []
 
 
@@ -431,18 +359,12 @@ def second_mic(objects: Objects) -> None:
     objects["Pod"].append(pod_of(mic_of(objects), "mic-2", ready=False, labels={"component": "mic"}))
 
 
-def restarted_once(objects: Objects) -> None:
-    once = {"restartCount": 1, "lastState": crashing()["lastState"]}
-    mic_pods(objects, pod_of(mic_of(objects), "mic-1", status=once, labels={"component": "mic"}))
+def restarted(times: int, finished: str) -> World:
+    def world(objects: Objects) -> None:
+        status = {"restartCount": times, "lastState": crashing(finished=finished)["lastState"]}
+        mic_pods(objects, pod_of(mic_of(objects), "mic-1", status=status, labels={"component": "mic"}))
 
-
-def restarted_long_ago(objects: Objects) -> None:
-    once = {"restartCount": 9, "lastState": crashing(finished=LONG_AGO)["lastState"]}
-    mic_pods(objects, pod_of(mic_of(objects), "mic-1", status=once, labels={"component": "mic"}))
-
-
-def windows(objects: Objects) -> None:
-    objects["Node"].append(node("w1", os="windows"))
+    return world
 
 
 def other_nodes(objects: Objects) -> None:
@@ -465,14 +387,10 @@ def nodes_unread(objects: Objects) -> None:
 
 def a_pool_each(objects: Objects) -> None:
     objects["Node"] = [node("n1", pool="a"), node("n2", pool="b")]
-    objects["DaemonSet"][0]["spec"]["template"]["spec"]["nodeSelector"] = {"pool": "a"}
+    nmi_of(objects)["nodeSelector"] = {"pool": "a"}
     other = program("DaemonSet", "nmi-b", image="nmi", hostNetwork=True, nodeSelector={"pool": "b"})
     objects["DaemonSet"].append(other)
     objects["Pod"].append(pod_of(other, "nmi-b-1", on="n2"))
-
-
-def active(objects: Objects) -> Observed:
-    return observed(objects, health={"Pod kube-system/nmi-1": "Active"})
 
 
 def both_confined(objects: Objects) -> None:
@@ -488,7 +406,7 @@ def on_host_network(objects: Objects) -> None:
 
 def in_its_namespace(objects: Objects) -> None:
     objects["AzurePodIdentityException"] = []
-    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"].append("--MICNamespace=kube-system")
+    nmi_of(objects)["containers"][0]["args"].append("--MICNamespace=kube-system")
 
 
 def excepted_by_service_principal(objects: Objects) -> Observed:
@@ -505,32 +423,29 @@ def tenants_mic(objects: Objects) -> None:
     objects["Pod"] += [pod_of(each, f"{each['metadata']['name']}-t", status=crashing()) for each in (one, other)]
 
 
-@pytest.mark.parametrize(
-    "world",
-    [
-        lambda objects: None,
-        unused,
-        not_listed,
-        definitions_unread,
-        identities_not_in_files,
-        managed,
-        second_mic,
-        restarted_once,
-        restarted_long_ago,
-        windows,
-        other_nodes,
-        young_nmi,
-        nmi_that_ends(LATELY.replace("11:50", "11:59")),
-        nmi_that_ends(LATELY.replace("11:50", "12:00")),
-        nodes_unread,
-        a_pool_each,
-        active,
-        both_confined,
-        on_host_network,
-        in_its_namespace,
-        excepted_by_service_principal,
-        tenants_mic,
-    ],
+@for_each(
+    lambda objects: None,
+    having(DaemonSet=[], Deployment=[], ReplicaSet=[], Pod=[]),
+    having(DaemonSet=None, Deployment=[template()]),
+    having(CustomResourceDefinition=None),
+    identities_not_in_files,
+    managed,
+    second_mic,
+    restarted(1, LATELY),
+    restarted(9, LONG_AGO),
+    having(Node=[node(), node("w1", os="windows")]),
+    other_nodes,
+    young_nmi,
+    nmi_that_ends(LATELY.replace("11:50", "11:59")),
+    nmi_that_ends(LATELY.replace("11:50", "12:00")),
+    nodes_unread,
+    a_pool_each,
+    lambda objects: observed(objects, health={"Pod kube-system/nmi-1": "Active"}),
+    both_confined,
+    on_host_network,
+    in_its_namespace,
+    excepted_by_service_principal,
+    tenants_mic,
 )
 def test_healthy_neighbour(world: World) -> None:
     assert found(world) == []
@@ -586,22 +501,18 @@ _HELM = (
 )
 
 
-@pytest.mark.parametrize(
-    ("world", "chart", "command"),
-    [
-        (
-            old_mic,
-            "aad-pod-identity-2.0.2",
-            f"{_HELM} --version 4.1.18 --namespace pods --reset-then-reuse-values "
-            "--set mic.tag=v1.8.17,nmi.tag=v1.8.17",
-        ),
-        (
-            caught(),
-            "aad-pod-identity-4.1.16",
-            f"{_HELM} --version 4.1.16 --namespace pods --reset-then-reuse-values --set installMICException=true",
-        ),
-        (caught(), "pods-4.1.16", ""),
-    ],
+@for_each(
+    (
+        old_mic,
+        "aad-pod-identity-2.0.2",
+        f"{_HELM} --version 4.1.18 --namespace pods --reset-then-reuse-values --set mic.tag=v1.8.17,nmi.tag=v1.8.17",
+    ),
+    (
+        caught(),
+        "aad-pod-identity-4.1.16",
+        f"{_HELM} --version 4.1.16 --namespace pods --reset-then-reuse-values --set installMICException=true",
+    ),
+    (caught(), "pods-4.1.16", ""),
 )
 def test_commands_of_helm(world: World, chart: str, command: str) -> None:
     """They name the version, so that a value is set without an upgrade, and an upgrade has its images."""
@@ -631,8 +542,7 @@ def test_several_pods_with_one_reason_are_one_cause() -> None:
         objects["Node"] = [node("n1"), node("n2")]
         pods = [pod_of(objects["DaemonSet"][0], f"nmi-{n}", on=f"n{n}", ready=False, status=crashing()) for n in (1, 2)]
         nmi_pods(objects, *pods)
-        line = fatal("error creating http server: listen tcp :2579: bind: address already in use")
-        return observed(objects, logs=tuple(log("nmi", f"nmi-{n}", line, previous=True) for n in (1, 2)))
+        return observed(objects, logs=tuple(log("nmi", f"nmi-{n}", PORT, previous=True) for n in (1, 2)))
 
     ((_code, one),) = found(world)
     assert one.cause.startswith("NMI ends again and again (Pod kube-system/nmi-1, Pod kube-system/nmi-2)")
@@ -644,18 +554,15 @@ def test_the_stack_behind_a_fatal_line_hides_it_not() -> None:
 
     def world(objects: Objects) -> Observed:
         nmi_pods(objects, pod_of(objects["DaemonSet"][0], "nmi-1", on="n1", ready=False, status=crashing()))
-        line = fatal("error creating http server: listen tcp :2579: bind: address already in use")
         stack = "goroutine 1 [running]:\nmain.main()\n\tmain.go:152 +0xb1e\n" * 300
-        return observed(objects, logs=(log("nmi", "nmi-1", f"{line}\n{stack}", previous=True),))
+        return observed(objects, logs=(log("nmi", "nmi-1", f"{PORT}\n{stack}", previous=True),))
 
     ((_code, one),) = found(world)
     assert "its port" in one.cause and one.evidence[-1].text.endswith("bind: address already in use")
 
 
 def test_every_code_has_a_world() -> None:
-    marks = test_world.pytestmark  # type: ignore[attr-defined]  # pytest puts it there
-    worlds = {param.values[1] for mark in marks for param in mark.args[1]}
-    assert worlds == {row.code for row in TABLE.rows}
+    assert {code for code, _object, _certainty in CASES} == {row.code for row in TABLE.rows}
 
 
 def test_without_logs_the_crash_is_told_all_the_same() -> None:

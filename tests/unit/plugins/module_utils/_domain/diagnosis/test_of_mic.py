@@ -28,18 +28,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
     Unread,
 )
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, assigned, binding, identity, pod
-from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
-    MIC_POD,
-    SCALE_SET,
-    ago,
-    lock,
-    log,
-    program,
-    ready,
-    told,
-    world,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, assigned, binding, identity, pod
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
+
+from .observed_world import MIC_POD, SCALE_SET, ago, lock, log, program, ready, told, world
 
 Told = list[tuple[str, str, str]]
 MIC_LABEL, IDENTITY = "Deployment kube-system/mic", "AzureIdentity team/i"
@@ -101,6 +93,11 @@ def pending(*texts: str, **more: t.Any) -> Observed:
     return world(AzureAssignedIdentity=PENDING, logs=(log(MIC, *texts),), **more)
 
 
+def noted(*events: Event, **more: t.Any) -> Observed:
+    """The same in events alone."""
+    return world(AzureAssignedIdentity=PENDING, events=events, **more)
+
+
 def settled(*texts: str, seconds: float = 30, **more: t.Any) -> Observed:
     return world(logs=(log(MIC, *texts, seconds=seconds),), **more)
 
@@ -119,6 +116,10 @@ def restarted(count: int, seconds: float) -> tuple[t.Any, ...]:
     return program(MIC, ready(MIC_POD, containerStatuses=[status])), program(NMI)
 
 
+def unlocked(annotations: dict[str, str]) -> Observed:
+    return world(Endpoints=[{"metadata": {**lock()["metadata"], "annotations": annotations}}])
+
+
 LOST = log(MIC, "lost leader lease", previous=True)
 AZURE = Azure({}, IdentityInAzure("k", exists=True), "mc")
 NOT_READ = (Unread("azure", "role assignments", "no right", "Reader"),)
@@ -126,137 +127,111 @@ TOTALS = ("** stats collected **", "Cloud provider GET: 2s", "Cloud provider PAT
 FAST = ("Cloud provider PATCH: 12.3ms", "Total: 812.5ms")
 WAITED = "Waited for 12.3s due to client-side throttling, not priority and fairness, request: POST:https://10.0.0.1/a"
 OLD_WAITED = "Throttling request took 12.3s, request: POST:https://10.0.0.1/a"
-NO_LEADER = [("mic_without_leader", MIC_LABEL, PROVED)]
-SLOW = [("mic_slow", MIC_LABEL, LIKELY)]
-THROTTLED = [("mic_throttled_by_azure", MIC_LABEL, LIKELY)]
-REFUSED = [("mic_refused_by_azure", IDENTITY, LIKELY)]
-REFUSED_ALL = [("mic_refused_by_azure", MIC_LABEL, LIKELY)]
-NO_LOGIN = [("mic_cannot_login", MIC_LABEL, LIKELY)]
 
-CASES: dict[str, tuple[Observed, Told]] = {
-    "healthy": (world(), []),
-    "managed mode has no leader": (world({"mode": "managed"}, Endpoints=[]), []),
-    # mic_without_leader
-    "no lock": (world(Endpoints=[]), NO_LEADER),
-    "a lock without record": (world(Endpoints=[{"metadata": {**lock()["metadata"], "annotations": {}}}]), NO_LEADER),
-    "locks not read": (Observed(world().inventory, {}, (program(MIC),), now=world().now), []),
-    "a holder that is gone": (world(Endpoints=[lock("mic-old")]), NO_LEADER),
-    "a holder that hangs": (world(Endpoints=[lock(renewed=300)]), NO_LEADER),
-    "a holder that is late": (world(Endpoints=[lock(renewed=50)]), []),
-    "a long lease": (world(Endpoints=[lock(renewed=100, leaseDurationSeconds=30)]), []),
-    "a clock that is ahead": (world(Endpoints=[lock(renewed=-90)]), []),
-    "an instance by name": (
-        world(Endpoints=[lock("one")], components=(program(MIC, arguments=["--leader-election-instance=one"]),)),
-        [],
-    ),
-    "MIC starts": (world(Endpoints=[], components=(program(MIC, ready(MIC_POD, startTime=ago(5))),)), []),
-    "MIC is not Ready": (world(Endpoints=[], components=(program(MIC, ready(MIC_POD, conditions=[])),)), []),
-    "the lease is lost often": (
-        world(components=restarted(7, 600), logs=(LOST,)),
-        [("mic_without_leader", MIC_LABEL, LIKELY)],
-    ),
-    "the lease was lost once": (world(components=restarted(1, 600), logs=(LOST,)), []),
-    "the lease was lost long ago": (world(components=restarted(7, 86_400), logs=(LOST,)), []),
-    "restarts of another kind": (world(components=restarted(7, 600)), []),
-    "the lease is lost in a forged line": (
-        world(components=restarted(7, 600), logs=(log(MIC, "x\nlost leader lease", previous=True),)),
-        [],
-    ),
-    "a record that is no record": (
-        world(
-            Endpoints=[
-                {"metadata": {**lock()["metadata"], "annotations": {"control-plane.alpha.kubernetes.io/leader": "[1]"}}}
-            ]
+GROUPS: Groups[Observed] = {
+    ("no", "cause"): {"healthy": world(), "managed mode has no leader": world({"mode": "managed"}, Endpoints=[])},
+    ("mic_without_leader", MIC_LABEL, PROVED): {
+        "no lock": world(Endpoints=[]),
+        "a lock without record": unlocked({}),
+        "a holder that is gone": world(Endpoints=[lock("mic-old")]),
+        "a holder that hangs": world(Endpoints=[lock(renewed=300)]),
+        "a record that is no record": unlocked({"control-plane.alpha.kubernetes.io/leader": "[1]"}),
+    },
+    ("no", "mic_without_leader"): {
+        "locks not read": Observed(world().inventory, {}, (program(MIC),), now=world().now),
+        "a holder that is late": world(Endpoints=[lock(renewed=50)]),
+        "a long lease": world(Endpoints=[lock(renewed=100, leaseDurationSeconds=30)]),
+        "a clock that is ahead": world(Endpoints=[lock(renewed=-90)]),
+        "an instance by name": world(
+            Endpoints=[lock("one")], components=(program(MIC, arguments=["--leader-election-instance=one"]),)
         ),
-        NO_LEADER,
-    ),
-    # mic_slow
-    "MIC holds requests back": (pending(WAITED), SLOW),
-    "an old MIC holds requests back": (pending(OLD_WAITED), SLOW),
-    "a short wait": (pending(WAITED.replace("12.3s", "1.2s")), []),
-    "waits that are over": (settled(WAITED), []),
-    "long cycles": (pending(*TOTALS), SLOW),
-    "a long cycle that is over": (settled(*TOTALS), []),
-    "cycles that are always long": (settled(*TOTALS, *TOTALS, *TOTALS), SLOW),
-    "short cycles": (pending(*FAST, *FAST), []),
-    "a long cycle, then a short one": (pending(*TOTALS, *FAST), []),
-    "a wait that is no wait": (pending(f"reg.path=/ {WAITED}"), []),
-    "a total that is no total": (pending("Total: 9h99999999999s of x", "a Total: 9h"), []),
-    # mic_throttled_by_azure
-    "429": (pending(update(MANY)), THROTTLED),
-    "MIC waits as Azure asks": (pending(update(WAITS)), THROTTLED),
-    "429 in an event": (
-        world(AzureAssignedIdentity=PENDING, events=(event(MANY),)),
-        [("mic_throttled_by_azure", MIC_LABEL, POSSIBLE)],
-    ),
-    "429 in an event, and in MIC's log": (pending(update(MANY), events=(event(MANY),)), THROTTLED),
-    "429 in an event, and not in MIC's log": (pending("Total: 1.5s", events=(event(MANY),)), []),
-    "429 in an event of somebody else": (
-        world(AzureAssignedIdentity=PENDING, events=(event(MANY, by="tenant"),)),
-        [],
-    ),
-    "429 that is over": (settled(update(MANY)), []),
-    "429 in a reconciliation": (settled(reconcile(MANY)), THROTTLED),
-    "429 in a reconciliation long ago": (settled(reconcile(MANY), seconds=7200), []),
-    "429 while it reads": (
-        settled(
+        "MIC starts": world(Endpoints=[], components=(program(MIC, ready(MIC_POD, startTime=ago(5))),)),
+        "MIC is not Ready": world(Endpoints=[], components=(program(MIC, ready(MIC_POD, conditions=[])),)),
+        "the lease was lost once": world(components=restarted(1, 600), logs=(LOST,)),
+        "the lease was lost long ago": world(components=restarted(7, 86_400), logs=(LOST,)),
+        "restarts of another kind": world(components=restarted(7, 600)),
+        "the lease is lost in a forged line": world(
+            components=restarted(7, 600), logs=(log(MIC, "x\nlost leader lease", previous=True),)
+        ),
+    },
+    ("mic_without_leader", MIC_LABEL, LIKELY): {
+        "the lease is lost often": world(components=restarted(7, 600), logs=(LOST,))
+    },
+    ("mic_slow", MIC_LABEL, LIKELY): {
+        "MIC holds requests back": pending(WAITED),
+        "an old MIC holds requests back": pending(OLD_WAITED),
+        "long cycles": pending(*TOTALS),
+        "cycles that are always long": settled(*TOTALS, *TOTALS, *TOTALS),
+    },
+    ("no", "mic_slow"): {
+        "a short wait": pending(WAITED.replace("12.3s", "1.2s")),
+        "waits that are over": settled(WAITED),
+        "a long cycle that is over": settled(*TOTALS),
+        "short cycles": pending(*FAST, *FAST),
+        "a long cycle, then a short one": pending(*TOTALS, *FAST),
+        "a wait that is no wait": pending(f"reg.path=/ {WAITED}"),
+        "a total that is no total": pending("Total: 9h99999999999s of x", "a Total: 9h"),
+    },
+    ("mic_throttled_by_azure", MIC_LABEL, LIKELY): {
+        "429": pending(update(MANY)),
+        "MIC waits as Azure asks": pending(update(WAITS)),
+        "429 in an event, and in MIC's log": pending(update(MANY), events=(event(MANY),)),
+        "429 in a reconciliation": settled(reconcile(MANY)),
+        "429 while it reads": settled(
             "failed to generate identity assignment state, error: failed to get a list of user-assigned identites "
             f"from node {SCALE_SET}, error: failed to get identity resource, error: {WAITS}"
         ),
-        THROTTLED,
-    ),
-    "429 of a scale set that is not there": (pending(update(MANY, "aks-other-1-vmss"), apply(MANY, "team/x")), []),
-    "429 behind a line break": (pending(f"pod team/x\n{update(MANY)}"), []),
-    # mic_refused_by_azure
-    "no right at the identity": (pending(update(LINKED), apply(LINKED)), REFUSED),
-    "no right, in an event": (world(AzureAssignedIdentity=PENDING, events=(event(LINKED),)), REFUSED),
-    "no right, without assignments": (world(AzureAssignedIdentity=[], logs=(log(MIC, apply(LINKED)),)), REFUSED),
-    "no right at what no object names": (pending(apply(LINKED.replace("team-i", "other"))), REFUSED_ALL),
-    "no right at the scale set": (pending(update(NOT_ALLOWED)), REFUSED_ALL),
-    "no right that is over": (settled(update(LINKED), apply(LINKED)), []),
-    "no right, and Azure was looked at": (pending(update(LINKED), azure=AZURE), []),
-    "no right, and Azure was not all read": (pending(update(LINKED), azure=AZURE, unread=NOT_READ), REFUSED),
-    "no right of a pod that is not there": (pending(apply(LINKED, pod="team/other")), []),
-    "no right through a binding that is not there": (pending(apply(LINKED, to="team/other")), []),
-    "no right, in an event of another object": (
-        world(AzureAssignedIdentity=PENDING, events=(event(LINKED, "AzureIdentityBinding team/c"),)),
-        [],
-    ),
-    "no right, in an event of another kind": (
-        world(AzureAssignedIdentity=PENDING, events=(event(LINKED, reason="binding applied"),)),
-        [],
-    ),
-    "no right, in an event of somebody else": (
-        world(AzureAssignedIdentity=PENDING, events=(event(LINKED, by="tenant"),)),
-        [],
-    ),
-    "no right, and MIC is gone": (
-        world(AzureAssignedIdentity=PENDING, events=(event(LINKED),), components=(program(NMI),)),
-        [],
-    ),
-    "a conflict": (pending(update(LINKED.replace("LinkedAuthorizationFailed", "Conflict"))), []),
-    "no right, said by NMI": (world(AzureAssignedIdentity=PENDING, logs=(log(NMI, update(LINKED)),)), []),
-    "a node without provider id": (pending(update(LINKED, "n1"), Node=[{"metadata": {"name": "n1"}}]), REFUSED),
-    "a scale set by the names of nodes": (
-        pending(
+    },
+    ("mic_throttled_by_azure", MIC_LABEL, POSSIBLE): {"429 in an event": noted(event(MANY))},
+    ("no", "mic_throttled_by_azure"): {
+        "429 in an event, and not in MIC's log": pending("Total: 1.5s", events=(event(MANY),)),
+        "429 in an event of somebody else": noted(event(MANY, by="tenant")),
+        "429 that is over": settled(update(MANY)),
+        "429 in a reconciliation long ago": settled(reconcile(MANY), seconds=7200),
+        "429 of a scale set that is not there": pending(update(MANY, "aks-other-1-vmss"), apply(MANY, "team/x")),
+        "429 behind a line break": pending(f"pod team/x\n{update(MANY)}"),
+    },
+    ("mic_refused_by_azure", IDENTITY, LIKELY): {
+        "no right at the identity": pending(update(LINKED), apply(LINKED)),
+        "no right, in an event": noted(event(LINKED)),
+        "no right, without assignments": world(AzureAssignedIdentity=[], logs=(log(MIC, apply(LINKED)),)),
+        "no right, and Azure was not all read": pending(update(LINKED), azure=AZURE, unread=NOT_READ),
+        "a node without provider id": pending(update(LINKED, "n1"), Node=[{"metadata": {"name": "n1"}}]),
+        "a scale set by the names of nodes": pending(
             update(LINKED),
             Node=[{"metadata": {"name": f"{SCALE_SET}000001"}}],
             Pod=[pod(owner=("ReplicaSet", "web-1"), spec={"nodeName": f"{SCALE_SET}000001"})],
         ),
-        REFUSED,
-    ),
-    # mic_cannot_login
-    "no identity for MIC": (pending(update(NO_IDENTITY)), NO_LOGIN),
-    "no identity for MIC in an event": (
-        world(AzureAssignedIdentity=PENDING, events=(event(NO_IDENTITY),)),
-        [("mic_cannot_login", MIC_LABEL, POSSIBLE)],
-    ),
-    "no identity for MIC, and Azure was looked at": (pending(update(NO_IDENTITY), azure=AZURE), []),
-    "no secret for MIC": (pending(update(NO_SECRET), azure=AZURE), NO_LOGIN),
-    "no identity for MIC in a reconciliation": (settled(reconcile(NO_IDENTITY)), NO_LOGIN),
-    "no identity for MIC that is over": (settled(update(NO_IDENTITY)), []),
-    "NMI caught MIC's request": (pending(update(BY_NMI)), []),
+    },
+    ("mic_refused_by_azure", MIC_LABEL, LIKELY): {
+        "no right at what no object names": pending(apply(LINKED.replace("team-i", "other"))),
+        "no right at the scale set": pending(update(NOT_ALLOWED)),
+    },
+    ("no", "mic_refused_by_azure"): {
+        "no right that is over": settled(update(LINKED), apply(LINKED)),
+        "no right, and Azure was looked at": pending(update(LINKED), azure=AZURE),
+        "no right of a pod that is not there": pending(apply(LINKED, pod="team/other")),
+        "no right through a binding that is not there": pending(apply(LINKED, to="team/other")),
+        "no right, in an event of another object": noted(event(LINKED, "AzureIdentityBinding team/c")),
+        "no right, in an event of another kind": noted(event(LINKED, reason="binding applied")),
+        "no right, in an event of somebody else": noted(event(LINKED, by="tenant")),
+        "no right, and MIC is gone": noted(event(LINKED), components=(program(NMI),)),
+        "a conflict": pending(update(LINKED.replace("LinkedAuthorizationFailed", "Conflict"))),
+        "no right, said by NMI": world(AzureAssignedIdentity=PENDING, logs=(log(NMI, update(LINKED)),)),
+    },
+    ("mic_cannot_login", MIC_LABEL, LIKELY): {
+        "no identity for MIC": pending(update(NO_IDENTITY)),
+        "no secret for MIC": pending(update(NO_SECRET), azure=AZURE),
+        "no identity for MIC in a reconciliation": settled(reconcile(NO_IDENTITY)),
+    },
+    ("mic_cannot_login", MIC_LABEL, POSSIBLE): {"no identity for MIC in an event": noted(event(NO_IDENTITY))},
+    ("no", "mic_cannot_login"): {
+        "no identity for MIC, and Azure was looked at": pending(update(NO_IDENTITY), azure=AZURE),
+        "no identity for MIC that is over": settled(update(NO_IDENTITY)),
+        "NMI caught MIC's request": pending(update(BY_NMI)),
+    },
 }
+CASES = cases(GROUPS)
 
 
 @pytest.mark.parametrize("observed, expected", CASES.values(), ids=CASES)
@@ -265,8 +240,7 @@ def test_causes(observed: Observed, expected: Told) -> None:
 
 
 def test_every_cause_has_cases() -> None:
-    codes = {code for _observed, found in CASES.values() for code, _object, _certainty in found}
-    assert codes == {row.code for row in of_mic.TABLE.rows}
+    assert codes(CASES) == {row.code for row in of_mic.TABLE.rows}
 
 
 def one(observed: Observed) -> t.Any:
@@ -274,45 +248,38 @@ def one(observed: Observed) -> t.Any:
     return found
 
 
-@pytest.mark.parametrize(
-    "observed, cause, command",
-    [
-        (
-            pending(apply(LINKED)),
-            "Azure refuses what MIC asks for with LinkedAuthorizationFailed (Microsoft.ManagedIdentity/"
-            "userAssignedIdentities/assign/action): MIC's identity may not use what the update names, or that does not "
-            "exist any more.",
-            f"az identity show --ids {ID}team-i",
-        ),
-        (
-            pending(update(NO_SECRET)),
-            "MIC gets no token for itself: Microsoft Entra ID answers AADSTS7000222.",
-            f"az vmss identity show --resource-group mc --name {SCALE_SET}",
-        ),
-        (
-            pending(update(MANY), update(WAITS)),
-            "Azure refused MIC 2 times, because it was asked too often.",
-            "",
-        ),
-        (
-            pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
-            "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",
-            "helm upgrade pi aad-pod-identity --repo "
-            "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts --version 4.1.18 "
-            "--namespace kube-system --reset-then-reuse-values --set mic.clientQps=50",
-        ),
-        (
-            pending(*TOTALS),
-            "MIC's cycles take 200 seconds, with up to 190 in Cloud provider PATCH; a pod that starts meanwhile waits "
-            "for the next one.",
-            "",
-        ),
-        (
-            world(Endpoints=[lock(renewed=300)]),
-            f"{MIC_POD!r} holds the lock, but has not renewed it for 300 seconds.",
-            "kubectl --namespace kube-system rollout restart deployment mic",
-        ),
-    ],
+@for_each(
+    (
+        pending(apply(LINKED)),
+        "Azure refuses what MIC asks for with LinkedAuthorizationFailed (Microsoft.ManagedIdentity/"
+        "userAssignedIdentities/assign/action): MIC's identity may not use what the update names, or that does not "
+        "exist any more.",
+        f"az identity show --ids {ID}team-i",
+    ),
+    (
+        pending(update(NO_SECRET)),
+        "MIC gets no token for itself: Microsoft Entra ID answers AADSTS7000222.",
+        f"az vmss identity show --resource-group mc --name {SCALE_SET}",
+    ),
+    (pending(update(MANY), update(WAITS)), "Azure refused MIC 2 times, because it was asked too often.", ""),
+    (
+        pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
+        "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",
+        "helm upgrade pi aad-pod-identity --repo "
+        "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts --version 4.1.18 "
+        "--namespace kube-system --reset-then-reuse-values --set mic.clientQps=50",
+    ),
+    (
+        pending(*TOTALS),
+        "MIC's cycles take 200 seconds, with up to 190 in Cloud provider PATCH; a pod that starts meanwhile waits "
+        "for the next one.",
+        "",
+    ),
+    (
+        world(Endpoints=[lock(renewed=300)]),
+        f"{MIC_POD!r} holds the lock, but has not renewed it for 300 seconds.",
+        "kubectl --namespace kube-system rollout restart deployment mic",
+    ),
 )
 def test_sentences_and_commands(observed: Observed, cause: str, command: str) -> None:
     assert (one(observed).cause, one(observed).command) == (cause, command)

@@ -33,7 +33,9 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.support.observed_world import log, told, world
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
+
+from .observed_world import log, told, world
 
 POD, IDENTITY = "Pod team/web-1-a", "AzureIdentity team/i"
 PROXY = "workload_identity_proxy"
@@ -50,35 +52,27 @@ def here(*several: Asked, **more: t.Any) -> Observed:
     return world(asked=several, **more)
 
 
-CASES: dict[str, tuple[Observed, Told]] = {
-    "nothing was asked": (world(), []),
-    "the right token": (here(asked("ok", checks=MINE)), []),
-    # refused_by_entra
-    "the secret has expired": (
-        here(asked("token_refused", error_code="AADSTS7000222")),
-        [("refused_by_entra", IDENTITY, "proved")],
-    ),
-    "no federated credential": (
-        here(asked("federation_refused", PROXY, error_code="AADSTS700213")),
-        [("refused_by_entra", "ServiceAccount team/web", "proved")],
-    ),
-    "a code that nobody knows": (
-        here(asked("token_refused", error_code="AADSTS999999")),
-        [("refused_by_entra", IDENTITY, "proved")],
-    ),
-    # token_not_right
-    "a token of another identity": (
-        here(asked("wrong_identity", checks=MINE)),
-        [("token_not_right", POD, "proved")],
-    ),
-    "a token past NMI": (here(asked("raw_imds", "imds", checks=MINE)), [("token_not_right", POD, "proved")]),
-    # no_token
-    "not assigned": (here(asked("not_assigned")), [("no_token", POD, "proved")]),
-    "no answer": (here(asked("path_blocked", "nobody")), [("no_token", POD, "proved")]),
-    "IMDS without a token": (here(asked("raw_imds", "imds")), [("no_token", POD, "proved")]),
-    # token_by_chance
-    "any of several": (here(asked("ambiguous_identity", checks=MINE)), [("token_by_chance", POD, "proved")]),
+GROUPS: Groups[Observed] = {
+    ("no", "cause"): {"nothing was asked": world(), "the right token": here(asked("ok", checks=MINE))},
+    ("refused_by_entra", IDENTITY, "proved"): {
+        "the secret has expired": here(asked("token_refused", error_code="AADSTS7000222")),
+        "a code that nobody knows": here(asked("token_refused", error_code="AADSTS999999")),
+    },
+    ("refused_by_entra", "ServiceAccount team/web", "proved"): {
+        "no federated credential": here(asked("federation_refused", PROXY, error_code="AADSTS700213"))
+    },
+    ("token_not_right", POD, "proved"): {
+        "a token of another identity": here(asked("wrong_identity", checks=MINE)),
+        "a token past NMI": here(asked("raw_imds", "imds", checks=MINE)),
+    },
+    ("no_token", POD, "proved"): {
+        "not assigned": here(asked("not_assigned")),
+        "no answer": here(asked("path_blocked", "nobody")),
+        "IMDS without a token": here(asked("raw_imds", "imds")),
+    },
+    ("token_by_chance", POD, "proved"): {"any of several": here(asked("ambiguous_identity", checks=MINE))},
 }
+CASES = cases(GROUPS)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -88,7 +82,7 @@ def test_the_causes_of_a_world(case: str) -> None:
 
 
 def test_every_code_is_found_in_some_world() -> None:
-    assert {code for dummy, causes in CASES.values() for code, *rest in causes} == {row.code for row in TABLE.rows}
+    assert codes(CASES) == {row.code for row in TABLE.rows}
 
 
 def ours(observed: Observed, scope: Scope | None = None) -> list[Cause]:

@@ -10,8 +10,6 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import reading
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
     MIC,
@@ -36,6 +34,7 @@ from ansible_collections.azureops.pod_identity.tests.support.installed_objects i
     pod_of,
     program,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 SINCE = datetime(2026, 3, 1, 11, tzinfo=timezone.utc)
 
@@ -76,15 +75,12 @@ def test_logs_of_all_replicas_and_of_the_run_before_a_crash() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("status", "logs"),
-    [
-        pytest.param({"state": {"waiting": {"reason": "ContainerCreating"}}}, [], id="never began"),
-        pytest.param(crashing(finished=LONG_AGO), [False], id="restarted long ago"),
-        pytest.param(crashing(finished="yesterday"), [False], id="restarted at no time"),
-        pytest.param({"state": {"terminated": {"exitCode": 1}}}, [False], id="ended"),
-        pytest.param({"name": "proxy", "state": {"running": {}}}, [], id="another container"),
-    ],
+@for_each(
+    case("never began", {"state": {"waiting": {"reason": "ContainerCreating"}}}, []),
+    case("restarted long ago", crashing(finished=LONG_AGO), [False]),
+    case("restarted at no time", crashing(finished="yesterday"), [False]),
+    case("ended", {"state": {"terminated": {"exitCode": 1}}}, [False]),
+    case("another container", {"name": "proxy", "state": {"running": {}}}, []),
 )
 def test_which_of_a_pod(status: Raw, logs: list[bool]) -> None:
     wanted, dummy = reading.logs_wanted([of_mic(status)], 8_000_000, SINCE)
@@ -161,20 +157,17 @@ def test_no_value_of_a_secret_is_kept() -> None:
     assert "aHVzaA==" not in json.dumps(kept)
 
 
-@pytest.mark.parametrize(
-    ("name", "pod", "previous"),
-    [
-        ("mic-1.log", "mic-1", False),
-        ("mic-1", "mic-1", False),
-        ("mic-1.txt", "mic-1", False),
-        ("kube-system_nmi-1.log", "nmi-1", False),
-        ("nmi-1.previous.log", "nmi-1", True),
-        ("kube-system_nmi-1-previous.log", "nmi-1", True),
-        ("team_nmi-1.log", "", False),
-        ("web-1-a.log", "", False),
-        ("MIC.log", "", False),
-        ("", "", False),
-    ],
+@for_each(
+    ("mic-1.log", "mic-1", False),
+    ("mic-1", "mic-1", False),
+    ("mic-1.txt", "mic-1", False),
+    ("kube-system_nmi-1.log", "nmi-1", False),
+    ("nmi-1.previous.log", "nmi-1", True),
+    ("kube-system_nmi-1-previous.log", "nmi-1", True),
+    ("team_nmi-1.log", "", False),
+    ("web-1-a.log", "", False),
+    ("MIC.log", "", False),
+    ("", "", False),
 )
 def test_whose_log_a_file_holds(name: str, pod: str, previous: bool) -> None:
     objects = installed()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import chart_manifest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import Named
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 RENDERED = """---
 # Source: aad-pod-identity/templates/mic-serviceaccount.yaml
@@ -213,41 +214,30 @@ def test_what_is_accepted_is_what_yaml_says(lines: list[str], place: int, taken:
     except (ValueError, yaml.YAMLError):
         return
     assert [(each.api_version, each.kind, each.namespace, each.name) for each in found] == [
-        (
-            each["apiVersion"],
-            each["kind"],
-            each["metadata"].get("namespace") or "",
-            str(each["metadata"]["name"]),
-        )
+        (each["apiVersion"], each["kind"], each["metadata"].get("namespace") or "", str(each["metadata"]["name"]))
         for each in documents
     ]
 
 
-@pytest.mark.parametrize(
-    ("named", "strange"),
-    [
-        (Named("v1", "Secret", "", "aad-pod-identity-mic"), False),
-        (Named("v1", "Secret", "pods", "x-mic"), False),
-        (Named("v1", "Secret", "team", "x-mic"), True),
-        (Named("v1", "Secret", "", "database"), True),
-        (Named("v1", "ServiceAccount", "", "aad-pod-id-nmi-service-account"), False),
-        (Named("v1", "Namespace", "", "x-mic"), True),
-        (Named("v1", "Pod", "", "x-mic"), True),
-        (Named("batch/v1", "Job", "", "x-mic"), True),
-        (Named("example.com/v1", "Deployment", "", "x-mic"), True),
-        (Named("extensions/v1beta1", "Deployment", "", "mic"), False),
-        (Named("policy/v1", "PodDisruptionBudget", "", "mic-pdb"), False),
-        (Named("rbac.authorization.k8s.io/v1", "ClusterRole", "", "identity-view"), False),
-        (Named("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "identity-view"), True),
-        (Named("rbac.authorization.k8s.io/v1", "ClusterRole", "", "cluster-admin"), True),
-        (Named("policy/v1beta1", "PodSecurityPolicy", "", "aad-pod-identity-psp-mic"), False),
-        (
-            Named("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "azureidentities.aadpodidentity.k8s.io"),
-            False,
-        ),
-        (Named("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "things.example.com"), True),
-        (Named("aadpodidentity.k8s.io/v1", "AzureIdentity", "team", "web"), False),
-    ],
+@for_each(
+    (Named("v1", "Secret", "", "aad-pod-identity-mic"), False),
+    (Named("v1", "Secret", "pods", "x-mic"), False),
+    (Named("v1", "Secret", "team", "x-mic"), True),
+    (Named("v1", "Secret", "", "database"), True),
+    (Named("v1", "ServiceAccount", "", "aad-pod-id-nmi-service-account"), False),
+    (Named("v1", "Namespace", "", "x-mic"), True),
+    (Named("v1", "Pod", "", "x-mic"), True),
+    (Named("batch/v1", "Job", "", "x-mic"), True),
+    (Named("example.com/v1", "Deployment", "", "x-mic"), True),
+    (Named("extensions/v1beta1", "Deployment", "", "mic"), False),
+    (Named("policy/v1", "PodDisruptionBudget", "", "mic-pdb"), False),
+    (Named("rbac.authorization.k8s.io/v1", "ClusterRole", "", "identity-view"), False),
+    (Named("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "identity-view"), True),
+    (Named("rbac.authorization.k8s.io/v1", "ClusterRole", "", "cluster-admin"), True),
+    (Named("policy/v1beta1", "PodSecurityPolicy", "", "aad-pod-identity-psp-mic"), False),
+    (Named("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "azureidentities.aadpodidentity.k8s.io"), False),
+    (Named("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "things.example.com"), True),
+    (Named("aadpodidentity.k8s.io/v1", "AzureIdentity", "team", "web"), False),
 )
 def test_what_the_chart_makes(named: Named, strange: bool) -> None:
     assert chart_manifest.stranger(named, "pods") is strange

@@ -14,7 +14,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     Belief,
 )
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import release
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import release
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 PSP = """# Source: aad-pod-identity/templates/psp.yaml
 apiVersion: policy/v1beta1
@@ -74,18 +75,15 @@ def test_the_newest_revision_of_each_release_of_the_chart() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("values", "shown", "omitted"),
-    [
-        ({"adminsecret": {"cloud": "x"}, "mic": {"replicas": 1}}, {"mic": {"replicas": 1}}, ["adminsecret"]),
-        (
-            {"azureIdentities": {"a": {"type": 1, "clientPassword": "s"}}},
-            {"azureIdentities": {"a": {"type": 1}}},
-            ["azureIdentities"],
-        ),
-        ({"list": [{"clientPassword": "s", "x": 1}, "y"]}, {"list": [{"x": 1}, "y"]}, ["list"]),
-        ({"nmi": {"probePort": 8085}}, {"nmi": {"probePort": 8085}}, []),
-    ],
+@for_each(
+    ({"adminsecret": {"cloud": "x"}, "mic": {"replicas": 1}}, {"mic": {"replicas": 1}}, ["adminsecret"]),
+    (
+        {"azureIdentities": {"a": {"type": 1, "clientPassword": "s"}}},
+        {"azureIdentities": {"a": {"type": 1}}},
+        ["azureIdentities"],
+    ),
+    ({"list": [{"clientPassword": "s", "x": 1}, "y"]}, {"list": [{"x": 1}, "y"]}, ["list"]),
+    ({"nmi": {"probePort": 8085}}, {"nmi": {"probePort": 8085}}, []),
 )
 def test_credentials_are_not_shown_but_told_of(
     values: dict[str, Any], shown: dict[str, Any], omitted: list[str]
@@ -97,23 +95,20 @@ def test_credentials_are_not_shown_but_told_of(
 BEFORE = {"adminsecret": {"clientSecret": "old"}, "list": [{"clientPassword": "s"}, {"x": 1}]}
 
 
-@pytest.mark.parametrize(
-    ("values", "before", "shown"),
-    [
-        (BEFORE, {}, {"adminsecret": "(not shown)", "list": [{"clientPassword": "(not shown)"}, {"x": 1}]}),
-        (BEFORE, BEFORE, {"adminsecret": "(not shown)", "list": [{"clientPassword": "(not shown)"}, {"x": 1}]}),
-        ({"adminsecret": {}}, BEFORE, {"adminsecret": "(not shown, changed)"}),
-        (
-            {"list": [{"clientPassword": "t"}, {"clientPassword": "u"}, 3]},
-            BEFORE,
-            {"list": [{"clientPassword": "(not shown, changed)"}, {"clientPassword": "(not shown)"}, 3]},
-        ),
-        (
-            {"list": {"clientPassword": None}, "nmi": {"port": 1}},
-            None,
-            {"list": {"clientPassword": "(not shown)"}, "nmi": {"port": 1}},
-        ),
-    ],
+@for_each(
+    (BEFORE, {}, {"adminsecret": "(not shown)", "list": [{"clientPassword": "(not shown)"}, {"x": 1}]}),
+    (BEFORE, BEFORE, {"adminsecret": "(not shown)", "list": [{"clientPassword": "(not shown)"}, {"x": 1}]}),
+    ({"adminsecret": {}}, BEFORE, {"adminsecret": "(not shown, changed)"}),
+    (
+        {"list": [{"clientPassword": "t"}, {"clientPassword": "u"}, 3]},
+        BEFORE,
+        {"list": [{"clientPassword": "(not shown, changed)"}, {"clientPassword": "(not shown)"}, 3]},
+    ),
+    (
+        {"list": {"clientPassword": None}, "nmi": {"port": 1}},
+        None,
+        {"list": {"clientPassword": "(not shown)"}, "nmi": {"port": 1}},
+    ),
 )
 def test_a_diff_has_a_mark_in_place_of_a_credential(values: Any, before: Any, shown: Any) -> None:
     assert helm_releases.masked(values, before) == shown
@@ -129,13 +124,10 @@ WORD is away.
 NO_HELM = "Failed to find required executable helm in paths: /bin"
 
 
-@pytest.mark.parametrize(
-    ("message", "told"),
-    [
-        (FAILED, "query: failed to query with labels: the server (get secrets) (not shown) is away"),
-        (NO_HELM, NO_HELM),
-        ("", ""),
-    ],
+@for_each(
+    (FAILED, "query: failed to query with labels: the server (get secrets) (not shown) is away"),
+    (NO_HELM, NO_HELM),
+    ("", ""),
 )
 def test_what_helm_said_is_part_of_a_sentence(message: str, told: str) -> None:
     assert helm_releases.said(message, {"adminsecret": {"clientSecret": "S3CRET\nWORD"}}) == told
@@ -261,24 +253,17 @@ metadata:
 """
 
 
-@pytest.mark.parametrize(
-    ("namespace", "manifest", "reason"),
-    [
-        ("pods", f"---\n{NEW}---\n{ROLE}", ""),
-        ("team", NEW, "no ClusterRoleBinding gives service accounts of the namespace team"),
-        ("pods", f"{NEW}spec: {{}}\nkind: Secret\n", "its manifest has kind twice in one object"),
-        ("pods", NEW.replace("nmi", "web"), "its manifest names DaemonSet pods/web, which is no object of the chart"),
-        ("pods", f"{NEW}  namespace: team\n", "its manifest names DaemonSet team/nmi, which is no object of the chart"),
-        ("pods", NEW.replace("name: nmi", "name: x-nmi"), "its manifest names DaemonSet pods/x-nmi, which is none of"),
-        (
-            "pods",
-            ROLE.replace("web", "theirs"),
-            "its manifest names ClusterRole theirs-nmi, which is none of MIC and NMI",
-        ),
-        ("pods", IDENTITY, "its manifest names AzureIdentity team/web, which is not held by it"),
-        ("pods", IDENTITY.replace("team", "held"), ""),
-        ("pods", IDENTITY.replace("name: web", "name: gone"), ""),
-    ],
+@for_each(
+    ("pods", f"---\n{NEW}---\n{ROLE}", ""),
+    ("team", NEW, "no ClusterRoleBinding gives service accounts of the namespace team"),
+    ("pods", f"{NEW}spec: {{}}\nkind: Secret\n", "its manifest has kind twice in one object"),
+    ("pods", NEW.replace("nmi", "web"), "its manifest names DaemonSet pods/web, which is no object of the chart"),
+    ("pods", f"{NEW}  namespace: team\n", "its manifest names DaemonSet team/nmi, which is no object of the chart"),
+    ("pods", NEW.replace("name: nmi", "name: x-nmi"), "its manifest names DaemonSet pods/x-nmi, which is none of"),
+    ("pods", ROLE.replace("web", "theirs"), "its manifest names ClusterRole theirs-nmi, which is none of MIC and NMI"),
+    ("pods", IDENTITY, "its manifest names AzureIdentity team/web, which is not held by it"),
+    ("pods", IDENTITY.replace("team", "held"), ""),
+    ("pods", IDENTITY.replace("name: web", "name: gone"), ""),
 )
 def test_what_a_release_may_remove(namespace: str, manifest: str, reason: str) -> None:
     def named(name: str, place: str = "", **annotations: str) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import nmi
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
@@ -31,30 +30,21 @@ def pod(name: str, on: str, status: dict[str, Any] | None = None) -> dict[str, A
     return {"metadata": {"name": name}, "spec": {"nodeName": on}, "status": READY if status is None else status}
 
 
-@pytest.mark.parametrize(
-    ("image", "runs"),
-    [
-        ("mcr.microsoft.com/oss/azure/aad-pod-identity/nmi:v1.8.17", True),
-        ("mcr.microsoft.com/k8s/aad-pod-identity/nmi:1.5.5", True),
-        ("registry:5000/aad-pod-identity-nmi@sha256:abc", True),
-        ("registry:5000/nmi", True),
-        ("registry/omni:1", False),
-        ("registry/nmi-exporter:1", False),
-        ("registry/nmi/tools:1", False),
-    ],
+@for_each(
+    ("mcr.microsoft.com/oss/azure/aad-pod-identity/nmi:v1.8.17", True),
+    ("mcr.microsoft.com/k8s/aad-pod-identity/nmi:1.5.5", True),
+    ("registry:5000/aad-pod-identity-nmi@sha256:abc", True),
+    ("registry:5000/nmi", True),
+    ("registry/omni:1", False),
+    ("registry/nmi-exporter:1", False),
+    ("registry/nmi/tools:1", False),
 )
 def test_nmi_is_known_by_its_image(image: str, runs: bool) -> None:
     assert nmi.runs_image(workload(image), "nmi") is runs
 
 
-@pytest.mark.parametrize(
-    ("image", "tag"),
-    [
-        ("r:5000/nmi:v1.8.17", "v1.8.17"),
-        ("r:5000/nmi", ""),
-        ("r/nmi:v1.8.17@sha256:abc", "v1.8.17"),
-        ("nmi@sha256:a", ""),
-    ],
+@for_each(
+    ("r:5000/nmi:v1.8.17", "v1.8.17"), ("r:5000/nmi", ""), ("r/nmi:v1.8.17@sha256:abc", "v1.8.17"), ("nmi@sha256:a", "")
 )
 def test_version(image: str, tag: str) -> None:
     assert nmi.image_tag(workload(image)) == tag
@@ -63,31 +53,25 @@ def test_version(image: str, tag: str) -> None:
 HELM = {"meta.helm.sh/release-name": "api", "meta.helm.sh/release-namespace": "identity"}
 
 
-@pytest.mark.parametrize(
-    ("labels", "annotations", "manager"),
-    [
-        ({}, {}, nmi.Manager("manifests")),
-        ({"app.kubernetes.io/managed-by": "Helm"}, HELM, nmi.Manager("helm", "api", "identity")),
-        ({"helm.toolkit.fluxcd.io/name": "api"}, HELM, nmi.Manager("flux", "api", "identity")),
-        ({"kustomize.toolkit.fluxcd.io/name": "apps"}, {}, nmi.Manager("flux")),
-        ({"argocd.argoproj.io/instance": "api"}, {}, nmi.Manager("argo")),
-        ({}, {"argocd.argoproj.io/tracking-id": "api:apps/DaemonSet:default/nmi"}, nmi.Manager("argo")),
-        ({"kubernetes.azure.com/managedby": "aks"}, {}, nmi.Manager("addon")),
-        ({"addonmanager.kubernetes.io/mode": "Reconcile"}, HELM, nmi.Manager("addon")),
-    ],
+@for_each(
+    ({}, {}, nmi.Manager("manifests")),
+    ({"app.kubernetes.io/managed-by": "Helm"}, HELM, nmi.Manager("helm", "api", "identity")),
+    ({"helm.toolkit.fluxcd.io/name": "api"}, HELM, nmi.Manager("flux", "api", "identity")),
+    ({"kustomize.toolkit.fluxcd.io/name": "apps"}, {}, nmi.Manager("flux")),
+    ({"argocd.argoproj.io/instance": "api"}, {}, nmi.Manager("argo")),
+    ({}, {"argocd.argoproj.io/tracking-id": "api:apps/DaemonSet:default/nmi"}, nmi.Manager("argo")),
+    ({"kubernetes.azure.com/managedby": "aks"}, {}, nmi.Manager("addon")),
+    ({"addonmanager.kubernetes.io/mode": "Reconcile"}, HELM, nmi.Manager("addon")),
 )
 def test_who_manages_it(labels: dict[str, str], annotations: dict[str, str], manager: nmi.Manager) -> None:
     assert nmi.managed_by({"metadata": {"labels": labels, "annotations": annotations}}) == manager
 
 
-@pytest.mark.parametrize(
-    ("writers", "annotations", "kind"),
-    [
-        (["kube-controller-manager", "argocd-controller"], {}, "argo"),
-        (["argocd-application-controller"], {}, "argo"),  # versions before 2.3
-        (["argocd-controller", "helm"], HELM, "helm"),  # taken over by helm since
-        (["kubectl-client-side-apply"], {}, "manifests"),
-    ],
+@for_each(
+    (["kube-controller-manager", "argocd-controller"], {}, "argo"),
+    (["argocd-application-controller"], {}, "argo"),  # versions before 2.3
+    (["argocd-controller", "helm"], HELM, "helm"),  # taken over by helm since
+    (["kubectl-client-side-apply"], {}, "manifests"),
 )
 def test_the_writer_of_charts_that_argo_tracks_by_a_label(
     writers: list[str], annotations: dict[str, str], kind: str
@@ -114,17 +98,14 @@ def lock(holder: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(
-    ("holder", "instance", "running", "leader"),
-    [
-        (lock("mic-1"), "", {"mic-1", "mic-2"}, "mic-1"),
-        (lock("mic-0"), "", {"mic-1", "mic-2"}, ""),  # the lock of a pod that is gone
-        (lock("one"), "one", {"mic-1"}, "one"),
-        (lock("one"), "one", set(), ""),
-        (lock(""), "", {"mic-1"}, ""),
-        (None, "", {"mic-1"}, ""),
-        ({"metadata": {"annotations": {"control-plane.alpha.kubernetes.io/leader": "{"}}}, "", {"mic-1"}, ""),
-    ],
+@for_each(
+    (lock("mic-1"), "", {"mic-1", "mic-2"}, "mic-1"),
+    (lock("mic-0"), "", {"mic-1", "mic-2"}, ""),  # the lock of a pod that is gone
+    (lock("one"), "one", {"mic-1"}, "one"),
+    (lock("one"), "one", set(), ""),
+    (lock(""), "", {"mic-1"}, ""),
+    (None, "", {"mic-1"}, ""),
+    ({"metadata": {"annotations": {"control-plane.alpha.kubernetes.io/leader": "{"}}}, "", {"mic-1"}, ""),
 )
 def test_leader(holder: dict[str, Any] | None, instance: str, running: set[str], leader: str) -> None:
     assert nmi.leader(nmi.Lock("default", "lock", instance), holder, running) == leader
@@ -134,50 +115,47 @@ EVERYWHERE = [{"operator": "Exists"}]
 GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
 
 
-@pytest.mark.parametrize(
-    ("one", "template", "pods", "state", "reason"),
-    [
-        (node("n"), {}, [pod("p", "n")], "active", ""),
-        (node("n"), {}, [], "missing", "no NMI pod runs there"),
-        (node("n"), {}, [pod("p", "other")], "missing", "no NMI pod runs there"),
-        (node("n"), {}, [pod("deaf", "n")], "not_active", "NMI says 'Not Active' of itself"),
-        (node("n"), {}, [pod("p", "n", {"phase": "Pending"})], "not_ready", "its pod is Pending and not Ready"),
-        (
-            node("n"),
-            {},
-            [pod("p", "n", {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]})],
-            "not_ready",
-            "its container waits: ErrImagePull",
-        ),
-        (node("n", labels={"kubernetes.io/os": "windows"}), {}, [], "not_expected", "its operating system is windows"),
-        (node("n", labels={"type": "virtual-kubelet"}), {}, [], "not_expected", "it is a virtual node"),
-        (node("n", ready="False"), {}, [pod("p", "n")], "not_expected", "it is not Ready"),
-        (node("n"), {"nodeSelector": {"pool": "a"}}, [], "not_expected", "NMI selects nodes with pool=a"),
-        (node("n", taints=[GPU]), {}, [], "not_expected", "NMI does not tolerate its taint sku:NoSchedule"),
-        (node("n", taints=[GPU]), {"tolerations": EVERYWHERE}, [], "missing", "no NMI pod runs there"),
-        (
-            node("n", taints=[GPU]),
-            {"tolerations": [{"key": "sku", "value": "gpu"}]},
-            [],
-            "missing",
-            "no NMI pod runs there",
-        ),
-        (
-            node("n", taints=[GPU]),
-            {"tolerations": [{"key": "sku", "operator": "Exists", "effect": "NoExecute"}]},
-            [],
-            "not_expected",
-            "NMI does not tolerate its taint sku:NoSchedule",
-        ),
-        (node("n", taints=[{**GPU, "effect": "PreferNoSchedule"}]), {}, [], "missing", "no NMI pod runs there"),
-        (
-            node("n", taints=[{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]),
-            {},
-            [],
-            "missing",
-            "no NMI pod runs there",
-        ),
-    ],
+@for_each(
+    (node("n"), {}, [pod("p", "n")], "active", ""),
+    (node("n"), {}, [], "missing", "no NMI pod runs there"),
+    (node("n"), {}, [pod("p", "other")], "missing", "no NMI pod runs there"),
+    (node("n"), {}, [pod("deaf", "n")], "not_active", "NMI says 'Not Active' of itself"),
+    (node("n"), {}, [pod("p", "n", {"phase": "Pending"})], "not_ready", "its pod is Pending and not Ready"),
+    (
+        node("n"),
+        {},
+        [pod("p", "n", {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]})],
+        "not_ready",
+        "its container waits: ErrImagePull",
+    ),
+    (node("n", labels={"kubernetes.io/os": "windows"}), {}, [], "not_expected", "its operating system is windows"),
+    (node("n", labels={"type": "virtual-kubelet"}), {}, [], "not_expected", "it is a virtual node"),
+    (node("n", ready="False"), {}, [pod("p", "n")], "not_expected", "it is not Ready"),
+    (node("n"), {"nodeSelector": {"pool": "a"}}, [], "not_expected", "NMI selects nodes with pool=a"),
+    (node("n", taints=[GPU]), {}, [], "not_expected", "NMI does not tolerate its taint sku:NoSchedule"),
+    (node("n", taints=[GPU]), {"tolerations": EVERYWHERE}, [], "missing", "no NMI pod runs there"),
+    (
+        node("n", taints=[GPU]),
+        {"tolerations": [{"key": "sku", "value": "gpu"}]},
+        [],
+        "missing",
+        "no NMI pod runs there",
+    ),
+    (
+        node("n", taints=[GPU]),
+        {"tolerations": [{"key": "sku", "operator": "Exists", "effect": "NoExecute"}]},
+        [],
+        "not_expected",
+        "NMI does not tolerate its taint sku:NoSchedule",
+    ),
+    (node("n", taints=[{**GPU, "effect": "PreferNoSchedule"}]), {}, [], "missing", "no NMI pod runs there"),
+    (
+        node("n", taints=[{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]),
+        {},
+        [],
+        "missing",
+        "no NMI pod runs there",
+    ),
 )
 def test_node_state(one: dict[str, Any], template: dict[str, Any], pods: list[Any], state: str, reason: str) -> None:
     def health(of: Any) -> str:
@@ -187,17 +165,14 @@ def test_node_state(one: dict[str, Any], template: dict[str, Any], pods: list[An
     assert (found.state, found.reason) == (state, reason)
 
 
-@pytest.mark.parametrize(
-    ("spec", "status", "done"),
-    [
-        ({}, {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3}, True),
-        ({}, {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 2}, False),
-        ({}, {"observedGeneration": 1, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3}, False),
-        ({"replicas": 2}, {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}, True),
-        ({"replicas": 2}, {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 2}, False),
-        ({"replicas": 2}, {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1}, False),
-        ({"replicas": 2}, {}, False),
-    ],
+@for_each(
+    ({}, {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3}, True),
+    ({}, {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 2}, False),
+    ({}, {"observedGeneration": 1, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3}, False),
+    ({"replicas": 2}, {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}, True),
+    ({"replicas": 2}, {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 2}, False),
+    ({"replicas": 2}, {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1}, False),
+    ({"replicas": 2}, {}, False),
 )
 def test_rolled_out(spec: dict[str, Any], status: dict[str, Any], done: bool) -> None:
     assert nmi.rolled_out({"metadata": {"generation": 2}, "spec": spec, "status": status}) is done

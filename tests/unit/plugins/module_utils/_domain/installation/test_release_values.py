@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import release_values
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.helm_releases import Release
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 MIRROR = "registry.example.com/oss/azure/aad-pod-identity"
 
@@ -21,22 +20,19 @@ def running(*images: str) -> dict[str, list[dict[str, Any]]]:
     return {"DaemonSet": [{"spec": {"template": {"spec": {"containers": containers}}}}]}
 
 
-@pytest.mark.parametrize(
-    ("values", "given", "images", "told"),
-    [
-        ({}, {}, (), ""),
-        ({"nmi": {"nodeSelector": {"disk": "ssd"}}, "forceNamespaced": "true"}, {}, (), ""),
-        ({"image": {"repository": MIRROR}}, {}, (), f"image.repository {MIRROR}"),
-        ({"image": {"repository": MIRROR}}, {}, (f"{MIRROR}/nmi:v1.8.17",), ""),
-        ({"image": {"repository": MIRROR}}, {"image": {"repository": MIRROR}}, (), ""),
-        ({"image": {"repository": MIRROR}}, {}, ("registry.example.com/nmi:v1",), f"image.repository {MIRROR}"),
-        ({"nmi": {"tag": "v1.8.17"}}, {}, (f"{MIRROR}/nmi:v1.8.17",), ""),
-        ({"nmi": {"tag": "v1.8.17"}}, {}, (f"{MIRROR}/nmi:v1.8.16",), "nmi.tag v1.8.17"),
-        ({"nmi": {"tag": "v1\n---\nkind: Pod"}}, {}, (), "values nmi.tag"),
-        ({"adminsecret": {"clientID": "c"}}, {}, (), "values 'adminsecret'"),
-        ({"adminsecret": {"clientID": "c"}}, {"adminsecret": {"clientID": "(not shown)"}}, (), ""),
-        ({"adminsecret": {"clientID": "c", "cloud": "d"}}, {"adminsecret": {"cloud": "d"}}, (), "values 'adminsecret'"),
-    ],
+@for_each(
+    ({}, {}, (), ""),
+    ({"nmi": {"nodeSelector": {"disk": "ssd"}}, "forceNamespaced": "true"}, {}, (), ""),
+    ({"image": {"repository": MIRROR}}, {}, (), f"image.repository {MIRROR}"),
+    ({"image": {"repository": MIRROR}}, {}, (f"{MIRROR}/nmi:v1.8.17",), ""),
+    ({"image": {"repository": MIRROR}}, {"image": {"repository": MIRROR}}, (), ""),
+    ({"image": {"repository": MIRROR}}, {}, ("registry.example.com/nmi:v1",), f"image.repository {MIRROR}"),
+    ({"nmi": {"tag": "v1.8.17"}}, {}, (f"{MIRROR}/nmi:v1.8.17",), ""),
+    ({"nmi": {"tag": "v1.8.17"}}, {}, (f"{MIRROR}/nmi:v1.8.16",), "nmi.tag v1.8.17"),
+    ({"nmi": {"tag": "v1\n---\nkind: Pod"}}, {}, (), "values nmi.tag"),
+    ({"adminsecret": {"clientID": "c"}}, {}, (), "values 'adminsecret'"),
+    ({"adminsecret": {"clientID": "c"}}, {"adminsecret": {"clientID": "(not shown)"}}, (), ""),
+    ({"adminsecret": {"clientID": "c", "cloud": "d"}}, {"adminsecret": {"cloud": "d"}}, (), "values 'adminsecret'"),
 )
 def test_what_nobody_gave_is_usual_or_told(
     values: dict[str, Any], given: dict[str, Any], images: tuple[str, ...], told: str

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     SYSTEM,
     Belief,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 Raw = dict[str, t.Any]
 
@@ -33,22 +32,19 @@ def binding(name: str, to: str, kind: str = "ServiceAccount", **metadata: t.Any)
     return {"metadata": {"name": name, **metadata}, "roleRef": {"name": to}, "subjects": [subject]}
 
 
-@pytest.mark.parametrize(
-    ("roles", "given", "believed"),
-    [
-        ([], binding("aad-pod-identity-nmi", "aad-pod-identity-nmi"), True),
-        ([], binding("aad-pod-id-mic-binding", "aad-pod-id-mic-role"), True),
-        ([], binding("own-mic", "own-mic", labels=CHART), True),
-        ([role("own", PODS, ASSIGNED)], binding("own", "own"), True),
-        ([role("own", PODS, ASSIGNED)], binding("own", "own", kind="User"), False),
-        ([role("own", PODS, ASSIGNED)], binding("own", "other"), False),
-        ([role("own", PODS, IDENTITIES)], binding("own", "own"), False),
-        ([role("own", ASSIGNED)], binding("own", "own"), False),
-        # Of people, who may look at everything.
-        ([role("view", PODS, ASSIGNED, aggregationRule={"clusterRoleSelectors": []})], binding("own", "view"), False),
-        ([role("all", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})], binding("own", "all"), False),
-        ([], binding("aad-pod-id-mic-binding", "cluster-admin"), False),
-    ],
+@for_each(
+    ([], binding("aad-pod-identity-nmi", "aad-pod-identity-nmi"), True),
+    ([], binding("aad-pod-id-mic-binding", "aad-pod-id-mic-role"), True),
+    ([], binding("own-mic", "own-mic", labels=CHART), True),
+    ([role("own", PODS, ASSIGNED)], binding("own", "own"), True),
+    ([role("own", PODS, ASSIGNED)], binding("own", "own", kind="User"), False),
+    ([role("own", PODS, ASSIGNED)], binding("own", "other"), False),
+    ([role("own", PODS, IDENTITIES)], binding("own", "own"), False),
+    ([role("own", ASSIGNED)], binding("own", "own"), False),
+    # Of people, who may look at everything.
+    ([role("view", PODS, ASSIGNED, aggregationRule={"clusterRoleSelectors": []})], binding("own", "view"), False),
+    ([role("all", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})], binding("own", "all"), False),
+    ([], binding("aad-pod-id-mic-binding", "cluster-admin"), False),
 )
 def test_by_whose_rights(roles: list[Raw], given: Raw, believed: bool) -> None:
     belief = Belief.parse({"ClusterRole": roles, "ClusterRoleBinding": [given]})

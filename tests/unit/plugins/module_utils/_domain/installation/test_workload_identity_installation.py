@@ -9,11 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
     workload_identity_installation as installation,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 Raw = dict[str, Any]
 Certificate = installation.Certificate
@@ -60,36 +59,19 @@ def addon() -> Raw:
     return deployment(SYSTEM, None, **OF_AKS)
 
 
-@pytest.mark.parametrize(
-    ("configurations", "deployments", "kinds", "said"),
-    [
-        pytest.param([], [], [], "none", id="nothing"),
-        pytest.param([configuration()], [deployment(annotations=RELEASE)], ["chart"], "chart", id="chart"),
-        pytest.param([configuration()], [deployment()], ["chart"], "chart", id="manifests"),
-        pytest.param([configuration(SYSTEM)], [addon()], ["addon"], "addon", id="addon-by-label"),
-        pytest.param(
-            [configuration(SYSTEM)], [deployment(SYSTEM, RELEASE_OF_AKS)], ["addon"], "addon", id="addon-by-release"
-        ),
-        pytest.param(
-            [configuration(SYSTEM)], [deployment(SYSTEM, RELEASE)], ["chart"], "chart", id="chart-in-kube-system"
-        ),
-        pytest.param(
-            [configuration()], [deployment(annotations=RELEASE_OF_AKS)], ["chart"], "chart", id="release-name-elsewhere"
-        ),
-        pytest.param([configuration()], [deployment(), addon()], ["chart", "addon"], "both", id="addon-not-led-to"),
-        pytest.param([configuration()], [], ["other"], "other", id="configuration-left-over"),
-        pytest.param(
-            [configuration(clientConfig={"url": "https://wi.example.com/"})], [], ["other"], "other", id="url"
-        ),
-        pytest.param([], [addon()], ["addon"], "addon", id="addon-without-configuration"),
-        pytest.param(
-            [configuration(), configuration(SYSTEM, "wi-2")],
-            [deployment(), addon()],
-            ["chart", "addon"],
-            "both",
-            id="two",
-        ),
-    ],
+@for_each(
+    case("nothing", [], [], [], "none"),
+    case("chart", [configuration()], [deployment(annotations=RELEASE)], ["chart"], "chart"),
+    case("manifests", [configuration()], [deployment()], ["chart"], "chart"),
+    case("addon-by-label", [configuration(SYSTEM)], [addon()], ["addon"], "addon"),
+    case("addon-by-release", [configuration(SYSTEM)], [deployment(SYSTEM, RELEASE_OF_AKS)], ["addon"], "addon"),
+    case("chart-in-kube-system", [configuration(SYSTEM)], [deployment(SYSTEM, RELEASE)], ["chart"], "chart"),
+    case("release-name-elsewhere", [configuration()], [deployment(annotations=RELEASE_OF_AKS)], ["chart"], "chart"),
+    case("addon-not-led-to", [configuration()], [deployment(), addon()], ["chart", "addon"], "both"),
+    case("configuration-left-over", [configuration()], [], ["other"], "other"),
+    case("url", [configuration(clientConfig={"url": "https://wi.example.com/"})], [], ["other"], "other"),
+    case("addon-without-configuration", [], [addon()], ["addon"], "addon"),
+    case("two", [configuration(), configuration(SYSTEM, "wi-2")], [deployment(), addon()], ["chart", "addon"], "both"),
 )
 def test_what_is_installed(configurations: list[Raw], deployments: list[Raw], kinds: list[str], said: str) -> None:
     found, doubted = installation.find(objects(configurations, deployments))
@@ -111,10 +93,7 @@ def _binding(namespace: str) -> Raw:
     return {"metadata": {"name": "b"}, "roleRef": {"name": "role"}, "subjects": [subject]}
 
 
-@pytest.mark.parametrize(
-    ("verbs", "bound", "believed"),
-    [(["get", "update"], "team", True), (["get", "list"], "team", False), (["update"], "other", False)],
-)
+@for_each((["get", "update"], "team", True), (["get", "list"], "team", False), (["update"], "other", False))
 def test_a_deployment_that_no_configuration_leads_to(verbs: list[str], bound: str, believed: bool) -> None:
     """Whoever may write in a namespace can make one; rights to write configurations are not his to give."""
     roles = {"ClusterRole": [_role(verbs)], "ClusterRoleBinding": [_binding(bound)]}
@@ -153,16 +132,13 @@ def _certificate(of: str, days: float, trusted: bool = True) -> Certificate:
     return Certificate(of, f"CN={of}", NOW + timedelta(days=days), trusted)
 
 
-@pytest.mark.parametrize(
-    ("seen", "changes", "words"),
-    [
-        (Seen(ready=0), {}, "has no ready endpoint"),
-        (Seen(ready=None), {}, "it is not known whether the Service"),
-        (Seen(ready=1), {"made": []}, "no Deployment of the webhook is in the namespace"),
-        (Seen(ready=1, certificates=(_certificate(BUNDLE, 0),)), {}, "its caBundle has expired"),
-        (Seen(ready=1, certificates=(_certificate(SERVING, -1),)), {}, "its certificate has expired"),
-        (Seen(ready=1, certificates=(_certificate(SERVING, 9, False),)), {}, "is not signed by its caBundle"),
-    ],
+@for_each(
+    (Seen(ready=0), {}, "has no ready endpoint"),
+    (Seen(ready=None), {}, "it is not known whether the Service"),
+    (Seen(ready=1), {"made": []}, "no Deployment of the webhook is in the namespace"),
+    (Seen(ready=1, certificates=(_certificate(BUNDLE, 0),)), {}, "its caBundle has expired"),
+    (Seen(ready=1, certificates=(_certificate(SERVING, -1),)), {}, "its certificate has expired"),
+    (Seen(ready=1, certificates=(_certificate(SERVING, 9, False),)), {}, "is not signed by its caBundle"),
 )
 def test_one_that_does_not_serve(seen: Seen, changes: Raw, words: str) -> None:
     found = _state(seen=seen, **changes)

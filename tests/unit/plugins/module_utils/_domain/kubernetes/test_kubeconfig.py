@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubeconfig
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 EXEC = {"exec": {"command": "kubelogin", "args": ["get-token", "--server-id", "11", "--login", "devicecode"]}}
 PROVIDER = {"auth-provider": {"name": "azure", "config": {"apiserver-id": "22"}}}
@@ -37,14 +38,11 @@ def test_what_a_kubeconfig_leads_to() -> None:
     assert kubeconfig.summary({}) == {"server": "", "context": "", "cluster": ""}
 
 
-@pytest.mark.parametrize(
-    ("user", "server"),
-    [
-        (EXEC, "11"),
-        ({"exec": {"command": "kubelogin", "args": ["get-token"]}}, kubeconfig.AKS_SERVER),
-        (PROVIDER, "22"),
-        ({"token": "t", "client-key-data": "k"}, None),
-    ],
+@for_each(
+    (EXEC, "11"),
+    ({"exec": {"command": "kubelogin", "args": ["get-token"]}}, kubeconfig.AKS_SERVER),
+    (PROVIDER, "22"),
+    ({"token": "t", "client-key-data": "k"}, None),
 )
 def test_a_login_is_recognized(user: dict[str, Any], server: str | None) -> None:
     assert kubeconfig.login_server(config(user)) == server
@@ -59,15 +57,12 @@ def test_a_token_takes_the_place_of_a_login(user: dict[str, Any]) -> None:
     assert {**after, "users": 0} == {**before, "users": 0}
 
 
-@pytest.mark.parametrize(
-    ("old", "kept"),
-    [
-        (jwt(oid="me", exp=5000), True),
-        (jwt(oid="me", exp=1000 + kubeconfig.TOKEN_RESERVE), False),
-        (jwt(oid="other", exp=5000), False),
-        (jwt(oid="me"), False),
-        ("opaque", False),
-    ],
+@for_each(
+    (jwt(oid="me", exp=5000), True),
+    (jwt(oid="me", exp=1000 + kubeconfig.TOKEN_RESERVE), False),
+    (jwt(oid="other", exp=5000), False),
+    (jwt(oid="me"), False),
+    ("opaque", False),
 )
 def test_a_token_is_kept_while_it_lives_long_enough(old: str, kept: bool) -> None:
     new = jwt(oid="me", exp=9000)

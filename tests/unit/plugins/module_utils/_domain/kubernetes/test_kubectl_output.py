@@ -12,13 +12,15 @@ from dataclasses import asdict
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import healthy
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import healthy
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
+
+from .odd_documents import JUNK, document, objects_with, places
 
 NAMED = {"metadata": {"name": "a", "namespace": "n"}}
 
@@ -27,37 +29,31 @@ def kinds(document: t.Any) -> list[str]:
     return [kind for kind, raw in kubectl_output.parse("file", document)]
 
 
-@pytest.mark.parametrize(
-    ("document", "expected"),
-    [
-        ({"kind": "Pod", **NAMED}, ["Pod"]),
-        ({"kind": "List", "items": [{"kind": "Pod", **NAMED}, {"kind": "Node", **NAMED}]}, ["Pod", "Node"]),
-        ({"kind": "PodList", "items": [NAMED, NAMED]}, ["Pod", "Pod"]),
-        ({"kind": "List", "items": [{"kind": "PodList", "items": [NAMED]}]}, ["Pod"]),
-        ({"kind": "List", "items": []}, []),
-        ({"kind": "Service", "metadata": 3}, []),
-        ({"kind": "Pod", "metadata": {"name": "a", "labels": None}, "spec": None}, ["Pod"]),
-    ],
+@for_each(
+    ({"kind": "Pod", **NAMED}, ["Pod"]),
+    ({"kind": "List", "items": [{"kind": "Pod", **NAMED}, {"kind": "Node", **NAMED}]}, ["Pod", "Node"]),
+    ({"kind": "PodList", "items": [NAMED, NAMED]}, ["Pod", "Pod"]),
+    ({"kind": "List", "items": [{"kind": "PodList", "items": [NAMED]}]}, ["Pod"]),
+    ({"kind": "List", "items": []}, []),
+    ({"kind": "Service", "metadata": 3}, []),
+    ({"kind": "Pod", "metadata": {"name": "a", "labels": None}, "spec": None}, ["Pod"]),
 )
 def test_documents(document: t.Any, expected: list[str]) -> None:
     assert kinds(document) == expected
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        [],
-        "text",
-        None,
-        {"kind": "List", "items": ["text"]},
-        {"kind": "Pod"},
-        {"kind": "Pod", "metadata": {"name": ""}},
-        {"kind": "Pod", "metadata": {"name": "a", "labels": {"a": 1}}},
-        {"kind": "Pod", "metadata": {"name": "a", "ownerReferences": [None]}},
-        {"kind": "AzureIdentity", "metadata": {"name": "a"}, "spec": {"type": True}},
-        {"kind": "AzureIdentityBinding", "metadata": {"name": "a"}, "spec": {"selector": {}}},
-        {"kind": "CronJob", "metadata": {"name": "a"}, "spec": {"jobTemplate": []}},
-    ],
+@for_each(
+    [],
+    "text",
+    None,
+    {"kind": "List", "items": ["text"]},
+    {"kind": "Pod"},
+    {"kind": "Pod", "metadata": {"name": ""}},
+    {"kind": "Pod", "metadata": {"name": "a", "labels": {"a": 1}}},
+    {"kind": "Pod", "metadata": {"name": "a", "ownerReferences": [None]}},
+    {"kind": "AzureIdentity", "metadata": {"name": "a"}, "spec": {"type": True}},
+    {"kind": "AzureIdentityBinding", "metadata": {"name": "a"}, "spec": {"selector": {}}},
+    {"kind": "CronJob", "metadata": {"name": "a"}, "spec": {"jobTemplate": []}},
 )
 def test_what_no_api_server_gives_out(document: t.Any) -> None:
     with pytest.raises(Failure, match="The file file holds .*: write it with kubectl get -o json."):
@@ -65,43 +61,19 @@ def test_what_no_api_server_gives_out(document: t.Any) -> None:
 
 
 def test_nulls_are_as_if_they_were_missing() -> None:
-    ((dummy, raw),) = kubectl_output.parse(
-        "file", {"kind": "Pod", "metadata": {"name": "a", "namespace": None}, "spec": None}
-    )
+    document = {"kind": "Pod", "metadata": {"name": "a", "namespace": None}, "spec": None}
+    ((dummy, raw),) = kubectl_output.parse("file", document)
     assert raw == {"kind": "Pod", "metadata": {"name": "a"}}
 
 
-def places(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
-    yield path
-    if isinstance(value, (dict, list)):
-        for key in value if isinstance(value, dict) else range(len(value)):
-            yield from places(value[key], (*path, key))
+DOCUMENT = document(healthy())
 
 
-def _document() -> t.Any:
-    items = [{"kind": kind, **raw} for kind, found in healthy().items() for raw in found]
-    return {"kind": "List", "items": items}
-
-
-JUNK = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=3), st.just([]), st.just({})
-)
-
-
-@given(st.sampled_from(list(places(_document()))[1:]), st.one_of(JUNK, st.lists(JUNK, max_size=2)))
+@given(places(DOCUMENT), JUNK)
 def test_whatever_is_at_any_place(path: tuple[t.Any, ...], junk: t.Any) -> None:
     """An inventory, or a sentence."""
-    document = _document()
-    place = document
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = junk
-    objects: dict[str, list[kubectl_output.Object]] = {}
-    try:
-        for kind, raw in kubectl_output.parse("file", document):
-            objects.setdefault(kind, []).append(raw)
-    except Failure as failure:
-        assert failure.sentence.endswith(".")
+    objects = objects_with(junk, path, DOCUMENT)
+    if objects is None:
         return
     found = Inventory(Cluster.parse(objects, {}))
     rows = [*map(found.row, found.cluster.workloads), *map(found.identity_row, found.cluster.identities)]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import lease
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import Holder, Lease
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=timezone.utc)
 ALICE, BOB = Holder("alice@one, process 1", "boot/1/1/5"), Holder("bob@two, process 2", "boot/2/2/6")
@@ -25,26 +24,18 @@ def raw(holder: Holder = BOB, age: int = 0, **spec: Any) -> dict[str, Any]:
     return written
 
 
-@pytest.mark.parametrize(
-    ("found", "ours", "free", "summary"),
-    [
-        (None, False, True, "take Lease x"),
-        (raw(Holder("")), False, True, "take Lease x"),
-        (raw(ALICE), True, True, "renew Lease x"),
-        (raw(ALICE, age=61), True, True, "renew Lease x"),
-        (raw(), False, False, "take Lease x from bob@two, process 2"),
-        (raw(age=59), False, False, "take Lease x from bob@two, process 2"),
-        (raw(age=60), False, True, "take Lease x from bob@two, process 2, who did not renew it in time"),
-        (raw(renewTime=None), False, True, "take Lease x from bob@two, process 2, who did not renew it in time"),
-        # The same words, but another process.
-        (raw(Holder(ALICE.name, "boot/1/1/4")), False, False, "take Lease x from alice@one, process 1"),
-        (
-            raw(Holder("carol@one", "dead")),
-            False,
-            True,
-            "take Lease x from carol@one, whose process has ended",
-        ),
-    ],
+@for_each(
+    (None, False, True, "take Lease x"),
+    (raw(Holder("")), False, True, "take Lease x"),
+    (raw(ALICE), True, True, "renew Lease x"),
+    (raw(ALICE, age=61), True, True, "renew Lease x"),
+    (raw(), False, False, "take Lease x from bob@two, process 2"),
+    (raw(age=59), False, False, "take Lease x from bob@two, process 2"),
+    (raw(age=60), False, True, "take Lease x from bob@two, process 2, who did not renew it in time"),
+    (raw(renewTime=None), False, True, "take Lease x from bob@two, process 2, who did not renew it in time"),
+    # The same words, but another process.
+    (raw(Holder(ALICE.name, "boot/1/1/4")), False, False, "take Lease x from alice@one, process 1"),
+    (raw(Holder("carol@one", "dead")), False, True, "take Lease x from carol@one, whose process has ended"),
 )
 def test_who_may_take_it(found: dict[str, Any] | None, ours: bool, free: bool, summary: str) -> None:
     seen = Lease.parse(found) if found else None

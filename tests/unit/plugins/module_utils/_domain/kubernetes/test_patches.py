@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
@@ -18,6 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kube
     holds,
     touched,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 SCALARS = some.none() | some.booleans() | some.integers(0, 2) | some.sampled_from(["a", "b"])
 VALUES = some.recursive(
@@ -71,14 +71,11 @@ def test_a_patch_touches_what_it_names(live: dict[str, Any]) -> None:
     assert touched(live, {}) == {}
 
 
-@pytest.mark.parametrize(
-    ("live", "patch", "shown"),
-    [
-        ({"a": 1, "b": 2}, {"a": 3}, {"a": 1}),
-        ({"metadata": {"labels": {"x": "1", "y": "2"}}}, {"metadata": {"labels": {"x": None}}}, None),
-        ({"a": [1, 2]}, {"a": [3]}, {"a": [1, 2]}),
-        ({}, {"a": {"b": 1}}, {}),
-    ],
+@for_each(
+    ({"a": 1, "b": 2}, {"a": 3}, {"a": 1}),
+    ({"metadata": {"labels": {"x": "1", "y": "2"}}}, {"metadata": {"labels": {"x": None}}}, None),
+    ({"a": [1, 2]}, {"a": [3]}, {"a": [1, 2]}),
+    ({}, {"a": {"b": 1}}, {}),
 )
 def test_what_is_shown_of_before(live: dict[str, Any], patch: dict[str, Any], shown: Any) -> None:
     assert touched(live, patch) == ({"metadata": {"labels": {"x": "1"}}} if shown is None else shown)

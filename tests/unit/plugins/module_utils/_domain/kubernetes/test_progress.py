@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import progress
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.progress import Progress
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import owned
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import owned
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 Raw = dict[str, Any]
 
@@ -37,28 +36,25 @@ def of_daemons(wanted: int, updated: int, available: int) -> Raw:
 ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
 
 
-@pytest.mark.parametrize(
-    ("kind", "raw", "told"),
-    [
-        ("Deployment", workload(counted(2, 2, 2), replicas=2), (2, 2, 2, True)),
-        ("Deployment", workload(counted(1, 1, 1)), (1, 1, 1, True)),
-        ("Deployment", workload(counted(3, 2, 2), replicas=2), (2, 2, 2, False)),
-        ("Deployment", workload(counted(3, 1, 2), replicas=2), (2, 1, 2, False)),
-        ("Deployment", workload(counted(2, 2, 1), replicas=2), (2, 2, 1, False)),
-        ("Deployment", workload(counted(2, 2, 2, observedGeneration=1), replicas=2), (2, 2, 2, False)),
-        ("Deployment", {"metadata": {"generation": 1}, "spec": {"replicas": 1}}, (1, 0, 0, False)),
-        ("Deployment", workload({}, replicas=0), (0, 0, 0, True)),
-        ("StatefulSet", workload(counted(2, 1, 2), replicas=2), (2, 1, 2, False)),
-        ("StatefulSet", workload(counted(2, 2, 2), replicas=2), (2, 2, 2, True)),
-        ("StatefulSet", workload(counted(2, 0, 2), replicas=2, **ON_DELETE), (2, 2, 2, True)),
-        ("ReplicaSet", workload({"replicas": 2, "availableReplicas": 2}, replicas=2), (2, 2, 2, True)),
-        ("DaemonSet", workload(of_daemons(2, 2, 2)), (2, 2, 2, True)),
-        ("DaemonSet", workload(of_daemons(2, 1, 2)), (2, 1, 2, False)),
-        ("DaemonSet", workload(of_daemons(2, 2, 1)), (2, 2, 1, False)),
-        ("DaemonSet", workload(of_daemons(2, 0, 2), **ON_DELETE), (2, 2, 2, True)),
-        ("DaemonSet", workload(of_daemons(0, 0, 0)), (0, 0, 0, True)),
-        ("CronJob", {"metadata": {"generation": 2}, "spec": {}}, (0, 0, 0, True)),
-    ],
+@for_each(
+    ("Deployment", workload(counted(2, 2, 2), replicas=2), (2, 2, 2, True)),
+    ("Deployment", workload(counted(1, 1, 1)), (1, 1, 1, True)),
+    ("Deployment", workload(counted(3, 2, 2), replicas=2), (2, 2, 2, False)),
+    ("Deployment", workload(counted(3, 1, 2), replicas=2), (2, 1, 2, False)),
+    ("Deployment", workload(counted(2, 2, 1), replicas=2), (2, 2, 1, False)),
+    ("Deployment", workload(counted(2, 2, 2, observedGeneration=1), replicas=2), (2, 2, 2, False)),
+    ("Deployment", {"metadata": {"generation": 1}, "spec": {"replicas": 1}}, (1, 0, 0, False)),
+    ("Deployment", workload({}, replicas=0), (0, 0, 0, True)),
+    ("StatefulSet", workload(counted(2, 1, 2), replicas=2), (2, 1, 2, False)),
+    ("StatefulSet", workload(counted(2, 2, 2), replicas=2), (2, 2, 2, True)),
+    ("StatefulSet", workload(counted(2, 0, 2), replicas=2, **ON_DELETE), (2, 2, 2, True)),
+    ("ReplicaSet", workload({"replicas": 2, "availableReplicas": 2}, replicas=2), (2, 2, 2, True)),
+    ("DaemonSet", workload(of_daemons(2, 2, 2)), (2, 2, 2, True)),
+    ("DaemonSet", workload(of_daemons(2, 1, 2)), (2, 1, 2, False)),
+    ("DaemonSet", workload(of_daemons(2, 2, 1)), (2, 2, 1, False)),
+    ("DaemonSet", workload(of_daemons(2, 0, 2), **ON_DELETE), (2, 2, 2, True)),
+    ("DaemonSet", workload(of_daemons(0, 0, 0)), (0, 0, 0, True)),
+    ("CronJob", {"metadata": {"generation": 2}, "spec": {}}, (0, 0, 0, True)),
 )
 def test_how_far_it_is(kind: str, raw: Raw, told: tuple[int, int, int, bool]) -> None:
     assert progress.of(kind, raw) == Progress(*told)
@@ -69,19 +65,16 @@ def pod(made_by: tuple[str, str], digest: str | None = "5d4") -> Raw:
     return {"metadata": {"name": "web-5d4-x", "ownerReferences": owned(*made_by), "labels": labels}}
 
 
-@pytest.mark.parametrize(
-    ("kind", "made", "own"),
-    [
-        ("Deployment", pod(("ReplicaSet", "web-5d4")), True),
-        ("Deployment", pod(("ReplicaSet", "web-api-5d4")), False),
-        ("Deployment", pod(("ReplicaSet", "web-5d4"), None), False),
-        ("Deployment", pod(("Deployment", "web")), False),
-        ("StatefulSet", pod(("StatefulSet", "web")), True),
-        ("StatefulSet", pod(("DaemonSet", "web")), False),
-        ("DaemonSet", pod(("DaemonSet", "web")), True),
-        ("ReplicaSet", pod(("ReplicaSet", "web")), True),
-        ("ReplicaSet", pod(("", "")), False),
-    ],
+@for_each(
+    ("Deployment", pod(("ReplicaSet", "web-5d4")), True),
+    ("Deployment", pod(("ReplicaSet", "web-api-5d4")), False),
+    ("Deployment", pod(("ReplicaSet", "web-5d4"), None), False),
+    ("Deployment", pod(("Deployment", "web")), False),
+    ("StatefulSet", pod(("StatefulSet", "web")), True),
+    ("StatefulSet", pod(("DaemonSet", "web")), False),
+    ("DaemonSet", pod(("DaemonSet", "web")), True),
+    ("ReplicaSet", pod(("ReplicaSet", "web")), True),
+    ("ReplicaSet", pod(("", "")), False),
 )
 def test_whose_a_pod_is(kind: str, made: Raw, own: bool) -> None:
     """Pods of another workload may have the same labels."""
@@ -100,38 +93,31 @@ UNREADY = [{"type": "Ready", "status": "False"}]
 WAITS = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off\u202epulling"}}
 
 
-@pytest.mark.parametrize(
-    ("made", "told"),
-    [
-        (with_status(conditions=[{"type": "Ready", "status": "True"}]), ""),
-        (
-            with_status(
-                conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available."}]
-            ),
-            "no node takes the pod: 0/3 nodes are available (web-1)",
+@for_each(
+    (with_status(conditions=[{"type": "Ready", "status": "True"}]), ""),
+    (
+        with_status(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available."}]),
+        "no node takes the pod: 0/3 nodes are available (web-1)",
+    ),
+    (
+        with_status(conditions=UNREADY, containerStatuses=[of_container(WAITS)]),
+        "container app waits, ImagePullBackOff: Back-off\\u202epulling (web-1)",
+    ),
+    (
+        with_status(
+            conditions=UNREADY, initContainerStatuses=[of_container({"waiting": {"reason": "CrashLoopBackOff"}})]
         ),
-        (
-            with_status(conditions=UNREADY, containerStatuses=[of_container(WAITS)]),
-            "container app waits, ImagePullBackOff: Back-off\\u202epulling (web-1)",
-        ),
-        (
-            with_status(
-                conditions=UNREADY, initContainerStatuses=[of_container({"waiting": {"reason": "CrashLoopBackOff"}})]
-            ),
-            "container app waits, CrashLoopBackOff (web-1)",
-        ),
-        (
-            with_status(conditions=UNREADY, containerStatuses=[of_container({"running": {}})]),
-            "container app runs and is not ready, as its readiness probe says (web-1)",
-        ),
-        (
-            with_status(
-                conditions=UNREADY, containerStatuses=[of_container({"waiting": {"reason": "ContainerCreating"}})]
-            ),
-            "container app has not started (web-1)",
-        ),
-        (with_status(phase="Pending"), "the pod is Pending (web-1)"),
-    ],
+        "container app waits, CrashLoopBackOff (web-1)",
+    ),
+    (
+        with_status(conditions=UNREADY, containerStatuses=[of_container({"running": {}})]),
+        "container app runs and is not ready, as its readiness probe says (web-1)",
+    ),
+    (
+        with_status(conditions=UNREADY, containerStatuses=[of_container({"waiting": {"reason": "ContainerCreating"}})]),
+        "container app has not started (web-1)",
+    ),
+    (with_status(phase="Pending"), "the pod is Pending (web-1)"),
 )
 def test_what_keeps_a_pod_from_being_ready(made: Raw, told: str) -> None:
     assert progress.troubles([made]) == told

@@ -18,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kube
     decide,
     label_selector,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 DEPLOYMENT: dict[str, Any] = {
     "metadata": {"name": "api", "namespace": "billing"},
@@ -54,17 +55,14 @@ def test_the_order_of_the_bindings_does_not_matter() -> None:
     assert decide(DEPLOYMENT, (), [BINDING, second]).now == decide(DEPLOYMENT, (), [second, BINDING]).now
 
 
-@pytest.mark.parametrize(
-    ("pods", "written", "due"),
-    [
-        pytest.param([pod(EARLY)], LATE, True, id="older than what was written"),
-        pytest.param([pod(LATE)], EARLY, False, id="younger"),
-        pytest.param([pod(LATE), pod(EARLY)], LATE, True, id="one of them is older"),
-        pytest.param([pod(EARLY, deletionTimestamp=LATE)], LATE, False, id="the older one is going"),
-        pytest.param([], LATE, False, id="no pods"),
-        pytest.param([pod(LATE)], "now", True, id="predicted"),
-        pytest.param([pod(EARLY)], "", False, id="written by somebody else"),
-    ],
+@for_each(
+    case("older than what was written", [pod(EARLY)], LATE, True),
+    case("younger", [pod(LATE)], EARLY, False),
+    case("one of them is older", [pod(LATE), pod(EARLY)], LATE, True),
+    case("the older one is going", [pod(EARLY, deletionTimestamp=LATE)], LATE, False),
+    case("no pods", [], LATE, False),
+    case("predicted", [pod(LATE)], "now", True),
+    case("written by somebody else", [pod(EARLY)], "", False),
 )
 def test_without_a_note_the_age_of_the_pods_decides(pods: list[dict[str, Any]], written: str, due: bool) -> None:
     assert decide(DEPLOYMENT, pods, [Match("billing", "", written, ["x"])]).due == due

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import typing as t
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import workloads
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
@@ -23,6 +21,7 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 
 def labels(templates: dict[str, list[Raw]], pods: list[Raw]) -> list[tuple[str, int]]:
@@ -134,27 +133,24 @@ def runs(image: str, *arguments: str, **environment: str) -> Raw:
     return {"metadata": {"name": "n"}, "spec": {"template": {"spec": {"containers": [container]}}}}
 
 
-@pytest.mark.parametrize(
-    ("nmi", "mic", "settings", "expected"),
-    [
-        ([], [], {}, Rules()),
-        ([runs("r/nmi:v1.7.4")], [runs("r/mic:v1.7.4")], {}, Rules(version=(1, 7, 4))),
-        ([runs("r/nmi@sha256:00", "--operation-mode=managed", "--forceNamespaced")], [], {}, Rules("managed", True)),
-        ([runs("r/nmi:latest")], [runs("r/mic:x", FORCENAMESPACED="true")], {}, Rules(force_namespaced=True)),
-        ([runs("r/nmi:latest", FORCENAMESPACED="false")], [], {}, Rules()),
-        (
-            [runs("r/nmi:1.8.2", "--MICNamespace=kube-system", "--set-retry-after-header=true")],
-            [],
-            {"mode": None, "force_namespaced": None, "version": None},
-            Rules(version=(1, 8, 2), mic_namespace="kube-system", retry_after=True),
-        ),
-        (
-            [runs("r/nmi:1.8.2", "--operation-mode=managed", "--forceNamespaced")],
-            [],
-            inventory.settings("standard", False, "v1.8.17"),
-            Rules(),
-        ),
-    ],
+@for_each(
+    ([], [], {}, Rules()),
+    ([runs("r/nmi:v1.7.4")], [runs("r/mic:v1.7.4")], {}, Rules(version=(1, 7, 4))),
+    ([runs("r/nmi@sha256:00", "--operation-mode=managed", "--forceNamespaced")], [], {}, Rules("managed", True)),
+    ([runs("r/nmi:latest")], [runs("r/mic:x", FORCENAMESPACED="true")], {}, Rules(force_namespaced=True)),
+    ([runs("r/nmi:latest", FORCENAMESPACED="false")], [], {}, Rules()),
+    (
+        [runs("r/nmi:1.8.2", "--MICNamespace=kube-system", "--set-retry-after-header=true")],
+        [],
+        {"mode": None, "force_namespaced": None, "version": None},
+        Rules(version=(1, 8, 2), mic_namespace="kube-system", retry_after=True),
+    ),
+    (
+        [runs("r/nmi:1.8.2", "--operation-mode=managed", "--forceNamespaced")],
+        [],
+        inventory.settings("standard", False, "v1.8.17"),
+        Rules(),
+    ),
 )
 def test_how_the_installation_decides(
     nmi: list[Raw], mic: list[Raw], settings: dict[str, t.Any], expected: Rules

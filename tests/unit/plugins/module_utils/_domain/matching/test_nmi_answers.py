@@ -29,6 +29,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
     PodException,
     Request,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 STANDARD, MANAGED = Rules(), Rules(mode="managed")
@@ -57,20 +58,17 @@ OF_I, OF_J = (200, "token", "i"), (200, "token", "j")
 NO_SUCH, NOT_ASSIGNED = (404, "no_such_identity", ""), (404, "not_assigned", "")
 
 
-@pytest.mark.parametrize(
-    ("request_", "standard", "managed"),
-    [
-        (Request(), [OF_I, OF_J], [OF_I, OF_J]),
-        (Request("client-j"), [OF_J], [OF_J]),
-        (Request("CLIENT-J"), [NO_SUCH], [NO_SUCH]),
-        (Request("client-k"), [NOT_ASSIGNED], [NO_SUCH]),
-        (Request(msi_res_id=ID + "i"), [OF_I], [OF_I]),
-        (Request(mi_res_id=ID + "i"), [OF_I], [OF_I]),
-        (Request(msi_res_id=(ID + "i").upper()), [NO_SUCH], [NO_SUCH]),
-        (Request(msi_res_id=ID + "i", mi_res_id=ID + "j"), [OF_I], [OF_I]),
-        (Request("client-j", ID + "i"), [OF_I, OF_J], [OF_I, OF_J]),
-        (Request("client-k", ID + "i"), [OF_I], [OF_I]),
-    ],
+@for_each(
+    (Request(), [OF_I, OF_J], [OF_I, OF_J]),
+    (Request("client-j"), [OF_J], [OF_J]),
+    (Request("CLIENT-J"), [NO_SUCH], [NO_SUCH]),
+    (Request("client-k"), [NOT_ASSIGNED], [NO_SUCH]),
+    (Request(msi_res_id=ID + "i"), [OF_I], [OF_I]),
+    (Request(mi_res_id=ID + "i"), [OF_I], [OF_I]),
+    (Request(msi_res_id=(ID + "i").upper()), [NO_SUCH], [NO_SUCH]),
+    (Request(msi_res_id=ID + "i", mi_res_id=ID + "j"), [OF_I], [OF_I]),
+    (Request("client-j", ID + "i"), [OF_I, OF_J], [OF_I, OF_J]),
+    (Request("client-k", ID + "i"), [OF_I], [OF_I]),
 )
 def test_what_is_asked_for(
     request_: Request, standard: list[tuple[int, str, str]], managed: list[tuple[int, str, str]]
@@ -79,16 +77,13 @@ def test_what_is_asked_for(
     assert said(answers(BOTH, MANAGED).expected(pod(), request_)) == managed
 
 
-@pytest.mark.parametrize(
-    ("version", "request_", "expected"),
-    [
-        ((1, 8, 15), Request(mi_res_id=ID + "i"), [OF_I]),
-        ((1, 8, 14), Request(mi_res_id=ID + "i"), [OF_I, OF_J]),
-        ((1, 8, 14), Request(msi_res_id=ID + "i"), [OF_I]),
-        ((1, 6, 1), Request(msi_res_id=ID + "i"), [OF_I, OF_J]),
-        ((1, 6, 1), Request("client-k"), [NOT_ASSIGNED]),
-        ((1, 6, 0), Request("client-k"), [(403, "not_assigned", "")]),
-    ],
+@for_each(
+    ((1, 8, 15), Request(mi_res_id=ID + "i"), [OF_I]),
+    ((1, 8, 14), Request(mi_res_id=ID + "i"), [OF_I, OF_J]),
+    ((1, 8, 14), Request(msi_res_id=ID + "i"), [OF_I]),
+    ((1, 6, 1), Request(msi_res_id=ID + "i"), [OF_I, OF_J]),
+    ((1, 6, 1), Request("client-k"), [NOT_ASSIGNED]),
+    ((1, 6, 0), Request("client-k"), [(403, "not_assigned", "")]),
 )
 def test_versions(version: tuple[int, ...], request_: Request, expected: list[tuple[int, str, str]]) -> None:
     assert said(answers(BOTH, Rules(version=version)).expected(pod(), request_)) == expected
@@ -110,15 +105,12 @@ def test_who_is_not_asked_for_its_assignments(rules: Rules) -> None:
     assert [one.name for one in found.exceptions(pod(labels={"app": "web", "tier": "X"}))] == ["e"]
 
 
-@pytest.mark.parametrize(
-    ("namespace", "replica_set", "expected"),
-    [
-        ("default", "mic-7d9f8c5b6", True),
-        ("Default", "microservice-1", True),
-        ("default", "amic", False),
-        ("default", "", False),
-        ("p", "mic-1", False),
-    ],
+@for_each(
+    ("default", "mic-7d9f8c5b6", True),
+    ("Default", "microservice-1", True),
+    ("default", "amic", False),
+    ("default", "", False),
+    ("p", "mic-1", False),
 )
 def test_who_is_taken_for_mic(namespace: str, replica_set: str, expected: bool) -> None:
     found = answers([])
@@ -145,18 +137,15 @@ def assigned(one: Identity, state: str) -> AssignedIdentity:
     return AssignedIdentity("default", f"a-p-{one.name}", "p", "a", "n1", one, Binding("p", "b", one.name, "x"), state)
 
 
-@pytest.mark.parametrize(
-    ("states", "request_", "expected"),
-    [
-        (("Created", "Created"), Request(), [(404, "assignment_pending", "")]),
-        (("Assigned", "Created"), Request(), [OF_I]),
-        (("Assigned", ""), Request(), [OF_J]),
-        (("Assigned", ""), Request("client-i"), [OF_I]),
-        (("Created", "Assigned"), Request("client-i"), [(404, "assignment_pending", "")]),
-        (("Created", "Assigned"), Request("CLIENT-I"), [(404, "assignment_pending", "")]),
-        (("Created", "Assigned"), Request("client-k"), [NOT_ASSIGNED]),
-        (("Unassigned", "Unassigned"), Request(), [NOT_ASSIGNED]),
-    ],
+@for_each(
+    (("Created", "Created"), Request(), [(404, "assignment_pending", "")]),
+    (("Assigned", "Created"), Request(), [OF_I]),
+    (("Assigned", ""), Request(), [OF_J]),
+    (("Assigned", ""), Request("client-i"), [OF_I]),
+    (("Created", "Assigned"), Request("client-i"), [(404, "assignment_pending", "")]),
+    (("Created", "Assigned"), Request("CLIENT-I"), [(404, "assignment_pending", "")]),
+    (("Created", "Assigned"), Request("client-k"), [NOT_ASSIGNED]),
+    (("Unassigned", "Unassigned"), Request(), [NOT_ASSIGNED]),
 )
 def test_states(states: tuple[str, str], request_: Request, expected: list[tuple[int, str, str]]) -> None:
     live = [assigned(BOTH[0], states[0]), assigned(BOTH[1], states[1])]

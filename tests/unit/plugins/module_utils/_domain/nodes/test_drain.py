@@ -6,39 +6,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes.drain import Remaining, remaining
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 NOW, BEFORE, AFTER = "2026-01-02T00:00:00Z", "2026-01-01T23:59:59Z", "2026-01-02T00:00:01Z"
 OWNED = {"ownerReferences": [{"kind": "ReplicaSet"}]}
 
 
-@pytest.mark.parametrize(
-    ("metadata", "phase", "ready", "left"),
-    [
-        pytest.param(OWNED, "Running", True, Remaining("a/p", bare=False), id="running"),
-        pytest.param(OWNED, "Pending", True, Remaining("a/p", bare=False), id="pending"),
-        pytest.param(OWNED, "Succeeded", True, None, id="succeeded"),
-        pytest.param({}, "Failed", True, None, id="failed"),
-        pytest.param({}, "Running", True, Remaining("a/p", bare=True), id="bare"),
-        pytest.param({"ownerReferences": None}, "Running", True, Remaining("a/p", bare=True), id="null"),
-        pytest.param({"deletionTimestamp": AFTER}, "Running", True, Remaining("a/p", bare=False), id="bare, deleted"),
-        pytest.param({"ownerReferences": [{"kind": "DaemonSet"}]}, "Running", True, None, id="of a DaemonSet"),
-        pytest.param({"annotations": {"kubernetes.io/config.mirror": "x"}}, "Running", True, None, id="of a file"),
-        pytest.param(
-            {"annotations": None, **OWNED}, "Running", True, Remaining("a/p", bare=False), id="no annotations"
-        ),
-        pytest.param(
-            {**OWNED, "deletionTimestamp": BEFORE}, "Running", True, Remaining("a/p", bare=False), id="still ends"
-        ),
-        pytest.param({**OWNED, "deletionTimestamp": BEFORE}, "Running", False, None, id="let go, its time over"),
-        pytest.param({**OWNED, "deletionTimestamp": NOW}, "Running", False, None, id="its time over now"),
-        pytest.param(
-            {**OWNED, "deletionTimestamp": AFTER}, "Running", False, Remaining("a/p", bare=False), id="let go, in time"
-        ),
-        pytest.param(OWNED, "Running", False, Remaining("a/p", bare=False), id="not let go"),
-    ],
+@for_each(
+    case("running", OWNED, "Running", True, Remaining("a/p", bare=False)),
+    case("pending", OWNED, "Pending", True, Remaining("a/p", bare=False)),
+    case("succeeded", OWNED, "Succeeded", True, None),
+    case("failed", {}, "Failed", True, None),
+    case("bare", {}, "Running", True, Remaining("a/p", bare=True)),
+    case("null", {"ownerReferences": None}, "Running", True, Remaining("a/p", bare=True)),
+    case("bare, deleted", {"deletionTimestamp": AFTER}, "Running", True, Remaining("a/p", bare=False)),
+    case("of a DaemonSet", {"ownerReferences": [{"kind": "DaemonSet"}]}, "Running", True, None),
+    case("of a file", {"annotations": {"kubernetes.io/config.mirror": "x"}}, "Running", True, None),
+    case("no annotations", {"annotations": None, **OWNED}, "Running", True, Remaining("a/p", bare=False)),
+    case("still ends", {**OWNED, "deletionTimestamp": BEFORE}, "Running", True, Remaining("a/p", bare=False)),
+    case("let go, its time over", {**OWNED, "deletionTimestamp": BEFORE}, "Running", False, None),
+    case("its time over now", {**OWNED, "deletionTimestamp": NOW}, "Running", False, None),
+    case("let go, in time", {**OWNED, "deletionTimestamp": AFTER}, "Running", False, Remaining("a/p", bare=False)),
+    case("not let go", OWNED, "Running", False, Remaining("a/p", bare=False)),
 )
 def test_which_pods_have_not_ended(metadata: dict[str, Any], phase: str, ready: bool, left: Remaining | None) -> None:
     pod = {"metadata": {"namespace": "a", "name": "p", **metadata}, "status": {"phase": phase}}

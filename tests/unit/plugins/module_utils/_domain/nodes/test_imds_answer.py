@@ -7,10 +7,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import imds_answer
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 
 def printed(**entries: Any) -> str:
@@ -20,20 +19,14 @@ def printed(**entries: Any) -> str:
 IMDS = '{"header": "Server: IMDS/150.870.65.1853"}\n{"instance-header": "Server: IMDS/150.870.65.1853"}\n'
 
 
-@pytest.mark.parametrize(
-    ("output", "answered_by", "proved"),
-    [
-        pytest.param(IMDS + printed(tool="curl", exit="0", status="400", end=1), "imds", True, id="imds"),
-        pytest.param(printed(tool="curl", exit="7", status="000", end=1), "nobody", False, id="refused"),
-        pytest.param(printed(tool="curl", exit="28", status="000", end=1), "unknown", False, id="timeout"),
-        pytest.param(
-            '{"header": "Server: istio"}\n' + printed(tool="curl", exit="0", status="400", end=1),
-            "unknown",
-            False,
-            id="mesh",
-        ),
-        pytest.param("", "unknown", False, id="nothing"),
-    ],
+@for_each(
+    case("imds", IMDS + printed(tool="curl", exit="0", status="400", end=1), "imds", True),
+    case("refused", printed(tool="curl", exit="7", status="000", end=1), "nobody", False),
+    case("timeout", printed(tool="curl", exit="28", status="000", end=1), "unknown", False),
+    case(
+        "mesh", '{"header": "Server: istio"}\n' + printed(tool="curl", exit="0", status="400", end=1), "unknown", False
+    ),
+    case("nothing", "", "unknown", False),
 )
 def test_only_the_metadata_service_proves(output: str, answered_by: str, proved: bool) -> None:
     finding = imds_answer.find(output)
@@ -54,14 +47,11 @@ def test_beside_the_pods_the_same_counts() -> None:
     assert found("") == ("unknown", False)
 
 
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        pytest.param(Failure("pod_cidr is wrong."), "pod_cidr is wrong.", id="a wrong option"),
-        pytest.param(OSError(11, "Try again"), "could not be asked ([Errno 11] Try again); run", id="the kernel"),
-        pytest.param(ConnectionError("gone\n  for good"), "could not be asked (gone for good); run", id="a connection"),
-        pytest.param(IndexError(), "could not be asked (IndexError); run", id="without a word"),
-    ],
+@for_each(
+    case("a wrong option", Failure("pod_cidr is wrong."), "pod_cidr is wrong."),
+    case("the kernel", OSError(11, "Try again"), "could not be asked ([Errno 11] Try again); run"),
+    case("a connection", ConnectionError("gone\n  for good"), "could not be asked (gone for good); run"),
+    case("without a word", IndexError(), "could not be asked (IndexError); run"),
 )
 def test_as_a_part_of_another_result_nothing_is_a_failure(error: Exception, told: str) -> None:
     def refuse(method: str) -> tuple[imds_answer.Finding, list[str]]:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import node_access
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 RUN = node_access.Run("laptop", 42, "ansible-local-42abc")
 ACCESS = node_access.Access("n1", "ns", "default", RUN, "", 300, 7200)
@@ -63,14 +64,11 @@ def test_the_cluster_ends_the_job_unaided() -> None:
     assert node_access.renewed(ACCESS, pod, 900) == {"spec": {"activeDeadlineSeconds": 300}}, "the clock was set back"
 
 
-@pytest.mark.parametrize(
-    ("os_image", "arch", "loader"),
-    [
-        (UBUNTU, "amd64", f"{HOST}/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
-        (UBUNTU, "arm64", f"{HOST}/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"),
-        ("Microsoft Azure Linux 3.0", "amd64", f"{HOST}/usr/lib64/ld-linux-x86-64.so.2"),
-        ("CBL-Mariner/Linux", "arm64", f"{HOST}/usr/lib/ld-linux-aarch64.so.1"),
-    ],
+@for_each(
+    (UBUNTU, "amd64", f"{HOST}/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+    (UBUNTU, "arm64", f"{HOST}/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"),
+    ("Microsoft Azure Linux 3.0", "amd64", f"{HOST}/usr/lib64/ld-linux-x86-64.so.2"),
+    ("CBL-Mariner/Linux", "arm64", f"{HOST}/usr/lib/ld-linux-aarch64.so.1"),
 )
 def test_the_nodes_own_programs_are_started_by_its_loader(os_image: str, arch: str, loader: str) -> None:
     spec = pod_spec(ACCESS, node(os_image, arch))
@@ -99,26 +97,23 @@ def test_what_cannot_be_done_says_what_to_do() -> None:
     assert "does not run Linux" in node_access.obstacle(windows)
 
 
-@pytest.mark.parametrize(
-    ("name", "used"),
-    [
-        (f"{PAUSE}:3.6", True),
-        ("mcr.microsoft.com/oss/v2/kubernetes/pause:3.10", True),
-        ("mcr.microsoft.com/oss/v2/kubernetes-csi/azurefile-csi:v1.33.2", True),
-        ("shop.azurecr.io:5000/base/pause:1", True),
-        pytest.param(f"{PAUSE}@sha256:{'a' * 64}", False, id="digest"),
-        pytest.param(f"{PAUSE}:3.6@sha256:{'a' * 64}", False, id="tag and digest"),
-        pytest.param(PAUSE, False, id="no tag"),
-        pytest.param(f"{PAUSE}/x:1", False, id="below it"),
-        pytest.param(f"evil.io/{PAUSE}:3.6", False, id="another registry"),
-        pytest.param("mcr.microsoft.com.evil.io/oss/kubernetes/pause:3.6", False, id="its name continued"),
-        pytest.param("oss/kubernetes/pause:3.6", False, id="no registry"),
-        pytest.param("base/pause:1", False, id="no registry, though named"),
-        pytest.param("pause:3.6", False, id="short"),
-        pytest.param(f"{PAUSE}:3.6\n", False, id="line break"),
-        pytest.param(f"{PAUSE.upper()}:3.6", False, id="upper case"),
-        pytest.param("docker.io/library/pause:3.6", False, id="public"),
-    ],
+@for_each(
+    (f"{PAUSE}:3.6", True),
+    ("mcr.microsoft.com/oss/v2/kubernetes/pause:3.10", True),
+    ("mcr.microsoft.com/oss/v2/kubernetes-csi/azurefile-csi:v1.33.2", True),
+    ("shop.azurecr.io:5000/base/pause:1", True),
+    case("digest", f"{PAUSE}@sha256:{'a' * 64}", False),
+    case("tag and digest", f"{PAUSE}:3.6@sha256:{'a' * 64}", False),
+    case("no tag", PAUSE, False),
+    case("below it", f"{PAUSE}/x:1", False),
+    case("another registry", f"evil.io/{PAUSE}:3.6", False),
+    case("its name continued", "mcr.microsoft.com.evil.io/oss/kubernetes/pause:3.6", False),
+    case("no registry", "oss/kubernetes/pause:3.6", False),
+    case("no registry, though named", "base/pause:1", False),
+    case("short", "pause:3.6", False),
+    case("line break", f"{PAUSE}:3.6\n", False),
+    case("upper case", f"{PAUSE.upper()}:3.6", False),
+    case("public", "docker.io/library/pause:3.6", False),
 )
 def test_only_images_that_no_tenant_can_have_made_are_used(name: str, used: bool) -> None:
     access = replace(ACCESS, repositories=("shop.azurecr.io:5000/base/pause", "base/pause"))
@@ -171,16 +166,13 @@ def test_each_run_and_each_node_has_a_job_of_its_own() -> None:
     assert replace(ACCESS, idle_timeout=1).name == ACCESS.name
 
 
-@pytest.mark.parametrize(
-    ("run", "condition", "alive", "expected"),
-    [
-        pytest.param("laptop/7", "", True, False, id="a run beside this one"),
-        pytest.param("laptop/7", "", False, True, id="a killed run"),
-        pytest.param("laptop/7", "Failed", True, True, id="ended"),
-        pytest.param("laptop/7", "FailureTarget", True, True, id="past its deadline, its pod still ends"),
-        pytest.param("elsewhere/7", "", False, False, id="of another machine"),
-        pytest.param("", "", False, False, id="of nobody"),
-    ],
+@for_each(
+    case("a run beside this one", "laptop/7", "", True, False),
+    case("a killed run", "laptop/7", "", False, True),
+    case("ended", "laptop/7", "Failed", True, True),
+    case("past its deadline, its pod still ends", "laptop/7", "FailureTarget", True, True),
+    case("of another machine", "elsewhere/7", "", False, False),
+    case("of nobody", "", "", False, False),
 )
 def test_leftovers(run: str, condition: str, alive: bool, expected: bool) -> None:
     conditions = [{"type": condition, "status": "True"}] if condition else []

@@ -8,9 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import node_refusals
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 REPOSITORY = Path(__file__).resolve().parents[6]
 PLAYBOOK = "ansible-playbook azureops.pod_identity."
@@ -19,137 +18,117 @@ LAST = (
     "As a last resort imds_node_cleanup_accept_open_imds=true (and, where an NMI lives there, imds_node_cleanup_force"
 )
 CLUSTER = {"cluster_name": "one", "resource_group": "rg", "ready": True, "addon": False, "closed_because": ["x"]}
-GONE: dict[str, Any] = {
-    **CLUSTER,
-    "nmi_state": "missing",
-    "nmi_installation": "",
-    "foreign_identities": ["/s/orders", "/s/invoices"],
-    "scale_set": "/s/vmss",
-}
-LEFT_OUT = {
-    **GONE,
-    "bindings": True,
-    "nmi_elsewhere": {"DaemonSet default/aad-nmi": "NMI selects nodes with pool=apps"},
-}
-INSTALLED = {
-    **CLUSTER,
-    "nmi_installation": "DaemonSet default/aad-nmi",
-    "nmi_pod": "aad-nmi-x",
-    "foreign_identities": [],
-}
+MISSING = {**CLUSTER, "nmi_state": "missing"}
+CARRIES = {"foreign_identities": ["/s/orders", "/s/invoices"], "scale_set": "/s/vmss"}
+GONE: dict[str, Any] = {**MISSING, "nmi_installation": "", **CARRIES}
+ELSEWHERE = {"DaemonSet default/aad-nmi": "NMI selects nodes with pool=apps"}
+LEFT_OUT = {**GONE, "bindings": True, "nmi_elsewhere": ELSEWHERE}
+NMI = {"nmi_installation": "DaemonSet default/aad-nmi", "nmi_pod": "aad-nmi-x"}
+INSTALLED = {**CLUSTER, **NMI, "foreign_identities": []}
+DELETE_POD = '"kubectl delete pod --namespace default aad-nmi-x"'
+DESCRIBE = '"kubectl describe daemonset --namespace default aad-nmi"'
+LEFTOVERS = f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"'
+OPENS = "removes the rules and opens orders, invoices to every pod of the node."
 
 
 def said(node: dict[str, Any], **rest: Any) -> str:
     return node_refusals.refusal(node, ["a"], **rest)
 
 
-@pytest.mark.parametrize(
-    ("node", "parts"),
-    [
-        pytest.param(
-            {**INSTALLED, "nmi_state": "active"},
-            (
-                "AAD Pod Identity is installed, NMI serves on the node",
-                "The rules stay, because a.",
-                '"kubectl delete pod --namespace default aad-nmi-x"',
-                f'{UNINSTALL}"',
-            ),
-            id="it serves",
+@for_each(
+    case(
+        "it serves",
+        {**INSTALLED, "nmi_state": "active"},
+        (
+            "AAD Pod Identity is installed, NMI serves on the node",
+            "The rules stay, because a.",
+            DELETE_POD,
+            f'{UNINSTALL}"',
         ),
-        pytest.param(
-            {**INSTALLED, "nmi_state": "not_ready"},
-            (
-                "does not serve on the node (not_ready).",
-                "Delete its pod, and the next one writes the rules anew:",
-                '"kubectl delete pod --namespace default aad-nmi-x"',
-                f"{PLAYBOOK}site -e @FILE",
-                LAST,
-            ),
-            id="its pod is broken",
+    ),
+    case(
+        "its pod is broken",
+        {**INSTALLED, "nmi_state": "not_ready"},
+        (
+            "does not serve on the node (not_ready).",
+            "Delete its pod, and the next one writes the rules anew:",
+            DELETE_POD,
+            f"{PLAYBOOK}site -e @FILE",
+            LAST,
         ),
-        pytest.param(
-            {**INSTALLED, "nmi_state": "missing", "nmi_pod": ""},
-            ('"kubectl describe daemonset --namespace default aad-nmi"', f"{PLAYBOOK}site -e @FILE", LAST),
-            id="it has no pod",
+    ),
+    case(
+        "it has no pod",
+        {**INSTALLED, "nmi_state": "missing", "nmi_pod": ""},
+        (DESCRIBE, f"{PLAYBOOK}site -e @FILE", LAST),
+    ),
+    case(
+        "the node is down",
+        {**INSTALLED, "nmi_state": "not_expected", "ready": False},
+        ("as soon as the node is Ready, so repair the node.", LAST),
+    ),
+    case(
+        "add-on",
+        {**MISSING, "addon": True, "foreign_identities": []},
+        ("The pod identity add-on of AKS is on", f'{UNINSTALL}"', LAST),
+    ),
+    case(
+        "gone, and used",
+        {**GONE, "bindings": True},
+        (
+            "is not installed any more. Bindings of pods are still in the cluster. The rules stay, because a.",
+            f'To have it back: "{PLAYBOOK}site -e @FILE"',
+            f"{PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE",
+            f"{UNINSTALL} -e pod_identity_uninstall_allow_in_use=true",
+            LEFTOVERS,
+            "imds_node_cleanup_protected_identities",
+            LAST,
+            OPENS,
         ),
-        pytest.param(
-            {**INSTALLED, "nmi_state": "not_expected", "ready": False},
-            ("as soon as the node is Ready, so repair the node.", LAST),
-            id="the node is down",
+    ),
+    case(
+        "gone, and not used",
+        {**GONE, "bindings": False},
+        ("No binding of a pod is in the cluster.", f"{PLAYBOOK}leftovers", f'{UNINSTALL}"', LAST),
+    ),
+    case(
+        "gone, nobody knows who uses it",
+        {**GONE, "bindings": None},
+        ("is not installed any more. The rules stay", f"{PLAYBOOK}site", f'{UNINSTALL}"', f"{PLAYBOOK}leftovers", LAST),
+    ),
+    case(
+        "it left the DaemonSet",
+        LEFT_OUT,
+        (
+            "AAD Pod Identity is installed, and leaves the node out: DaemonSet default/aad-nmi (NMI selects nodes "
+            "with pool=apps). The rules stay, because a.",
+            "To have NMI there again, change the labels or taints of the node",
+            DESCRIBE,
+            f'{UNINSTALL}"',
+            LEFTOVERS,
+            "imds_node_cleanup_protected_identities",
+            OPENS,
         ),
-        pytest.param(
-            {**CLUSTER, "addon": True, "nmi_state": "missing", "foreign_identities": []},
-            ("The pod identity add-on of AKS is on", f'{UNINSTALL}"', LAST),
-            id="add-on",
-        ),
-        pytest.param(
-            {**GONE, "bindings": True},
-            (
-                "is not installed any more. Bindings of pods are still in the cluster. The rules stay, because a.",
-                f'To have it back: "{PLAYBOOK}site -e @FILE"',
-                f"{PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE",
-                f"{UNINSTALL} -e pod_identity_uninstall_allow_in_use=true",
-                f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"',
-                "imds_node_cleanup_protected_identities",
-                LAST,
-                "removes the rules and opens orders, invoices to every pod of the node.",
-            ),
-            id="gone, and used",
-        ),
-        pytest.param(
-            {**GONE, "bindings": False},
-            ("No binding of a pod is in the cluster.", f"{PLAYBOOK}leftovers", f'{UNINSTALL}"', LAST),
-            id="gone, and not used",
-        ),
-        pytest.param(
-            {**GONE, "bindings": None},
-            (
-                "is not installed any more. The rules stay",
-                f"{PLAYBOOK}site",
-                f'{UNINSTALL}"',
-                f"{PLAYBOOK}leftovers",
-                LAST,
-            ),
-            id="gone, nobody knows who uses it",
-        ),
-        pytest.param(
-            LEFT_OUT,
-            (
-                "AAD Pod Identity is installed, and leaves the node out: DaemonSet default/aad-nmi (NMI selects nodes "
-                "with pool=apps). The rules stay, because a.",
-                "To have NMI there again, change the labels or taints of the node",
-                '"kubectl describe daemonset --namespace default aad-nmi"',
-                f'{UNINSTALL}"',
-                f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"',
-                "imds_node_cleanup_protected_identities",
-                "removes the rules and opens orders, invoices to every pod of the node.",
-            ),
-            id="it left the DaemonSet",
-        ),
-        pytest.param(
-            {**GONE, "ready": None, "nmi_state": "unknown"},
-            ("The API server could not be asked whether", "Let it answer and run this again", LAST),
-            id="no API server",
-        ),
-        pytest.param(
-            {**GONE, "foreign_identities": None}, ("Mend that, or let this credential read it", LAST), id="no Azure"
-        ),
-        pytest.param(
-            {},
-            ("Name the cluster, which is then asked: -e pod_identity_resource_group=RG -e pod_identity_cluster", LAST),
-            id="nothing is known",
-        ),
-        pytest.param(
-            {**CLUSTER, "nmi_state": "missing", "foreign_identities": None, "machine": "/s/vm"},
-            ("Mend that, or let this credential read it", LAST),
-            id="a machine that could not be read",
-        ),
-        pytest.param(
-            {**CLUSTER, "nmi_state": "missing", "foreign_identities": None},
-            ("The rules stay, because a. As a last resort",),
-            id="no machine of Azure",
-        ),
-    ],
+    ),
+    case(
+        "no API server",
+        {**GONE, "ready": None, "nmi_state": "unknown"},
+        ("The API server could not be asked whether", "Let it answer and run this again", LAST),
+    ),
+    case("no Azure", {**GONE, "foreign_identities": None}, ("Mend that, or let this credential read it", LAST)),
+    case(
+        "nothing is known",
+        {},
+        ("Name the cluster, which is then asked: -e pod_identity_resource_group=RG -e pod_identity_cluster", LAST),
+    ),
+    case(
+        "a machine that could not be read",
+        {**MISSING, "foreign_identities": None, "machine": "/s/vm"},
+        ("Mend that, or let this credential read it", LAST),
+    ),
+    case(
+        "no machine of Azure", {**MISSING, "foreign_identities": None}, ("The rules stay, because a. As a last resort",)
+    ),
 )
 def test_the_state_comes_first_and_each_remedy_is_named_in_order(node: dict[str, Any], parts: tuple[str, ...]) -> None:
     text = said(node)

@@ -19,6 +19,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import run_command
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case
 
 LIMIT = 200_000
 
@@ -67,15 +68,13 @@ def node(tmp_path: Path) -> Node:
 @pytest.mark.parametrize(
     ("command", "stdin", "expected"),
     [
-        pytest.param("printf out; printf err >&2; exit 7", None, (7, b"out", b"err"), id="all parts"),
-        pytest.param("cat", None, (0, b"", b""), id="no input"),
-        pytest.param("cat", b"", (0, b"", b""), id="empty input"),
-        pytest.param(
-            "cat", b"\x00\xff$HOME 'q'\n\nAZUREOPS\n", (0, b"\x00\xff$HOME 'q'\n\nAZUREOPS\n", b""), id="bytes"
-        ),
-        pytest.param("echo \"it's\" '$HOME'; umask", None, (0, b"it's $HOME\n0022\n", b""), id="quotes and umask"),
-        pytest.param("printf 'AZ1 0 x .\\n[stderr]\\n'", None, (0, b"AZ1 0 x .\n[stderr]\n", b""), id="a forged frame"),
-        pytest.param("exit 0; cat", b"x" * 100_000, (0, b"", b""), id="input that nobody reads"),
+        case("all parts", "printf out; printf err >&2; exit 7", None, (7, b"out", b"err")),
+        case("no input", "cat", None, (0, b"", b"")),
+        case("empty input", "cat", b"", (0, b"", b"")),
+        case("bytes", "cat", b"\x00\xff$HOME 'q'\n\nAZUREOPS\n", (0, b"\x00\xff$HOME 'q'\n\nAZUREOPS\n", b"")),
+        case("quotes and umask", "echo \"it's\" '$HOME'; umask", None, (0, b"it's $HOME\n0022\n", b"")),
+        case("a forged frame", "printf 'AZ1 0 x .\\n[stderr]\\n'", None, (0, b"AZ1 0 x .\n[stderr]\n", b"")),
+        case("input that nobody reads", "exit 0; cat", b"x" * 100_000, (0, b"", b"")),
     ],
 )
 def test_one_call(node: Node, command: str, stdin: bytes | None, expected: tuple[int, bytes, bytes]) -> None:

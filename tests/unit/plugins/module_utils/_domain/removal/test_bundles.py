@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.remo
     Rules,
     Surroundings,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
 NODES, OWN = "/subscriptions/s/resourceGroups/MC_rg", "/subscriptions/s"
@@ -47,34 +48,28 @@ def assigned(role: str, scope: str, principal: str = KUBELET) -> dict[str, str]:
     return {"role": role, "scope": scope, "principal_id": principal}
 
 
-@pytest.mark.parametrize(
-    "each",
-    [
-        assigned(CONTRIBUTOR, NODES),
-        assigned(OPERATOR, NODES.upper()),
-        assigned(OPERATOR, IDENTITY.lower()),
-        assigned(OPERATOR, IDENTITY, PLANE),
-        assigned("9980e02c-c2be-4d73-94e8-173b1dc7cf3c", NODES, KUBELET),
-    ],
+@for_each(
+    assigned(CONTRIBUTOR, NODES),
+    assigned(OPERATOR, NODES.upper()),
+    assigned(OPERATOR, IDENTITY.lower()),
+    assigned(OPERATOR, IDENTITY, PLANE),
+    assigned("9980e02c-c2be-4d73-94e8-173b1dc7cf3c", NODES, KUBELET),
 )
 def test_what_the_collection_grants_is_given_back(each: dict[str, str]) -> None:
     found = read({**BUNDLE, "role_assignments": [each]})
     assert (found.content["role_assignments"], found.left_out) == ([each], ())
 
 
-@pytest.mark.parametrize(
-    ("each", "reason"),
-    [
-        (assigned("Owner", OWN), "does not grant that role"),
-        (assigned("Owner", NODES), "does not grant that role"),
-        (assigned("My role", NODES), "does not grant that role"),
-        (assigned(OPERATOR, OWN), "neither there"),
-        (assigned(OPERATOR, IDENTITY.replace("billing", "other")), "neither there"),
-        (assigned(CONTRIBUTOR, IDENTITY), "neither there"),
-        (assigned(CONTRIBUTOR, NODES, PLANE), "neither there"),
-        (assigned(OPERATOR, NODES, "33333333-3333-4333-8333-333333333333"), "another principal"),
-        (assigned(OPERATOR, NODES, ""), "another principal"),
-    ],
+@for_each(
+    (assigned("Owner", OWN), "does not grant that role"),
+    (assigned("Owner", NODES), "does not grant that role"),
+    (assigned("My role", NODES), "does not grant that role"),
+    (assigned(OPERATOR, OWN), "neither there"),
+    (assigned(OPERATOR, IDENTITY.replace("billing", "other")), "neither there"),
+    (assigned(CONTRIBUTOR, IDENTITY), "neither there"),
+    (assigned(CONTRIBUTOR, NODES, PLANE), "neither there"),
+    (assigned(OPERATOR, NODES, "33333333-3333-4333-8333-333333333333"), "another principal"),
+    (assigned(OPERATOR, NODES, ""), "another principal"),
 )
 def test_other_roles_are_left_out_and_told(each: dict[str, str], reason: str) -> None:
     found = read({**BUNDLE, "role_assignments": [each]})
@@ -93,28 +88,22 @@ def test_nothing_is_given_where_the_principals_are_unknown() -> None:
     assert bundles.read("b", data, Cluster(ID, "MC_rg"), Rules()).content["role_assignments"] == []
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"name": "--post-renderer=x"}, "a name that helm would not take"),
-        ({"name": "a", "namespace": "-n"}, "a name that helm would not take"),
-        ({"name": "a" * 54}, "a name that helm would not take"),
-        ({"version": "--devel"}, "which is none"),
-        (
-            {"given_values": {"image": {"repository": "evil.example/x"}}},
-            "other images than the chart (image.repository",
-        ),
-        ({"given_values": {"nmi": {"image": "evil"}}}, "other images than the chart (nmi.image evil)"),
-        ({"given_values": {"mic": {"tag": "v0"}}}, "other images than the chart (mic.tag v0)"),
-        ({"given_values": {"image": "x"}}, "other images than the chart"),
-        ({"given_values": {"global": {"x": 1}}}, "the values 'global', which are none"),
-        ({"given_values": {"nmi": {"probePort": "1\n  hostIPC: true"}}}, "the values nmi.probePort"),
-        ({"given_values": {"nmi": {"probePort": "x: y"}}}, "the values nmi.probePort"),
-        ({"given_values": {"nmi": {"probePort": "x:"}}}, "the values nmi.probePort"),
-        ({"given_values": {"nmi": {"tolerations": [{"key": "{{ x }}"}]}}}, "the values nmi.tolerations.key"),
-        ({"given_values": {"nmi": {"podLabels": {"a: b": "c"}}}}, "the values 'nmi.podLabels.a: b'"),
-        ({"omitted_values": ["adminsecret"]}, "The release aad had adminsecret among its values"),
-    ],
+@for_each(
+    ({"name": "--post-renderer=x"}, "a name that helm would not take"),
+    ({"name": "a", "namespace": "-n"}, "a name that helm would not take"),
+    ({"name": "a" * 54}, "a name that helm would not take"),
+    ({"version": "--devel"}, "which is none"),
+    ({"given_values": {"image": {"repository": "evil.example/x"}}}, "other images than the chart (image.repository"),
+    ({"given_values": {"nmi": {"image": "evil"}}}, "other images than the chart (nmi.image evil)"),
+    ({"given_values": {"mic": {"tag": "v0"}}}, "other images than the chart (mic.tag v0)"),
+    ({"given_values": {"image": "x"}}, "other images than the chart"),
+    ({"given_values": {"global": {"x": 1}}}, "the values 'global', which are none"),
+    ({"given_values": {"nmi": {"probePort": "1\n  hostIPC: true"}}}, "the values nmi.probePort"),
+    ({"given_values": {"nmi": {"probePort": "x: y"}}}, "the values nmi.probePort"),
+    ({"given_values": {"nmi": {"probePort": "x:"}}}, "the values nmi.probePort"),
+    ({"given_values": {"nmi": {"tolerations": [{"key": "{{ x }}"}]}}}, "the values nmi.tolerations.key"),
+    ({"given_values": {"nmi": {"podLabels": {"a: b": "c"}}}}, "the values 'nmi.podLabels.a: b'"),
+    ({"omitted_values": ["adminsecret"]}, "The release aad had adminsecret among its values"),
 )
 def test_a_changed_release_is_refused(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Failure) as raised:
@@ -190,9 +179,7 @@ def test_what_the_addon_handed_out() -> None:
     assert bundles.handed_out(data, f"{ID}-2") == []
 
 
-@pytest.mark.parametrize(
-    ("text", "directory"), [("/a/b.json", "/a"), ("/b.json", "/"), ("b.json", "."), ("secrets/b.json", "secrets")]
-)
+@for_each(("/a/b.json", "/a"), ("/b.json", "/"), ("b.json", "."), ("secrets/b.json", "secrets"))
 def test_a_bundle_in_a_file(text: str, directory: str) -> None:
     place = Place.parse(text)
     assert (place, place.in_secret, place.directory) == (Place(text), False, directory)
@@ -206,17 +193,14 @@ def test_a_bundle_in_a_secret() -> None:
             Place.parse(text)
 
 
-@pytest.mark.parametrize(
-    ("directory", "found", "lost"),
-    [
-        ("/lost", Surroundings(True, frozenset((1,))), True),
-        ("/lost", Surroundings(False, frozenset((1,))), False),
-        ("/mounted", Surroundings(True, frozenset((1, 2))), False),
-        ("/runner", Surroundings(True, frozenset((1, 2))), True),
-        ("/runner/a", Surroundings(True, frozenset((1, 2))), True),
-        ("/runner/a", Surroundings(False, frozenset((1,))), False),
-        ("/runners", Surroundings(True, frozenset((1, 2))), False),
-    ],
+@for_each(
+    ("/lost", Surroundings(True, frozenset((1,))), True),
+    ("/lost", Surroundings(False, frozenset((1,))), False),
+    ("/mounted", Surroundings(True, frozenset((1, 2))), False),
+    ("/runner", Surroundings(True, frozenset((1, 2))), True),
+    ("/runner/a", Surroundings(True, frozenset((1, 2))), True),
+    ("/runner/a", Surroundings(False, frozenset((1,))), False),
+    ("/runners", Surroundings(True, frozenset((1, 2))), False),
 )
 def test_a_bundle_that_would_get_lost_is_refused(directory: str, found: Surroundings, lost: bool) -> None:
     place = Place(f"{directory}/b.json")
@@ -250,22 +234,13 @@ def test_what_is_read_back() -> None:
         bundles.check_read_back(secret, "{}", None)
 
 
-@pytest.mark.parametrize(
-    ("name", "of_cluster"),
-    [
-        ("demo-1.json", True),
-        ("Demo-1.json", True),
-        ("demo-1.yml", False),
-        ("demo.json", False),
-        ("demo2-1.json", False),
-    ],
+@for_each(
+    ("demo-1.json", True), ("Demo-1.json", True), ("demo-1.yml", False), ("demo.json", False), ("demo2-1.json", False)
 )
 def test_which_files_are_bundles_of_a_cluster(name: str, of_cluster: bool) -> None:
     assert bundles.is_file_of(name, "/subscriptions/s/resourceGroups/g/providers/a/b/demo") is of_cluster
 
 
-@pytest.mark.parametrize(
-    ("registry", "more"), [("", []), ("mirror.example.com/a", ["mirror.example.com/a/oss/azure/aad-pod-identity"])]
-)
+@for_each(("", []), ("mirror.example.com/a", ["mirror.example.com/a/oss/azure/aad-pod-identity"]))
 def test_where_images_may_come_from(registry: str, more: list[str]) -> None:
     assert list(bundles.repositories(registry)) == ["mcr.microsoft.com/oss/azure/aad-pod-identity", *more]

@@ -17,7 +17,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal.removal import Observed, Rules
-from ansible_collections.azureops.pod_identity.tests.support import cluster_objects as objects
+from ansible_collections.azureops.pod_identity.tests.unit import cluster_objects as objects
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 RELEASE = Release("pods", "apis", 3, "deployed", "4.1.18", {})
 OF_RELEASE = {"meta.helm.sh/release-name": "apis", "meta.helm.sh/release-namespace": "pods"}
@@ -69,34 +70,31 @@ def test_what_goes_and_in_which_order() -> None:
     assert labels(shuffled, Observed(), Rules()) == []
 
 
-@pytest.mark.parametrize(
-    ("parts", "observed", "sentence"),
-    [
-        (["assigned"], cluster(AzureAssignedIdentity=[assigned()]), "It is not proved that the identity of"),
-        (
-            ["assigned"],
-            cluster(AzureAssignedIdentity=[assigned(type=1)], AzureIdentityBinding=[objects.binding()]),
-            "while AzureIdentityBinding team/b is there",
-        ),
-        (["identities"], cluster(AzureAssignedIdentity=[assigned()]), "while AzureAssignedIdentity default/web-team-i"),
-        (["identities"], cluster(AzureIdentity=[objects.identity()]), "AzureIdentity team/i do not carry the labels"),
-        (["identities"], cluster(AzureIdentity=[ours(objects.identity(), "b")]), "with the owner 'default'"),
-        (["definitions"], cluster(AzureIdentity=[ours(objects.identity())]), "while AzureIdentity team/i is there"),
-        (["definitions"], cluster(AzureIdentityBinding=[ours(objects.binding())]), "AzureIdentityBinding team/b is"),
-        (["definitions"], Observed(programs=("DaemonSet x/nmi",)), "while DaemonSet x/nmi is there"),
-        (["remains"], Observed(programs=("Deployment x/mic",)), "while Deployment x/mic is there"),
-        (["programs"], cluster(DaemonSet=[named("nmi")]), "DaemonSet default/nmi do not carry the labels"),
-        (
-            ["programs"],
-            cluster(DaemonSet=[ours(named("nmi"))], AzureIdentity=[objects.identity()]),
-            "where every pod could take them without NMI",
-        ),
-        (
-            ["programs"],
-            cluster(DaemonSet=[ours(named("nmi"))], AzureAssignedIdentity=[assigned()]),
-            "while AzureAssignedIdentity default/web-team-i is there",
-        ),
-    ],
+@for_each(
+    (["assigned"], cluster(AzureAssignedIdentity=[assigned()]), "It is not proved that the identity of"),
+    (
+        ["assigned"],
+        cluster(AzureAssignedIdentity=[assigned(type=1)], AzureIdentityBinding=[objects.binding()]),
+        "while AzureIdentityBinding team/b is there",
+    ),
+    (["identities"], cluster(AzureAssignedIdentity=[assigned()]), "while AzureAssignedIdentity default/web-team-i"),
+    (["identities"], cluster(AzureIdentity=[objects.identity()]), "AzureIdentity team/i do not carry the labels"),
+    (["identities"], cluster(AzureIdentity=[ours(objects.identity(), "b")]), "with the owner 'default'"),
+    (["definitions"], cluster(AzureIdentity=[ours(objects.identity())]), "while AzureIdentity team/i is there"),
+    (["definitions"], cluster(AzureIdentityBinding=[ours(objects.binding())]), "AzureIdentityBinding team/b is"),
+    (["definitions"], Observed(programs=("DaemonSet x/nmi",)), "while DaemonSet x/nmi is there"),
+    (["remains"], Observed(programs=("Deployment x/mic",)), "while Deployment x/mic is there"),
+    (["programs"], cluster(DaemonSet=[named("nmi")]), "DaemonSet default/nmi do not carry the labels"),
+    (
+        ["programs"],
+        cluster(DaemonSet=[ours(named("nmi"))], AzureIdentity=[objects.identity()]),
+        "where every pod could take them without NMI",
+    ),
+    (
+        ["programs"],
+        cluster(DaemonSet=[ours(named("nmi"))], AzureAssignedIdentity=[assigned()]),
+        "while AzureAssignedIdentity default/web-team-i is there",
+    ),
 )
 def test_what_is_refused(parts: list[str], observed: Observed, sentence: str) -> None:
     with pytest.raises(Failure) as raised:
@@ -178,26 +176,23 @@ def runs(program: str, **metadata: Any) -> dict[str, Any]:
     return {**named(program, **metadata), "spec": {"template": {"spec": {"containers": containers}}}}
 
 
-@pytest.mark.parametrize(
-    ("metadata", "keeper"),
-    [
-        ({}, ""),
-        ({"annotations": OF_RELEASE}, ""),
-        (
-            {"labels": {f"kustomize.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
-            "managed by Flux, Kustomization namespace/name",
-        ),
-        (
-            {"labels": {f"helm.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
-            "managed by Flux, HelmRelease namespace/name",
-        ),
-        ({"labels": {"argocd.argoproj.io/instance": "platform"}}, "managed by Argo CD, Application platform"),
-        (
-            {"annotations": {"argocd.argoproj.io/tracking-id": "platform:apps/DaemonSet:default/nmi"}},
-            "managed by Argo CD, Application platform",
-        ),
-        ({"labels": {"addonmanager.kubernetes.io/mode": "Reconcile"}}, "the AKS add-on"),
-    ],
+@for_each(
+    ({}, ""),
+    ({"annotations": OF_RELEASE}, ""),
+    (
+        {"labels": {f"kustomize.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
+        "managed by Flux, Kustomization namespace/name",
+    ),
+    (
+        {"labels": {f"helm.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
+        "managed by Flux, HelmRelease namespace/name",
+    ),
+    ({"labels": {"argocd.argoproj.io/instance": "platform"}}, "managed by Argo CD, Application platform"),
+    (
+        {"annotations": {"argocd.argoproj.io/tracking-id": "platform:apps/DaemonSet:default/nmi"}},
+        "managed by Argo CD, Application platform",
+    ),
+    ({"labels": {"addonmanager.kubernetes.io/mode": "Reconcile"}}, "the AKS add-on"),
 )
 def test_who_would_bring_it_back(metadata: dict[str, Any], keeper: str) -> None:
     observed = Observed.parse({"DaemonSet": [runs("nmi", **metadata)]})
@@ -294,17 +289,14 @@ def test_what_goes_with_its_release_or_with_the_addon_is_not_removed_by_itself()
     assert "aad-pod-id-nmi-role" in [row["name"] for row in removal.rows(abandoned, Rules())]
 
 
-@pytest.mark.parametrize(
-    ("kind", "finalizers", "foreign"),
-    [
-        ("AzureIdentity", None, []),
-        ("AzureIdentity", [], []),
-        ("AzureIdentity", ["theirs/hold", "old"], ["theirs/hold", "old"]),
-        ("AzureIdentity", [removal.FINALIZER], [removal.FINALIZER]),  # MIC takes it from no other kind
-        ("AzureAssignedIdentity", [removal.FINALIZER, "theirs/hold"], ["theirs/hold"]),
-        ("CustomResourceDefinition", ["customresourcecleanup.apiextensions.k8s.io"], []),
-        ("Deployment", ["foregroundDeletion", "orphan", "theirs/hold"], ["theirs/hold"]),
-    ],
+@for_each(
+    ("AzureIdentity", None, []),
+    ("AzureIdentity", [], []),
+    ("AzureIdentity", ["theirs/hold", "old"], ["theirs/hold", "old"]),
+    ("AzureIdentity", [removal.FINALIZER], [removal.FINALIZER]),  # MIC takes it from no other kind
+    ("AzureAssignedIdentity", [removal.FINALIZER, "theirs/hold"], ["theirs/hold"]),
+    ("CustomResourceDefinition", ["customresourcecleanup.apiextensions.k8s.io"], []),
+    ("Deployment", ["foregroundDeletion", "orphan", "theirs/hold"], ["theirs/hold"]),
 )
 def test_whose_finalizers_are_foreign(kind: str, finalizers: list[str] | None, foreign: list[str]) -> None:
     live = {"metadata": {"name": "i", "namespace": "team", "finalizers": finalizers}}

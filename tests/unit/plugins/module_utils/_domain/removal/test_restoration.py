@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import restoration
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 
 def document(kind: str = "AzureIdentity", name: str = "a", **body: Any) -> dict[str, Any]:
@@ -35,30 +36,24 @@ def test_exceptions_come_first_and_bindings_last() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("live", "state"),
-    [
-        ({"spec": {"type": 0}}, "present"),
-        # What the server keeps for itself is no difference.
-        ({"spec": {"type": 0}, "metadata": {"uid": "u", "resourceVersion": "1"}, "status": {}}, "present"),
-        ({"spec": {"type": 1}}, "different"),
-        ({"spec": {"type": 0}, "metadata": {"labels": {"x": "y"}}}, "different"),
-        ({"spec": {"type": 0}, "metadata": {"annotations": {"x": "y"}}}, "different"),
-    ],
+@for_each(
+    ({"spec": {"type": 0}}, "present"),
+    # What the server keeps for itself is no difference.
+    ({"spec": {"type": 0}, "metadata": {"uid": "u", "resourceVersion": "1"}, "status": {}}, "present"),
+    ({"spec": {"type": 1}}, "different"),
+    ({"spec": {"type": 0}, "metadata": {"labels": {"x": "y"}}}, "different"),
+    ({"spec": {"type": 0}, "metadata": {"annotations": {"x": "y"}}}, "different"),
 )
 def test_what_is_there_stays(live: dict[str, Any], state: str) -> None:
     assert states([document(spec={"type": 0})], document(**live)) == [f"AzureIdentity n/a: {state}"]
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {},
-        document("AzureAssignedIdentity"),
-        {**document(), "apiVersion": "v1"},
-        {**document(), "metadata": {"name": "a"}},
-        {**document(), "metadata": "a"},
-    ],
+@for_each(
+    {},
+    document("AzureAssignedIdentity"),
+    {**document(), "apiVersion": "v1"},
+    {**document(), "metadata": {"name": "a"}},
+    {**document(), "metadata": "a"},
 )
 def test_what_is_no_such_object_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Failure, match=r"documents\[1\] is no AzurePodIdentityException, AzureIdentity or"):

@@ -18,19 +18,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_verify
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, Raw, binding, identity, template
-from ansible_collections.azureops.pod_identity.tests.support.report_world import (
-    CARRIERS,
-    ISSUER,
-    NODES,
-    cluster,
-    diagnosis,
-    document,
-    inventory,
-    objects,
-    plan,
-    token,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, Raw, binding, identity, template
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
+
+from .report_world import CARRIERS, ISSUER, NODES, cluster, diagnosis, document, inventory, objects, plan, token
 
 # Everything that was looked at is all right.
 HEALTHY: Raw = {"causes": [], "unread": [], "verdict": "healthy", "scope": "the cluster", "requests": []}
@@ -219,17 +210,14 @@ def test_the_same_observation_gives_the_same_report() -> None:
     assert json.dumps(as_data(build(one))) == json.dumps(as_data(build(again)))
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        pytest.param([], "The observation needs the list clusters", id="no dictionary"),
-        pytest.param({"clusters": [{"name": ""}]}, "has no name", id="no name"),
-        pytest.param(document(cluster(), cluster()), "has the cluster prod twice", id="twice"),
-        pytest.param(document(cluster(weather={})), "has the source weather, which is none", id="source"),
-        pytest.param(document(cluster(time="yesterday", plan={})), "was observed at yesterday", id="time"),
-        pytest.param(document(cluster(stages={})), "needs the list result", id="result"),
-        pytest.param(document(cluster(diagnosis={})), "is not what its module returns (KeyError", id="shape"),
-    ],
+@for_each(
+    case("no dictionary", [], "The observation needs the list clusters"),
+    case("no name", {"clusters": [{"name": ""}]}, "has no name"),
+    case("twice", document(cluster(), cluster()), "has the cluster prod twice"),
+    case("source", document(cluster(weather={})), "has the source weather, which is none"),
+    case("time", document(cluster(time="yesterday", plan={})), "was observed at yesterday"),
+    case("result", document(cluster(stages={})), "needs the list result"),
+    case("shape", document(cluster(diagnosis={})), "is not what its module returns (KeyError"),
 )
 def test_what_is_no_observation_is_refused(given: t.Any, said: str) -> None:
     with pytest.raises(Failure) as raised:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.files import pages, target
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 
 def test_a_folder_has_a_page_and_what_a_later_run_compares_with() -> None:
@@ -22,10 +23,7 @@ def test_a_folder_has_a_page_and_what_a_later_run_compares_with() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("a.html", "html"), ("a.json", "json"), ("a.xml", "junit"), ("a.prom", "prometheus"), ("a.csv", "csv")],
-)
+@for_each(("a.html", "html"), ("a.json", "json"), ("a.xml", "junit"), ("a.prom", "prometheus"), ("a.csv", "csv"))
 def test_an_ending_names_the_one_file(path: str, kind: str) -> None:
     for formats in ([], [kind]):
         assert (target(path, formats).folder, target(path, formats).paths) == ("", {kind: path})

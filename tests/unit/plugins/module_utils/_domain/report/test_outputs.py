@@ -26,16 +26,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
     Report,
     Since,
 )
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, exception, template
-from ansible_collections.azureops.pod_identity.tests.support.report_world import (
-    CARRIERS,
-    TIME,
-    cluster,
-    document,
-    inventory,
-    objects,
-    token,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, template
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
+
+from .report_world import CARRIERS, TIME, cluster, document, inventory, objects, token
 
 GONE: Raw = {"name": "west", "failure": 'It answers "no"\\.'}
 OBSERVED = document(cluster(inventory=inventory(objects()), verification=[token()]), GONE)
@@ -52,9 +46,8 @@ FORBIDDEN = build(document({"name": "prod", "sources": {"inventory": REFUSED, "d
 def cases(report: Report, fail_on: str = "error") -> dict[str, str]:
     """Of the test cases, what became of each."""
     found = {}
-    for case in ElementTree.fromstring(junit(report, fail_on)).iter("testcase"):
-        outcome = case[0].tag if len(case) else "passed"
-        found[f"{case.attrib['classname']} {case.attrib['name']}"] = outcome
+    for one in ElementTree.fromstring(junit(report, fail_on)).iter("testcase"):
+        found[f"{one.attrib['classname']} {one.attrib['name']}"] = one[0].tag if len(one) else "passed"
     return found
 
 
@@ -85,28 +78,24 @@ def test_a_warning_fails_from_its_threshold_on() -> None:
     assert set(cases(SUSPECT, "warning").values()) == {"failure"}
 
 
-@pytest.mark.parametrize(
-    ("report", "fail_on", "said"),
-    [
-        pytest.param(BROKEN, "never", "", id="never"),
-        pytest.param(
-            BROKEN,
-            "error",
-            "prod has 1 problem of severity error and 1 workload broken. west could not be looked at: "
-            'It answers "no"\\.',
-            id="error",
-        ),
-        pytest.param(SUSPECT, "error", "", id="below"),
-        pytest.param(
-            SUSPECT,
-            "warning",
-            "prod has 1 problem of severity warning or worse and 1 workload broken or suspect.",
-            id="warning",
-        ),
-        pytest.param(FINE, "warning", "", id="fine"),
-        pytest.param(FORBIDDEN, "never", "", id="never, though forbidden"),
-        pytest.param(FORBIDDEN, "error", "prod could not be looked at: No.", id="forbidden"),
-    ],
+@for_each(
+    case("never", BROKEN, "never", ""),
+    case(
+        "error",
+        BROKEN,
+        "error",
+        'prod has 1 problem of severity error and 1 workload broken. west could not be looked at: It answers "no"\\.',
+    ),
+    case("below", SUSPECT, "error", ""),
+    case(
+        "warning",
+        SUSPECT,
+        "warning",
+        "prod has 1 problem of severity warning or worse and 1 workload broken or suspect.",
+    ),
+    case("fine", FINE, "warning", ""),
+    case("never, though forbidden", FORBIDDEN, "never", ""),
+    case("forbidden", FORBIDDEN, "error", "prod could not be looked at: No."),
 )
 def test_when_a_run_fails(report: Report, fail_on: str, said: str) -> None:
     assert " ".join(failures(report, fail_on).values()) == said

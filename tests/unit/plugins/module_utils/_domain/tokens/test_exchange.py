@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     Exchange,
     parse,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 RESOURCE = "https://management.azure.com/"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
@@ -58,16 +59,13 @@ def test_a_right_token() -> None:
     assert judge(answer(claims={**CLAIMS, "iat": NOW - 300})).verdict == "ok", "Entra dates new ones so"
 
 
-@pytest.mark.parametrize(
-    ("claims", "verdict", "words"),
-    [
-        ({"appid": "other"}, "wrong_identity", "annotation azure.workload.identity/client-id of the service account"),
-        ({"tid": "other"}, "wrong_tenant", "annotation azure.workload.identity/tenant-id of the service account"),
-        ({"aud": "other"}, "wrong_audience", "check the resource"),
-        ({"iat": NOW - 600}, "stale_token", "a cache answered"),
-        # What the metadata service asks for has the machine in it.
-        ({"xms_az_rid": "/subscriptions/s/vmss"}, "unclear", "claims tell of another way"),
-    ],
+@for_each(
+    ({"appid": "other"}, "wrong_identity", "annotation azure.workload.identity/client-id of the service account"),
+    ({"tid": "other"}, "wrong_tenant", "annotation azure.workload.identity/tenant-id of the service account"),
+    ({"aud": "other"}, "wrong_audience", "check the resource"),
+    ({"iat": NOW - 600}, "stale_token", "a cache answered"),
+    # What the metadata service asks for has the machine in it.
+    ({"xms_az_rid": "/subscriptions/s/vmss"}, "unclear", "claims tell of another way"),
 )
 def test_a_wrong_token(claims: dict[str, Any], verdict: str, words: str) -> None:
     found = judge(answer(claims={**CLAIMS, **claims}))
@@ -122,10 +120,7 @@ def test_a_refusal_of_entra(code: str) -> None:
         assert (found.verdict, found.code) == ("federation_refused", "V14")
 
 
-@pytest.mark.parametrize(
-    ("status", "verdict"),
-    [(429, "throttled"), (503, "server_error"), (403, "unknown_responder"), (302, "unknown_responder")],
-)
+@for_each((429, "throttled"), (503, "server_error"), (403, "unknown_responder"), (302, "unknown_responder"))
 def test_an_answer_that_names_no_code(status: int, verdict: str) -> None:
     assert judge(answer(status=status, claims=None, body="<html>no</html>")).verdict == verdict
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import mutation
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.mutation import Surroundings
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 USE = {names.USE_LABEL: "true"}
 TOKEN_FILE = [{"name": names.TOKEN_FILE_VARIABLE, "value": "/var/run/secrets/azure/tokens/azure-identity-token"}]
@@ -57,52 +57,43 @@ WORLD = Surroundings(
 PLAIN = replace(WORLD, pod=pod({}), maker=maker({}, {}))
 
 
-@pytest.mark.parametrize(
-    ("seen", "code", "words"),
-    [
-        (PLAIN, "label_missing", "it has no label"),
-        (replace(PLAIN, maker=None, account=None, webhooks=()), "label_missing", "make the pod anew with it"),
-        (replace(PLAIN, maker=maker(USE, {})), "label_on_maker", "is on its Deployment itself"),
-        (replace(PLAIN, account={"metadata": {"labels": USE}}), "label_on_service_account", "service account only"),
-        (replace(PLAIN, account={"metadata": {"annotations": USE}}), "label_on_service_account", "service account"),
-        (replace(PLAIN, maker=maker({}, USE, "StatefulSet")), "template_newer", "in its StatefulSet's template"),
-        (replace(PLAIN, maker=maker({}, USE, "CronJob")), "template_newer", "in its CronJob's template"),
-        (replace(WORLD, pod=pod({names.USE_LABEL: "True"})), "label_wrong", "'True' instead of"),
-        (replace(WORLD, webhooks=()), "webhook_absent", "no webhook of Workload ID"),
-        (replace(WORLD, webhooks=WORLD.webhooks[:1]), "webhook_absent", "no webhook of Workload ID"),
-        (
-            replace(WORLD, namespace={"metadata": {"name": "kube-system", "labels": {"control-plane": "true"}}}),
-            "namespace_excluded",
-            "namespace kube-system",
+@for_each(
+    (PLAIN, "label_missing", "it has no label"),
+    (replace(PLAIN, maker=None, account=None, webhooks=()), "label_missing", "make the pod anew with it"),
+    (replace(PLAIN, maker=maker(USE, {})), "label_on_maker", "is on its Deployment itself"),
+    (replace(PLAIN, account={"metadata": {"labels": USE}}), "label_on_service_account", "service account only"),
+    (replace(PLAIN, account={"metadata": {"annotations": USE}}), "label_on_service_account", "service account"),
+    (replace(PLAIN, maker=maker({}, USE, "StatefulSet")), "template_newer", "in its StatefulSet's template"),
+    (replace(PLAIN, maker=maker({}, USE, "CronJob")), "template_newer", "in its CronJob's template"),
+    (replace(WORLD, pod=pod({names.USE_LABEL: "True"})), "label_wrong", "'True' instead of"),
+    (replace(WORLD, webhooks=()), "webhook_absent", "no webhook of Workload ID"),
+    (replace(WORLD, webhooks=WORLD.webhooks[:1]), "webhook_absent", "no webhook of Workload ID"),
+    (
+        replace(WORLD, namespace={"metadata": {"name": "kube-system", "labels": {"control-plane": "true"}}}),
+        "namespace_excluded",
+        "namespace kube-system",
+    ),
+    (
+        replace(WORLD, webhooks=(webhook(name="x.azure-workload-identity.io", objectSelector={"matchLabels": USE}),)),
+        "webhook_absent",
+        "no webhook of Workload ID",
+    ),
+    (
+        replace(
+            WORLD,
+            namespace={"metadata": {"name": "n"}},
+            webhooks=(webhook({"matchLabels": {"kubernetes.io/metadata.name": "n"}}),),
         ),
-        (
-            replace(
-                WORLD, webhooks=(webhook(name="x.azure-workload-identity.io", objectSelector={"matchLabels": USE}),)
-            ),
-            "webhook_absent",
-            "no webhook of Workload ID",
-        ),
-        (
-            replace(
-                WORLD,
-                namespace={"metadata": {"name": "n"}},
-                webhooks=(webhook({"matchLabels": {"kubernetes.io/metadata.name": "n"}}),),
-            ),
-            "unknown",
-            "was not reached",
-        ),
-        (replace(WORLD, webhooks=(webhook(created=LATE),)), "webhook_newer", "older than the webhook"),
-        (replace(WORLD, webhooks=(webhook(created=LATE), webhook())), "unknown", "was not reached"),
-        (replace(WORLD, pod=pod(USE, managedFields=managed(LATE))), "label_newer", "set after it was made"),
-        (replace(WORLD, pod=pod(USE, managedFields=managed(NOON))), "unknown", "was not reached"),
-        (
-            replace(WORLD, webhooks=(), unread=("webhooks (Forbidden)",)),
-            "unknown",
-            "read: webhooks (Forbidden).",
-        ),
-        (replace(WORLD, namespace=None, unread=("namespace (Forbidden)",)), "unknown", "namespace (Forbidden)"),
-        (WORLD, "unknown", "failurePolicy"),
-    ],
+        "unknown",
+        "was not reached",
+    ),
+    (replace(WORLD, webhooks=(webhook(created=LATE),)), "webhook_newer", "older than the webhook"),
+    (replace(WORLD, webhooks=(webhook(created=LATE), webhook())), "unknown", "was not reached"),
+    (replace(WORLD, pod=pod(USE, managedFields=managed(LATE))), "label_newer", "set after it was made"),
+    (replace(WORLD, pod=pod(USE, managedFields=managed(NOON))), "unknown", "was not reached"),
+    (replace(WORLD, webhooks=(), unread=("webhooks (Forbidden)",)), "unknown", "read: webhooks (Forbidden)."),
+    (replace(WORLD, namespace=None, unread=("namespace (Forbidden)",)), "unknown", "namespace (Forbidden)"),
+    (WORLD, "unknown", "failurePolicy"),
 )
 def test_reasons(seen: Surroundings, code: str, words: str) -> None:
     found = mutation.why_not(seen)

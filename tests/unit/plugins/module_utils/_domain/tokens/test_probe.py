@@ -21,6 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, probe_job
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Cluster
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import Place, Target
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 SETS = "azure:///subscriptions/s/resourceGroups/MC/providers/Microsoft.Compute/virtualMachineScaleSets/"
@@ -177,26 +178,23 @@ def expressed(key: str, operator: str, *values: str) -> dict[str, Any]:
     return {"matchExpressions": [{"key": key, "operator": operator, **({"values": list(values)} if values else {})}]}
 
 
-@pytest.mark.parametrize(
-    ("disturbed", "spec"),
-    [
-        (False, {"minAvailable": 1, "selector": APP}),
-        (True, {"maxUnavailable": 1, "selector": APP}),
-        (True, {"maxUnavailable": 0, "selector": APP}),
-        (True, {"maxUnavailable": "50%", "selector": APP}),
-        (True, {"minAvailable": "50%", "selector": APP}),
-        (False, {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "other"}}}),
-        (True, {"maxUnavailable": 1, "selector": {}}),
-        (False, {"maxUnavailable": 1}),
-        (True, {"maxUnavailable": 1, "selector": expressed("app", "In", "api", "web")}),
-        (False, {"maxUnavailable": 1, "selector": expressed("app", "NotIn", "api", "web")}),
-        (True, {"maxUnavailable": 1, "selector": expressed("tier", "NotIn", "back")}),
-        (True, {"maxUnavailable": 1, "selector": expressed("app", "Exists")}),
-        (False, {"maxUnavailable": 1, "selector": expressed("tier", "Exists")}),
-        # Labels that only the probe itself has, or its Job gives it.
-        (False, {"maxUnavailable": 1, "selector": {**APP, **expressed(OURS, "DoesNotExist")}}),
-        (False, {"maxUnavailable": 1, "selector": {**APP, **expressed("job-name", "DoesNotExist")}}),
-    ],
+@for_each(
+    (False, {"minAvailable": 1, "selector": APP}),
+    (True, {"maxUnavailable": 1, "selector": APP}),
+    (True, {"maxUnavailable": 0, "selector": APP}),
+    (True, {"maxUnavailable": "50%", "selector": APP}),
+    (True, {"minAvailable": "50%", "selector": APP}),
+    (False, {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "other"}}}),
+    (True, {"maxUnavailable": 1, "selector": {}}),
+    (False, {"maxUnavailable": 1}),
+    (True, {"maxUnavailable": 1, "selector": expressed("app", "In", "api", "web")}),
+    (False, {"maxUnavailable": 1, "selector": expressed("app", "NotIn", "api", "web")}),
+    (True, {"maxUnavailable": 1, "selector": expressed("tier", "NotIn", "back")}),
+    (True, {"maxUnavailable": 1, "selector": expressed("app", "Exists")}),
+    (False, {"maxUnavailable": 1, "selector": expressed("tier", "Exists")}),
+    # Labels that only the probe itself has, or its Job gives it.
+    (False, {"maxUnavailable": 1, "selector": {**APP, **expressed(OURS, "DoesNotExist")}}),
+    (False, {"maxUnavailable": 1, "selector": {**APP, **expressed("job-name", "DoesNotExist")}}),
 )
 def test_budgets_that_cannot_count_a_job(disturbed: bool, spec: dict[str, Any]) -> None:
     place = choose(raw("w", labels={"app": "api"}))
@@ -211,18 +209,15 @@ SECOND = {
 }
 
 
-@pytest.mark.parametrize(
-    ("changes", "asked", "told", "client_id", "resource_id", "identity", "ambiguous", "unmatched"),
-    [
-        ({}, None, {}, "c1", ID + "i", "n/i", False, False),
-        ({}, "c1", {}, "c1", ID + "i", "n/i", False, False),
-        ({}, "c9", {}, "c9", "", "n/i", False, True),
-        ({}, None, {"client_id": "c9"}, "c9", "", "n/i", False, False),
-        (SECOND, None, {}, "", "", "n/i, n/j", True, False),
-        (SECOND, "c2", {}, "c2", ID + "j", "n/j", False, False),
-        ({"bindings": ()}, None, {}, "", "", "", False, False),
-        ({"bindings": ()}, "c1", {}, "c1", "", "", False, False),
-    ],
+@for_each(
+    ({}, None, {}, "c1", ID + "i", "n/i", False, False),
+    ({}, "c1", {}, "c1", ID + "i", "n/i", False, False),
+    ({}, "c9", {}, "c9", "", "n/i", False, True),
+    ({}, None, {"client_id": "c9"}, "c9", "", "n/i", False, False),
+    (SECOND, None, {}, "", "", "n/i, n/j", True, False),
+    (SECOND, "c2", {}, "c2", ID + "j", "n/j", False, False),
+    ({"bindings": ()}, None, {}, "", "", "", False, False),
+    ({"bindings": ()}, "c1", {}, "c1", "", "", False, False),
 )
 def test_what_the_token_must_say(
     changes: dict[str, Any],

@@ -16,6 +16,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import Place
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.sampling import Sample
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token_request import Answer
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 EXPECTED = token.Expectation("https://vault.azure.net", client_id="c")
 OK = token.Verdict("ok", "", "nmi", "NMI handed out a token of a/b.")
@@ -37,32 +38,29 @@ def samples(*counted: tuple[int, token.Verdict]) -> list[Sample]:
     return [sample(verdict) for count, verdict in counted for _number in range(count)]
 
 
-@pytest.mark.parametrize(
-    ("counted", "verdict", "code", "right", "words"),
-    [
-        ([(1, OK)], "ok", "", 1, "token of a/b."),
-        ([(1, REFUSED)], "federation_refused", "V14", 0, "It said no."),
-        ([(10, OK)], "ok", "", 10, "NMI handed out a token of a/b, 10 of 10 times."),
-        (
-            [(9, OK), (1, REFUSED)],
-            "intermittent",
-            "V16",
-            9,
-            "9 of 10 requests got the right token, the others not (1 federation_refused). It said no.",
-        ),
-        (
-            [(1, REFUSED), (7, OK), (2, DEAD)],
-            "intermittent",
-            "V16",
-            7,
-            "7 of 10 requests got the right token, the others not (2 nmi_dead, 1 federation_refused). Nobo",
-        ),
-        ([(1, OK), (8, UNKNOWN), (1, DEAD)], "intermittent", "V16", 1, "Nobody listens."),
-        ([(9, OK), (1, UNKNOWN)], "not_verified", "", 9, "9 of 10 requests got the right token"),
-        ([(2, REFUSED), (3, DEAD)], "nmi_dead", "V2", 0, "(3 nmi_dead, 2 federation_refused). Nobody"),
-        ([(3, UNKNOWN), (1, REFUSED)], "federation_refused", "V14", 0, "It said no."),
-        ([(3, UNKNOWN)], "not_verified", "", 0, "did not start"),
-    ],
+@for_each(
+    ([(1, OK)], "ok", "", 1, "token of a/b."),
+    ([(1, REFUSED)], "federation_refused", "V14", 0, "It said no."),
+    ([(10, OK)], "ok", "", 10, "NMI handed out a token of a/b, 10 of 10 times."),
+    (
+        [(9, OK), (1, REFUSED)],
+        "intermittent",
+        "V16",
+        9,
+        "9 of 10 requests got the right token, the others not (1 federation_refused). It said no.",
+    ),
+    (
+        [(1, REFUSED), (7, OK), (2, DEAD)],
+        "intermittent",
+        "V16",
+        7,
+        "7 of 10 requests got the right token, the others not (2 nmi_dead, 1 federation_refused). Nobo",
+    ),
+    ([(1, OK), (8, UNKNOWN), (1, DEAD)], "intermittent", "V16", 1, "Nobody listens."),
+    ([(9, OK), (1, UNKNOWN)], "not_verified", "", 9, "9 of 10 requests got the right token"),
+    ([(2, REFUSED), (3, DEAD)], "nmi_dead", "V2", 0, "(3 nmi_dead, 2 federation_refused). Nobody"),
+    ([(3, UNKNOWN), (1, REFUSED)], "federation_refused", "V14", 0, "It said no."),
+    ([(3, UNKNOWN)], "not_verified", "", 0, "did not start"),
 )
 def test_outcomes(counted: list[tuple[int, token.Verdict]], verdict: str, code: str, right: int, words: str) -> None:
     asked = samples(*counted)

@@ -21,6 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     judge,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token_request import Answer, parse
+from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 RESOURCE = "https://management.azure.com/"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
@@ -65,66 +66,61 @@ def token(headers: tuple[tuple[str, str], ...] = PLAIN, **claims: Any) -> Answer
     return answer(headers=headers, claims={**CLAIMS, **claims})
 
 
-@pytest.mark.parametrize(
-    ("given_answer", "verdict", "code", "who"),
-    [
-        (token(), "ok", "", "nmi"),
-        (token(PROXY), "ok", "", "workload_identity_proxy"),
-        (token(IMDS), "raw_imds", "V1", "imds"),
-        (answer(status=400, headers=IMDS, body="Identity not found"), "raw_imds", "V1", "imds"),
-        (token(MESH), "unknown_responder", "", "unknown"),
-        (answer(status=403, headers=MESH, body="RBAC: access denied"), "unknown_responder", "", "unknown"),
-        (answer(status=0, exit_code=7), "nmi_dead", "V2", "nobody"),
-        (answer(status=0, exit_code=28, seconds=15), "path_blocked", "V3", "nobody"),
-        (answer(status=0, exit_code=28, seconds=15, connected=True), "no_answer", "", "unknown"),
-        (answer(status=0, exit_code=6, body="curl: (6) no such host"), "not_verified", "", "unknown"),
-        (
-            answer(
-                status=404, seconds=80, body="getting assigned identities for pod a/b in CREATED state failed after"
-            ),
-            "not_assigned",
-            "V4",
-            "nmi",
-        ),
-        (answer(status=404, seconds=80.2), "not_assigned", "V4", "nmi"),
-        (answer(status=503, seconds=80, body="in CREATED state failed after 16 attempts"), "not_assigned", "V4", "nmi"),
-        (answer(status=404, seconds=60, body="context canceled"), "not_assigned", "V4", "nmi"),
-        (answer(status=404, seconds=100, body="in ASSIGNED state failed after 20"), "assignment_stuck", "V5", "nmi"),
-        (answer(status=404, seconds=101), "assignment_stuck", "V5", "nmi"),
-        (
-            answer(status=404, body="no azure identity found for request clientID 2f3e##### REDACTED #####9e77"),
-            "wrong_identity",
-            "V6",
-            "nmi",
-        ),
-        (answer(status=404, seconds=0.03), "wrong_identity", "V6", "nmi"),
-        (answer(status=403, body='failed to refresh token, "Identity not found"'), "identity_missing", "V7", "nmi"),
-        (token(tid="other"), "wrong_tenant", "V9", "nmi"),
-        (answer(status=403, body="AADSTS700016: Application not found"), "wrong_tenant", "V9", "nmi"),
-        (token(aud="https://vault.azure.net"), "wrong_audience", "V10", "nmi"),
-        (token(appid=OBJECT_ID), "wrong_identity", "V6", "nmi"),
-        (token(tid="other", appid=OBJECT_ID), "wrong_identity", "V6", "nmi"),
-        (token(oid=CLIENT_ID), "wrong_identity", "V6", "nmi"),
-        (token(xms_mirid=MIRID + "2"), "wrong_identity", "V6", "nmi"),
-        (token(exp=NOW - 1), "stale_token", "V15", "nmi"),
-        (token(PROXY, iat=NOW - 3600), "stale_token", "V15", "workload_identity_proxy"),
-        (token(PROXY, iat=NOW - 300), "ok", "", "workload_identity_proxy"),  # as Entra dates a new one
-        (token(iat=NOW - 3600), "ok", "", "nmi"),  # IMDS behind NMI caches, NMI itself does not
-        (
-            answer(status=500, headers=PROXY, body="AADSTS70021: No matching federated identity record found"),
-            "federation_refused",
-            "V14",
-            "workload_identity_proxy",
-        ),
-        (answer(status=403, body="AADSTS7000215: Invalid client secret"), "token_refused", "", "nmi"),
-        (answer(status=500, body="failed to match pod IP 10.0.0.1 with []"), "pod_unknown", "", "nmi"),
-        (answer(status=500, body="oops"), "server_error", "", "nmi"),
-        (answer(status=429), "throttled", "", "nmi"),
-        (answer(status=400, body="parameter resource cannot be empty"), "request_refused", "", "nmi"),
-        (answer(unreadable="no JWT"), "unreadable_token", "", "nmi"),
-        (Answer(), "not_verified", "", "unknown"),
-        (Answer(tool="none"), "not_verified", "", "unknown"),
-    ],
+@for_each(
+    (token(), "ok", "", "nmi"),
+    (token(PROXY), "ok", "", "workload_identity_proxy"),
+    (token(IMDS), "raw_imds", "V1", "imds"),
+    (answer(status=400, headers=IMDS, body="Identity not found"), "raw_imds", "V1", "imds"),
+    (token(MESH), "unknown_responder", "", "unknown"),
+    (answer(status=403, headers=MESH, body="RBAC: access denied"), "unknown_responder", "", "unknown"),
+    (answer(status=0, exit_code=7), "nmi_dead", "V2", "nobody"),
+    (answer(status=0, exit_code=28, seconds=15), "path_blocked", "V3", "nobody"),
+    (answer(status=0, exit_code=28, seconds=15, connected=True), "no_answer", "", "unknown"),
+    (answer(status=0, exit_code=6, body="curl: (6) no such host"), "not_verified", "", "unknown"),
+    (
+        answer(status=404, seconds=80, body="getting assigned identities for pod a/b in CREATED state failed after"),
+        "not_assigned",
+        "V4",
+        "nmi",
+    ),
+    (answer(status=404, seconds=80.2), "not_assigned", "V4", "nmi"),
+    (answer(status=503, seconds=80, body="in CREATED state failed after 16 attempts"), "not_assigned", "V4", "nmi"),
+    (answer(status=404, seconds=60, body="context canceled"), "not_assigned", "V4", "nmi"),
+    (answer(status=404, seconds=100, body="in ASSIGNED state failed after 20"), "assignment_stuck", "V5", "nmi"),
+    (answer(status=404, seconds=101), "assignment_stuck", "V5", "nmi"),
+    (
+        answer(status=404, body="no azure identity found for request clientID 2f3e##### REDACTED #####9e77"),
+        "wrong_identity",
+        "V6",
+        "nmi",
+    ),
+    (answer(status=404, seconds=0.03), "wrong_identity", "V6", "nmi"),
+    (answer(status=403, body='failed to refresh token, "Identity not found"'), "identity_missing", "V7", "nmi"),
+    (token(tid="other"), "wrong_tenant", "V9", "nmi"),
+    (answer(status=403, body="AADSTS700016: Application not found"), "wrong_tenant", "V9", "nmi"),
+    (token(aud="https://vault.azure.net"), "wrong_audience", "V10", "nmi"),
+    (token(appid=OBJECT_ID), "wrong_identity", "V6", "nmi"),
+    (token(tid="other", appid=OBJECT_ID), "wrong_identity", "V6", "nmi"),
+    (token(oid=CLIENT_ID), "wrong_identity", "V6", "nmi"),
+    (token(xms_mirid=MIRID + "2"), "wrong_identity", "V6", "nmi"),
+    (token(exp=NOW - 1), "stale_token", "V15", "nmi"),
+    (token(PROXY, iat=NOW - 3600), "stale_token", "V15", "workload_identity_proxy"),
+    (token(PROXY, iat=NOW - 300), "ok", "", "workload_identity_proxy"),  # as Entra dates a new one
+    (token(iat=NOW - 3600), "ok", "", "nmi"),  # IMDS behind NMI caches, NMI itself does not
+    (
+        answer(status=500, headers=PROXY, body="AADSTS70021: No matching federated identity record found"),
+        "federation_refused",
+        "V14",
+        "workload_identity_proxy",
+    ),
+    (answer(status=403, body="AADSTS7000215: Invalid client secret"), "token_refused", "", "nmi"),
+    (answer(status=500, body="failed to match pod IP 10.0.0.1 with []"), "pod_unknown", "", "nmi"),
+    (answer(status=500, body="oops"), "server_error", "", "nmi"),
+    (answer(status=429), "throttled", "", "nmi"),
+    (answer(status=400, body="parameter resource cannot be empty"), "request_refused", "", "nmi"),
+    (answer(unreadable="no JWT"), "unreadable_token", "", "nmi"),
+    (Answer(), "not_verified", "", "unknown"),
+    (Answer(tool="none"), "not_verified", "", "unknown"),
 )
 def test_verdicts(given_answer: Answer, verdict: str, code: str, who: str) -> None:
     found = judge(given_answer, EXPECTED)
@@ -132,20 +128,17 @@ def test_verdicts(given_answer: Answer, verdict: str, code: str, who: str) -> No
     assert found.message.endswith(".") and "\n" not in found.message
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "advice"),
-    [
-        (403, '{"error_description":"AADSTS7000215: Invalid client secret provided."}', "put a valid client secret"),
-        (403, '{"error_description":"AADSTS7000222: ... are expired."}', "make a new client secret"),
-        (403, '{"error_description":"AADSTS700027: The certificate ..."}', "register the certificate"),
-        (503, "parameter 'clientID' cannot be empty", "set clientID"),
-        (503, "parameter 'secret' cannot be empty", "put a client secret"),
-        (503, "pkcs12: error reading P12 data: asn1: syntax error: sequence truncated", "in PKCS#12 format"),
-        (503, "pkcs12: decryption password incorrect", "does not open its certificate"),
-        (503, "pkcs12: unknown digest algorithm: 2.16.840.1.101.3.4.2.1", "-macalg sha1"),
-        (503, 'failed to get Kubernetes secret a/b, err: secrets "b" not found', "create the Secret"),
-        (403, "some other reason", "check the credential"),
-    ],
+@for_each(
+    (403, '{"error_description":"AADSTS7000215: Invalid client secret provided."}', "put a valid client secret"),
+    (403, '{"error_description":"AADSTS7000222: ... are expired."}', "make a new client secret"),
+    (403, '{"error_description":"AADSTS700027: The certificate ..."}', "register the certificate"),
+    (503, "parameter 'clientID' cannot be empty", "set clientID"),
+    (503, "parameter 'secret' cannot be empty", "put a client secret"),
+    (503, "pkcs12: error reading P12 data: asn1: syntax error: sequence truncated", "in PKCS#12 format"),
+    (503, "pkcs12: decryption password incorrect", "does not open its certificate"),
+    (503, "pkcs12: unknown digest algorithm: 2.16.840.1.101.3.4.2.1", "-macalg sha1"),
+    (503, 'failed to get Kubernetes secret a/b, err: secrets "b" not found', "create the Secret"),
+    (403, "some other reason", "check the credential"),
 )
 def test_a_wrong_credential_is_named(status: int, body: str, advice: str) -> None:
     found = judge(answer(status=status, body=body), EXPECTED)
@@ -163,15 +156,11 @@ OF_ENTRA = {
     aadsts.LOAD: ("throttled", ""),
     aadsts.FAULT: ("server_error", ""),
 }
-ANSWERERS = [
-    pytest.param(PLAIN, 403, id="nmi"),
-    pytest.param(PROXY, 500, id="proxy"),
-    pytest.param(IMDS, 400, id="imds"),
-]
+ANSWERERS = [case("nmi", PLAIN, 403), case("proxy", PROXY, 500), case("imds", IMDS, 400)]
 
 
 @pytest.mark.parametrize(("headers", "status"), ANSWERERS)
-@pytest.mark.parametrize("entry", [pytest.param(entry, id=entry.name) for entry in aadsts.REFUSALS.values()])
+@pytest.mark.parametrize("entry", [case(entry.name, entry) for entry in aadsts.REFUSALS.values()])
 def test_a_refusal_of_entra_is_right_for_who_answered(
     headers: tuple[tuple[str, str], ...], status: int, entry: aadsts.Refusal
 ) -> None:
@@ -194,15 +183,12 @@ def test_a_refusal_of_entra_is_right_for_who_answered(
         assert not re.search(r"webhook|proxy's|AZURE_FEDERATED_TOKEN_FILE anew", found.message)
 
 
-@pytest.mark.parametrize(
-    ("code", "advice"),
-    [
-        ("70025", "create a federated identity credential for the service account"),
-        ("7002138", "letter by letter"),
-        ("50013", "jwks_uri"),
-        ("700027", "that sign the tokens of service accounts"),
-        ("700024", "read AZURE_FEDERATED_TOKEN_FILE anew"),
-    ],
+@for_each(
+    ("70025", "create a federated identity credential for the service account"),
+    ("7002138", "letter by letter"),
+    ("50013", "jwks_uri"),
+    ("700027", "that sign the tokens of service accounts"),
+    ("700024", "read AZURE_FEDERATED_TOKEN_FILE anew"),
 )
 def test_the_proxy_blames_what_it_has(code: str, advice: str) -> None:
     found = judge(answer(headers=PROXY, status=500, body=f"AADSTS{code}: no"), EXPECTED)
@@ -216,16 +202,13 @@ def test_an_unknown_code_of_entra_leads_to_its_page(headers: tuple[tuple[str, st
     assert found.message.endswith("https://login.microsoftonline.com/error?code=99999999.")
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "verdict", "advice"),
-    [
-        (400, "The client_id parameter is required", "request_refused", "the proxy needs a resource"),
-        (500, "Post https://l/: dial tcp: lookup l: no such host", "path_blocked", "did not reach Entra"),
-        (500, "Post https://l/: x509: certificate signed by unknown authority", "path_blocked", "did not reach Entra"),
-        (500, "open /var/run/secrets/azure/x: no such file or directory", "token_refused", "no token of its service"),
-        (500, "something else", "server_error", "read the log of the container azwi-proxy"),
-        (404, "", "server_error", "azwi-proxy"),
-    ],
+@for_each(
+    (400, "The client_id parameter is required", "request_refused", "the proxy needs a resource"),
+    (500, "Post https://l/: dial tcp: lookup l: no such host", "path_blocked", "did not reach Entra"),
+    (500, "Post https://l/: x509: certificate signed by unknown authority", "path_blocked", "did not reach Entra"),
+    (500, "open /var/run/secrets/azure/x: no such file or directory", "token_refused", "no token of its service"),
+    (500, "something else", "server_error", "read the log of the container azwi-proxy"),
+    (404, "", "server_error", "azwi-proxy"),
 )
 def test_what_the_proxy_says_itself(status: int, body: str, verdict: str, advice: str) -> None:
     found = judge(answer(headers=PROXY, status=status, body=body), EXPECTED)
@@ -235,18 +218,15 @@ def test_what_the_proxy_says_itself(status: int, body: str, verdict: str, advice
 MACHINE = "/subscriptions/s/resourcegroups/MC/providers/Microsoft.Compute/virtualMachineScaleSets/a"
 
 
-@pytest.mark.parametrize(
-    ("headers", "claims", "path", "verdict"),
-    [
-        (PLAIN, {"xms_az_rid": MACHINE}, "pod_identity", "ok"),
-        (PLAIN, {}, "pod_identity", "ok"),  # a service principal of type 1 has neither mark
-        (PROXY, {}, "workload_identity", "ok"),
-        (PROXY, {"xms_ficinfo": "CAAQARgAIAA"}, "workload_identity", "ok"),
-        (IMDS, {"xms_az_rid": MACHINE}, "instance_metadata", "raw_imds"),
-        (PROXY, {"xms_az_rid": MACHINE}, "contradictory", "unclear"),
-        (PLAIN, {"xms_ficinfo": "CAAQARgAIAA"}, "contradictory", "unclear"),
-        (MESH, {"xms_az_rid": MACHINE}, "", "unknown_responder"),
-    ],
+@for_each(
+    (PLAIN, {"xms_az_rid": MACHINE}, "pod_identity", "ok"),
+    (PLAIN, {}, "pod_identity", "ok"),  # a service principal of type 1 has neither mark
+    (PROXY, {}, "workload_identity", "ok"),
+    (PROXY, {"xms_ficinfo": "CAAQARgAIAA"}, "workload_identity", "ok"),
+    (IMDS, {"xms_az_rid": MACHINE}, "instance_metadata", "raw_imds"),
+    (PROXY, {"xms_az_rid": MACHINE}, "contradictory", "unclear"),
+    (PLAIN, {"xms_ficinfo": "CAAQARgAIAA"}, "contradictory", "unclear"),
+    (MESH, {"xms_az_rid": MACHINE}, "", "unknown_responder"),
 )
 def test_how_a_token_came(
     headers: tuple[tuple[str, str], ...], claims: dict[str, str], path: str, verdict: str
@@ -256,16 +236,13 @@ def test_how_a_token_came(
     assert judge(answer(headers=headers, status=403, body="no"), EXPECTED).path == ""
 
 
-@pytest.mark.parametrize(
-    ("headers", "path", "verdict", "code"),
-    [
-        (PLAIN, "pod_identity", "ok", ""),
-        (PROXY, "workload_identity", "ok", ""),
-        (PROXY, "pod_identity", "wrong_path", "V12"),
-        (PLAIN, "workload_identity", "wrong_path", "V12"),
-        (IMDS, "workload_identity", "wrong_path", "V12"),
-        (IMDS, "pod_identity", "raw_imds", "V1"),
-    ],
+@for_each(
+    (PLAIN, "pod_identity", "ok", ""),
+    (PROXY, "workload_identity", "ok", ""),
+    (PROXY, "pod_identity", "wrong_path", "V12"),
+    (PLAIN, "workload_identity", "wrong_path", "V12"),
+    (IMDS, "workload_identity", "wrong_path", "V12"),
+    (IMDS, "pod_identity", "raw_imds", "V1"),
 )
 def test_the_way_that_is_expected(headers: tuple[tuple[str, str], ...], path: str, verdict: str, code: str) -> None:
     found = judge(token(headers), replace(EXPECTED, path=path))
@@ -280,27 +257,22 @@ def test_a_dead_proxy_is_no_dead_nmi() -> None:
     assert found.verdict == "no_answer" and "azwi-proxy does not run" in found.message and "NMI" not in found.message
 
 
-@pytest.mark.parametrize(
-    ("headers", "instance", "who", "verdict"),
-    [
-        pytest.param(PLAIN, METADATA, "nmi", "ok", id="passed on"),
-        pytest.param(
-            PLAIN, replace(METADATA, status=404, body="Not found"), "nmi", "ok", id="passed on, refused there"
-        ),
-        pytest.param(PLAIN, BLOCKED, "nmi", "ok", id="blocked by NMI"),
-        pytest.param(PLAIN, replace(METADATA, headers=PLAIN), "unknown", "unclear", id="no header on either"),
-        pytest.param(PLAIN, replace(METADATA, headers=MESH), "unknown", "unclear", id="another server's"),
-        pytest.param(PLAIN, replace(BLOCKED, headers=MESH), "unknown", "unclear", id="blocked, but not by NMI"),
-        pytest.param(PLAIN, replace(BLOCKED, body="denied"), "unknown", "unclear", id="forbidden otherwise"),
-        pytest.param(PLAIN, Answer(exit_code=0, status=500, body="dial tcp"), "unknown", "unclear", id="IMDS away"),
-        pytest.param(PLAIN, Answer(exit_code=28), "unknown", "unclear", id="no second answer"),
-        pytest.param(PLAIN, None, "unknown", "unclear", id="not asked"),
-        pytest.param((), METADATA, "unknown", "unclear", id="no header seen at all"),
-        pytest.param(IMDS, METADATA, "imds", "raw_imds", id="raw"),
-        pytest.param(IMDS, None, "imds", "raw_imds", id="raw, nothing else known"),
-        pytest.param(IMDS, BLOCKED, "unknown", "unclear", id="NMI came in between"),
-        pytest.param(PROXY, METADATA, "workload_identity_proxy", "ok", id="proxy"),
-    ],
+@for_each(
+    case("passed on", PLAIN, METADATA, "nmi", "ok"),
+    case("passed on, refused there", PLAIN, replace(METADATA, status=404, body="Not found"), "nmi", "ok"),
+    case("blocked by NMI", PLAIN, BLOCKED, "nmi", "ok"),
+    case("no header on either", PLAIN, replace(METADATA, headers=PLAIN), "unknown", "unclear"),
+    case("another server's", PLAIN, replace(METADATA, headers=MESH), "unknown", "unclear"),
+    case("blocked, but not by NMI", PLAIN, replace(BLOCKED, headers=MESH), "unknown", "unclear"),
+    case("forbidden otherwise", PLAIN, replace(BLOCKED, body="denied"), "unknown", "unclear"),
+    case("IMDS away", PLAIN, Answer(exit_code=0, status=500, body="dial tcp"), "unknown", "unclear"),
+    case("no second answer", PLAIN, Answer(exit_code=28), "unknown", "unclear"),
+    case("not asked", PLAIN, None, "unknown", "unclear"),
+    case("no header seen at all", (), METADATA, "unknown", "unclear"),
+    case("raw", IMDS, METADATA, "imds", "raw_imds"),
+    case("raw, nothing else known", IMDS, None, "imds", "raw_imds"),
+    case("NMI came in between", IMDS, BLOCKED, "unknown", "unclear"),
+    case("proxy", PROXY, METADATA, "workload_identity_proxy", "ok"),
 )
 def test_two_marks_must_agree_on_who_answered(
     headers: tuple[tuple[str, str], ...], instance: Answer | None, who: str, verdict: str

@@ -15,6 +15,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import Target
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
+from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 UNKNOWN = '{"status":"500"}\n{"body":"failed to match pod IP 10.0.0.1 with []"}\n'
 
@@ -62,19 +63,16 @@ def test_nothing_at_once_is_refused(number: int) -> None:
         token_questions.parse(options(namespace="n", selector="x", at_once=number))
 
 
-@pytest.mark.parametrize(
-    ("reason", "crowded"),
-    [
-        ("OutOfcpu: Node didn't have enough resource: cpu, requested: 10, used: 2000, capacity: 2000", True),
-        ("OutOfpods: Node didn't have enough resource: pods, requested: 1, used: 110, capacity: 110", True),
-        ("Evicted: The node was low on resource: memory", True),
-        ('Error creating: pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5', True),
-        ('jobs.batch "j" is forbidden: exceeded quota: q, requested: count/jobs.batch=1', True),
-        ("UnexpectedAdmissionError: Allocate failed", False),
-        ('Error creating: pods "p" is forbidden: violates PodSecurity "restricted:latest"', False),
-        ("ImagePullBackOff: Back-off pulling image", False),
-        ("", False),
-    ],
+@for_each(
+    ("OutOfcpu: Node didn't have enough resource: cpu, requested: 10, used: 2000, capacity: 2000", True),
+    ("OutOfpods: Node didn't have enough resource: pods, requested: 1, used: 110, capacity: 110", True),
+    ("Evicted: The node was low on resource: memory", True),
+    ('Error creating: pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5', True),
+    ('jobs.batch "j" is forbidden: exceeded quota: q, requested: count/jobs.batch=1', True),
+    ("UnexpectedAdmissionError: Allocate failed", False),
+    ('Error creating: pods "p" is forbidden: violates PodSecurity "restricted:latest"', False),
+    ("ImagePullBackOff: Back-off pulling image", False),
+    ("", False),
 )
 def test_who_found_no_room(reason: str, crowded: bool) -> None:
     assert token_questions.crowded_out(reason) is crowded
@@ -88,15 +86,12 @@ def test_what_was_not_asked_is_not_verified() -> None:
     assert (asked.place.node, asked.place.selector, asked.expected.client_id) == ("a0", "x", "c")
 
 
-@pytest.mark.parametrize(
-    ("output", "unknown"),
-    [
-        (UNKNOWN, True),
-        (UNKNOWN.replace("failed to match pod IP 10.0.0.1 with []", "pod list is empty"), True),
-        (UNKNOWN.replace("500", "200"), False),
-        ('{"status":"404"}\n{"body":"no azure identity found for request"}\n', False),
-        ("", False),
-    ],
+@for_each(
+    (UNKNOWN, True),
+    (UNKNOWN.replace("failed to match pod IP 10.0.0.1 with []", "pod list is empty"), True),
+    (UNKNOWN.replace("500", "200"), False),
+    ('{"status":"404"}\n{"body":"no azure identity found for request"}\n', False),
+    ("", False),
 )
 def test_who_is_asked_again(output: str, unknown: bool) -> None:
     assert token_questions.is_pod_unknown(output) is unknown
@@ -141,13 +136,10 @@ def test_entra_does_not_answer_by_the_way_of_nmi() -> None:
         token_questions.parse(given)
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"samples": 0}, "samples is 0; .* 1 to 500"),
-        ({"samples": 501}, "samples is 501; .* 1 to 500"),
-        ({"sample_interval": -1}, "sample_interval is -1; .* 0 or more"),
-    ],
+@for_each(
+    ({"samples": 0}, "samples is 0; .* 1 to 500"),
+    ({"samples": 501}, "samples is 501; .* 1 to 500"),
+    ({"sample_interval": -1}, "sample_interval is -1; .* 0 or more"),
 )
 def test_samples_that_cannot_be_made_are_refused(given: dict[str, int], words: str) -> None:
     with pytest.raises(Failure, match=words):
