@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as planning
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import problem
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.dry_run import (
     LEFT_ALONE,
     LOSES_FIELDS,
@@ -26,17 +27,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.plan import Plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.problem import (
-    ACCEPT,
-    BLOCKS,
-    EFFECTS,
-    NEEDS,
-    OVERRIDE_OWNER,
-    STAGES,
-    STEPS,
-    SWITCH,
-    WARNS,
-)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
 
@@ -233,7 +223,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         both(principal, at("AzureIdentity", 0, "spec", "auxiliaryTenantIDs", to=[TENANT, OTHER_ID])),
     ],
     "several_identities": [
-        both(add("AzureIdentity", identity("j", OTHER_ID)), add("AzureIdentityBinding", binding("j"))),
+        both(add("AzureIdentity", identity("j", OTHER_ID)), add("AzureIdentityBinding", binding("j")))
     ],
     "own_account_needed": [
         both(unlabelled, at(*SPEC, "serviceAccountName", to="default")),
@@ -245,7 +235,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
             unlabelled,
             at(*SPEC, "serviceAccountName", to="default"),
             add("ServiceAccount", {"metadata": metadata("default-i")}),
-        ),
+        )
     ],
     "account_tells_other_client_id": [
         at("ServiceAccount", 0, "metadata", "annotations", to={}),
@@ -275,9 +265,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         fields(credentials=full(20)),
         both(principal, fields(credentials={CLIENT_ID: full(20)[f"{IDS}i".lower()]})),
     ],
-    "uses_identity_binding": [
-        at("Deployment", 0, "spec", "template", "metadata", "annotations", to={BOUND: "true"}),
-    ],
+    "uses_identity_binding": [at("Deployment", 0, "spec", "template", "metadata", "annotations", to={BOUND: "true"})],
     "proxy_not_annotated": [fields(choices=Choices(proxied=frozenset({LABEL})))],
     "proxy_keeps_job_alive": [
         both(proxied, at(*SERVING, to=f"{WEBHOOK}v1.3.0"), as_job),
@@ -297,17 +285,17 @@ WORLDS: dict[str, t.Sequence[Change]] = {
     "proxy_on_host_network": [both(proxied, at(*SPEC, "hostNetwork", to=True))],
     "proxy_ignores_parameters": [both(proxied, at(*CONTAINER, "args", to=[f"--identity={IDS}i"]))],
     "asks_metadata_service": [
-        at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token?resource=x"]),
+        at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token?resource=x"])
     ],
     "windows_has_no_proxy": [both(proxied, at(*SPEC, "nodeSelector", to={"kubernetes.io/os": "windows"}))],
     "token_path_hard_coded": [
         both(
             at(*CONTAINER, "args", to=["--token=/var/run/secrets/azure/tokens/azure-identity-token"]),
             at(*SERVING, to=f"{WEBHOOK}v1.6.0"),
-        ),
+        )
     ],
     "library_too_old": [
-        at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}]),
+        at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}])
     ],
     "falls_back_to_node": [fields(exchanges=[exchange(), exchange(workload=LABEL, served_by="nmi")])],
     "assertion_expires": [
@@ -360,7 +348,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         ),
     ],
     "others_take_tokens_by_it": [
-        both(at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]), add("SecretProviderClass", CLASS)),
+        both(at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]), add("SecretProviderClass", CLASS))
     ],
     "takes_node_identity": [
         both(
@@ -402,13 +390,11 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
                 "ServiceAccount",
                 {"metadata": metadata("default-i", labels={"app.kubernetes.io/managed-by": "azureops.pod_identity"})},
             ),
-        ),
+        )
     ],
     "own_client_id_differs": [at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": CLIENT_ID.upper()}])],
     "too_many_credentials": [fields(credentials=full(19))],
-    "exchanges_fail": [
-        fields(exchanges=[exchange(granted=49, codes={"AADSTS700213": 1}), exchange(workload=LABEL)]),
-    ],
+    "exchanges_fail": [fields(exchanges=[exchange(granted=49, codes={"AADSTS700213": 1}), exchange(workload=LABEL)])],
     "proxy_keeps_job_alive": [both(proxied, as_job), as_job],
     "proxy_not_admitted": [
         proxied,
@@ -421,11 +407,11 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
         both(proxied, at(*SPEC, "initContainers", to=[{**container("mesh"), "restartPolicy": "Always"}])),
     ],
     "asks_metadata_service": [
-        both(proxied, at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token"])),
+        both(proxied, at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token"]))
     ],
     "token_path_hard_coded": [at(*CONTAINER, "args", to=["--token=/var/run/secrets/other/token"])],
     "library_too_old": [
-        both(proxied, at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}])),
+        both(proxied, at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}]))
     ],
     "login_host_not_reached": [add("NetworkPolicy", EGRESS)],
     "manifest_has_owner": [*SPAN, unlabelled],
@@ -442,10 +428,10 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
         both(
             at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]),
             add("SecretProviderClass", {**CLASS, "spec": {"provider": "azure", "parameters": {"clientID": CLIENT_ID}}}),
-        ),
+        )
     ],
     "takes_node_identity": [
-        add("AzurePodIdentityException", {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}}),
+        add("AzurePodIdentityException", {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}})
     ],
 }
 # What is not known without an input, and what is left out then.
@@ -463,7 +449,7 @@ UNKNOWN: dict[str, t.Sequence[Change]] = {
             unlabelled,
             at("Deployment", 0, "metadata", to=metadata("web", by=("StatefulSet", "web"))),
             without("StatefulSet"),
-        ),
+        )
     ],
     "others_take_tokens_by_it": [
         at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]),
@@ -515,7 +501,7 @@ UNKNOWN: dict[str, t.Sequence[Change]] = {
 
 def told(found: Plan) -> dict[str, set[str]]:
     """Codes by what they lead to."""
-    lists = {NEEDS: found.needs, BLOCKS: found.blocked, WARNS: found.warnings}
+    lists = {problem.NEEDS: found.needs, problem.BLOCKS: found.blocked, problem.WARNS: found.warnings}
     return {effect: {item.code for item in items if item.step != "proof"} for effect, items in lists.items()}
 
 
@@ -544,9 +530,9 @@ def test_a_world_with_it(code: str, change: Change) -> None:
     (item, *_more) = [each for each in (*found.needs, *found.blocked, *found.warnings) if each.code == code]
     assert item.reason.endswith(".") or item.reason.endswith("allowed") or code == "labelled_pod_refused"
     assert item.object and item.remedy == row.remedy
-    if row.effect == BLOCKS and row.stage == "switch":
+    if row.effect == problem.BLOCKS and row.stage == "switch":
         assert found.verdict == "blocked"
-    elif row.effect == NEEDS:
+    elif row.effect == problem.NEEDS:
         assert row.step in found.steps and found.verdict in ("needs", "blocked")
 
 
@@ -662,7 +648,7 @@ def test_a_hard_coded_path_that_is_still_right() -> None:
     """Of a webhook before 1.6.0; an update breaks it."""
     change = at(*CONTAINER, "args", to=["--token=/var/run/secrets/azure/tokens/azure-identity-token"])
     found = made(change).plan()
-    assert told(found) == {NEEDS: set(), BLOCKS: set(), WARNS: {"token_path_hard_coded"}}
+    assert told(found) == {problem.NEEDS: set(), problem.BLOCKS: set(), problem.WARNS: {"token_path_hard_coded"}}
     assert found.verdict == "ready"
 
 
@@ -679,9 +665,11 @@ def test_what_only_a_proof_tells_is_not_known_without_it() -> None:
 
 @pytest.mark.parametrize("row", planning.TABLE, ids=lambda row: row.code)
 def test_a_row_is_sound(row: t.Any) -> None:
-    assert row.effect in EFFECTS and row.stage in STAGES and row.step in ("", *STEPS)
-    assert row.effect != NEEDS or row.step
-    assert row.accepted_by in ("", ACCEPT, OVERRIDE_OWNER) and (not row.accepted_by or row.effect == BLOCKS)
+    assert row.effect in problem.EFFECTS and row.stage in problem.STAGES and row.step in ("", *problem.STEPS)
+    assert row.effect != problem.NEEDS or row.step
+    assert row.accepted_by in ("", problem.ACCEPT, problem.OVERRIDE_OWNER) and (
+        not row.accepted_by or row.effect == problem.BLOCKS
+    )
     assert row.remedy.endswith(".") and row.told_by.endswith(".")
 
 
@@ -701,7 +689,7 @@ def test_an_accepted_problem_is_in_nobodys_way(code: str) -> None:
 def test_nothing_else_accepts_a_problem() -> None:
     everything = Choices(accepted=frozenset(ROWS), override_owner=True)
     for code, row in ROWS.items():
-        if row.effect == BLOCKS and not row.accepted_by:
+        if row.effect == problem.BLOCKS and not row.accepted_by:
             one = made(WORLDS[code][0])
             one.choices = replace(everything, proxied=one.choices.proxied)
             assert code in {item.code for item in of(one).blocked}, code
@@ -720,7 +708,10 @@ def test_pods_are_tried_of_what_nothing_keeps_from_workload_id(code: str) -> Non
                 for each, found in planning.plans(world)
                 if each.moves and not each.is_bound and not each.provides_itself
                 # Nobody else would try what an owner merges.
-                if not any(item.stage == SWITCH and item.accepted_by != OVERRIDE_OWNER for item in found.blocked)
+                if not any(
+                    item.stage == problem.SWITCH and item.accepted_by != problem.OVERRIDE_OWNER
+                    for item in found.blocked
+                )
             }
             assert {each.key for each in planning.to_try(world)} == expected
 

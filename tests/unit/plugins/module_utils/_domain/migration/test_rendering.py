@@ -15,14 +15,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import rendering
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.owners import (
-    ARGO,
-    FLUX,
-    HELM,
-    Owner,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import owners, rendering
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.rendering import Manifest
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ID = "11111111-1111-4111-8111-111111111111"
 HOME = "shop/deployment-orders"
@@ -41,18 +36,12 @@ LEAVE = f"""\
       labels:
         aadpodidbinding: null
 """
-IN_FLUX = Owner(FLUX, "HelmRelease flux/orders")
+IN_FLUX = owners.Owner(owners.FLUX, "HelmRelease flux/orders")
 
 
 def values(**now: str | None) -> dict[str, str | None]:
     """Of a template of which nothing is changed yet."""
-    found = {
-        "label": None,
-        "service_account": "default",
-        "proxy": None,
-        "aadpodidbinding": "orders",
-        "restarted": None,
-    }
+    found = {"label": None, "service_account": "default", "proxy": None, "aadpodidbinding": "orders", "restarted": None}
     return {**found, **now}
 
 
@@ -66,7 +55,7 @@ def manifest(**changed: Any) -> Manifest:
         "account": "orders-money",
         "client_id": ID,
         "cluster": "prod",
-        "owner": Owner(HELM, "shop/orders"),
+        "owner": owners.Owner(owners.HELM, "shop/orders"),
         "soak_seconds": 7200,
     }
     return Manifest(**{**made, **changed})
@@ -109,42 +98,38 @@ def test_a_cron_job_has_its_template_deeper() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("owner", "further"),
-    [
-        (Owner(HELM, "shop/orders"), ["helm-values.yaml"]),
-        (Owner(ARGO, "orders"), ["helm-values.yaml"]),
-        (IN_FLUX, ["helm-values.yaml", "helmrelease.yaml"]),
-        (Owner(FLUX, "Kustomization flux/apps"), []),
-        (Owner(FLUX, "HelmRelease flux/../orders"), []),
-        (Owner(), []),
-    ],
+@table(
+    "owner, further",
+    (owners.Owner(owners.HELM, "shop/orders"), ["helm-values.yaml"]),
+    (owners.Owner(owners.ARGO, "orders"), ["helm-values.yaml"]),
+    (IN_FLUX, ["helm-values.yaml", "helmrelease.yaml"]),
+    (owners.Owner(owners.FLUX, "Kustomization flux/apps"), []),
+    (owners.Owner(owners.FLUX, "HelmRelease flux/../orders"), []),
+    (owners.Owner(), []),
 )
-def test_files_for_charts_are_for_what_may_be_of_one(owner: Owner, further: list[str]) -> None:
+def test_files_for_charts_are_for_what_may_be_of_one(owner: owners.Owner, further: list[str]) -> None:
     assert list(rendered(owner=owner))[5:] == further
 
 
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        (
-            {},
-            {
-                "podLabels": {"azure.workload.identity/use": "true"},
-                "serviceAccount": {"create": False, "name": "orders-money"},
-            },
-        ),
-        ({"account": "default"}, {"podLabels": {"azure.workload.identity/use": "true"}}),
-        # The chart would remove the account of others.
-        ({"now": values(service_account="shared")}, {"podLabels": {"azure.workload.identity/use": "true"}}),
-        (
-            {"leaves": True, "now": values(label="true", service_account="orders-money"), "proxy": True},
-            {
-                "podLabels": {"azure.workload.identity/use": "true", "aadpodidbinding": None},
-                "podAnnotations": {"azure.workload.identity/inject-proxy-sidecar": "true"},
-            },
-        ),
-    ],
+@table(
+    "changed, expected",
+    (
+        {},
+        {
+            "podLabels": {"azure.workload.identity/use": "true"},
+            "serviceAccount": {"create": False, "name": "orders-money"},
+        },
+    ),
+    ({"account": "default"}, {"podLabels": {"azure.workload.identity/use": "true"}}),
+    # The chart would remove the account of others.
+    ({"now": values(service_account="shared")}, {"podLabels": {"azure.workload.identity/use": "true"}}),
+    (
+        {"leaves": True, "now": values(label="true", service_account="orders-money"), "proxy": True},
+        {
+            "podLabels": {"azure.workload.identity/use": "true", "aadpodidbinding": None},
+            "podAnnotations": {"azure.workload.identity/inject-proxy-sidecar": "true"},
+        },
+    ),
 )
 def test_values_that_charts_often_have(changed: dict[str, Any], expected: dict[str, Any]) -> None:
     text = rendered(**changed)["helm-values.yaml"]
@@ -216,7 +201,7 @@ def test_the_identity_is_told_where_it_is_known() -> None:
 
 
 def test_a_manifest_that_nobody_owns_is_rendered_by_choice() -> None:
-    assert "whoever runs the migration has chosen so" in rendered(owner=Owner())["PULL_REQUEST.md"]
+    assert "whoever runs the migration has chosen so" in rendered(owner=owners.Owner())["PULL_REQUEST.md"]
 
 
 def test_what_no_patch_changes_is_told() -> None:
@@ -242,7 +227,7 @@ TEXTS = {name: HOSTILE | st.none() for name in ("label", "service_account", "pro
 @given(
     names=st.tuples(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),
     now=st.fixed_dictionaries(TEXTS),
-    kind=st.sampled_from([HELM, FLUX, ARGO, ""]),
+    kind=st.sampled_from([owners.HELM, owners.FLUX, owners.ARGO, ""]),
     leaves=st.booleans(),
     proxy=st.booleans(),
 )
@@ -255,7 +240,7 @@ def test_no_text_of_others_means_anything_in_a_file(
         name=name,
         account=account,
         client_id=client_id,
-        owner=Owner(kind, owner),
+        owner=owners.Owner(kind, owner),
         now=values(**now),
         leaves=leaves,
         proxy=proxy,

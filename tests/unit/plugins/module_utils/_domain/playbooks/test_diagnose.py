@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks.diagnose import PARTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 CAUSE: dict[str, Any] = {
     "code": "nmi_missing_on_node",
@@ -29,27 +30,15 @@ FOLLOWS = {**CAUSE, "code": "assignment_pending", "because": ["nmi_missing_on_no
 UNREAD = {"source": "events", "what": "events", "why": "They may not be listed.", "needs": "list on events"}
 
 
-@pytest.mark.parametrize(
-    ("options", "connects", "refused"),
-    [
-        pytest.param({}, True, [], id="nothing"),
-        pytest.param({"diagnose_files": ["a"]}, False, [], id="files"),
-        pytest.param({"diagnose_files": ["a"], "diagnose_log_files": ["b"]}, False, [], id="and logs"),
-        pytest.param(
-            {"diagnose_files": ["a"], "diagnose_probe": True},
-            True,
-            ["_probe asks in a cluster"],
-            id="files and a probe",
-        ),
-        pytest.param({"diagnose_log_files": ["b"]}, True, ["_log_files needs"], id="logs of nothing"),
-        pytest.param({"diagnose_pod": "a/b", "diagnose_workload": "a/c"}, True, ["two things"], id="two things"),
-        pytest.param(
-            {"diagnose_log_hours": 0, "diagnose_log_megabytes": -1},
-            True,
-            ["_log_megabytes is -1", "_log_hours is 0"],
-            id="0",
-        ),
-    ],
+@cases(
+    "options, connects, refused",
+    ("nothing", {}, True, []),
+    ("files", {"diagnose_files": ["a"]}, False, []),
+    ("and logs", {"diagnose_files": ["a"], "diagnose_log_files": ["b"]}, False, []),
+    ("files and a probe", {"diagnose_files": ["a"], "diagnose_probe": True}, True, ["_probe asks in a cluster"]),
+    ("logs of nothing", {"diagnose_log_files": ["b"]}, True, ["_log_files needs"]),
+    ("two things", {"diagnose_pod": "a/b", "diagnose_workload": "a/c"}, True, ["two things"]),
+    ("0", {"diagnose_log_hours": 0, "diagnose_log_megabytes": -1}, True, ["_log_megabytes is -1", "_log_hours is 0"]),
 )
 def test_options(options: dict[str, Any], connects: bool, refused: list[str]) -> None:
     try:
@@ -135,12 +124,10 @@ def test_what_is_not_sure_is_told_as_such() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "sentence"),
-    [
-        ("healthy", "Nothing is wrong with the cluster: all was looked at."),
-        ("unknown", "Nothing wrong was found in the cluster, but not all was looked at."),
-    ],
+@table(
+    "verdict, sentence",
+    ("healthy", "Nothing is wrong with the cluster: all was looked at."),
+    ("unknown", "Nothing wrong was found in the cluster, but not all was looked at."),
 )
 def test_where_nothing_was_found(verdict: str, sentence: str) -> None:
     plan = told(verdict)
@@ -156,16 +143,14 @@ OF_ROLE: dict[str, Any] = {"message": "No token.", "places": ["a/b"], "cluster":
 COMMAND = "For all causes, evidence and remedies: ansible-playbook azureops.pod_identity.diagnose"
 
 
-@pytest.mark.parametrize(
-    ("places", "scope"),
-    [
-        pytest.param(["a/b"], {"pod": "a/b"}, id="a pod"),
-        pytest.param(["a/b", "a/b"], {"pod": "a/b"}, id="the same twice"),
-        pytest.param(["a/b", "a/c"], {"namespace": "a"}, id="pods of one namespace"),
-        pytest.param(["a"], {"namespace": "a"}, id="a namespace"),
-        pytest.param(["a/b", "c"], {}, id="several namespaces"),
-        pytest.param([], {}, id="nothing known"),
-    ],
+@cases(
+    "places, scope",
+    ("a pod", ["a/b"], {"pod": "a/b"}),
+    ("the same twice", ["a/b", "a/b"], {"pod": "a/b"}),
+    ("pods of one namespace", ["a/b", "a/c"], {"namespace": "a"}),
+    ("a namespace", ["a"], {"namespace": "a"}),
+    ("several namespaces", ["a/b", "c"], {}),
+    ("nothing known", [], {}),
 )
 def test_what_failed_is_looked_at(places: list[str], scope: dict[str, str]) -> None:
     """Whatever the operator looks at otherwise."""
@@ -199,89 +184,83 @@ def test_the_cluster_of_the_session_is_looked_at(azure: bool, asked: tuple[str |
     assert tuple(look.arguments[name] for name in ("subscription_id", "resource_group", "cluster_name")) == asked
 
 
-@pytest.mark.parametrize(
-    ("diagnosis", "told"),
-    [
-        pytest.param(
-            {"verdict": "broken", "causes": [CAUSE, FOLLOWS], "unread": []},
-            "The likeliest cause in Pod a/b: No NMI works on node n1.",
-            id="proved",
-        ),
-        pytest.param(
-            {"verdict": "suspect", "causes": [{**CAUSE, "certainty": "possible"}], "unread": []},
-            "The likeliest cause in Pod a/b (possible): No NMI works on node n1.",
-            id="possible",
-        ),
-        pytest.param(
-            {"verdict": "broken", "causes": [CAUSE], "unread": [UNREAD]},
-            "The likeliest cause in Pod a/b: No NMI works on node n1. It did not look at events, which takes list on "
-            "events.",
-            id="not all was read",
-        ),
-        pytest.param(
-            {"verdict": "healthy", "causes": [{**CAUSE, "severity": "info"}], "unread": []},
-            "A diagnosis of Pod a/b finds no cause.",
-            id="a remark is no cause",
-        ),
-        pytest.param(
-            {"verdict": "unknown", "causes": [], "unread": [UNREAD, {**UNREAD, "what": "logs"}]},
-            "A diagnosis of Pod a/b finds no cause. It did not look at events, logs, which takes list on events.",
-            id="next to nothing was read",
-        ),
-    ],
+@cases(
+    "diagnosis, told",
+    (
+        "proved",
+        {"verdict": "broken", "causes": [CAUSE, FOLLOWS], "unread": []},
+        "The likeliest cause in Pod a/b: No NMI works on node n1.",
+    ),
+    (
+        "possible",
+        {"verdict": "suspect", "causes": [{**CAUSE, "certainty": "possible"}], "unread": []},
+        "The likeliest cause in Pod a/b (possible): No NMI works on node n1.",
+    ),
+    (
+        "not all was read",
+        {"verdict": "broken", "causes": [CAUSE], "unread": [UNREAD]},
+        "The likeliest cause in Pod a/b: No NMI works on node n1. It did not look at events, which takes list on "
+        "events.",
+    ),
+    (
+        "a remark is no cause",
+        {"verdict": "healthy", "causes": [{**CAUSE, "severity": "info"}], "unread": []},
+        "A diagnosis of Pod a/b finds no cause.",
+    ),
+    (
+        "next to nothing was read",
+        {"verdict": "unknown", "causes": [], "unread": [UNREAD, {**UNREAD, "what": "logs"}]},
+        "A diagnosis of Pod a/b finds no cause. It did not look at events, logs, which takes list on events.",
+    ),
 )
 def test_the_message_of_a_role(diagnosis: dict[str, Any], told: str) -> None:
     plan = PARTS["failure"].plan({}, {**OF_ROLE, "diagnosis": {"scope": "Pod a/b", **diagnosis}}, Run())
     assert plan["message"] == f"No token. {told} {COMMAND} -e pod_identity_diagnose_pod=a/b"
 
 
-@pytest.mark.parametrize(
-    ("diagnosis", "told"),
-    [
-        pytest.param({}, "", id="none was made"),
-        pytest.param({"diagnosis": {"failed": True, "msg": "No pod."}}, "No diagnosis was made: No pod. ", id="failed"),
-    ],
+@cases(
+    "diagnosis, told",
+    ("none was made", {}, ""),
+    ("failed", {"diagnosis": {"failed": True, "msg": "No pod."}}, "No diagnosis was made: No pod. "),
 )
 def test_no_diagnosis_hides_no_failure(diagnosis: dict[str, Any], told: str) -> None:
     plan = PARTS["failure"].plan({}, {**OF_ROLE, "places": ["a"], **diagnosis}, Run())
     assert plan["message"] == f"No token. {told}{COMMAND} -e pod_identity_diagnose_namespace=a"
 
 
-@pytest.mark.parametrize(
-    ("options", "cluster", "words"),
-    [
-        pytest.param(
-            {"cluster_name": "other", "subscription_id": "of operator"},
-            NAMED,
-            "-e pod_identity_subscription_id=s -e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1",
-            id="the cluster of the session",
-        ),
-        pytest.param(
-            {"kubeconfig": "~/k", "context": "blue"},
-            {},
-            "-e 'pod_identity_kubeconfig=~/k' -e pod_identity_context=blue",
-            id="a kubeconfig",
-        ),
-        pytest.param(
-            {"kubeconfig": "/k", "cluster_kubeconfig": "/my own/k"},
-            {},
-            """-e '{"pod_identity_kubeconfig": "/my own/k"}'""",
-            id="of the role, and with a blank",
-        ),
-        pytest.param(
-            {"auth_source": "msi", "client_id": "i", "tenant": "t", "cloud_environment": "AzureChinaCloud"},
-            {},
-            "-e pod_identity_auth_source=msi -e pod_identity_tenant=t -e pod_identity_client_id=i "
-            "-e pod_identity_cloud_environment=AzureChinaCloud",
-            id="a managed identity",
-        ),
-        pytest.param(
-            {"profile": "prod", "client_id": "unused", "cert_validation_mode": "ignore"},
-            {},
-            "-e pod_identity_profile=prod -e pod_identity_cert_validation_mode=ignore",
-            id="a profile",
-        ),
-    ],
+@cases(
+    "options, cluster, words",
+    (
+        "the cluster of the session",
+        {"cluster_name": "other", "subscription_id": "of operator"},
+        NAMED,
+        "-e pod_identity_subscription_id=s -e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1",
+    ),
+    (
+        "a kubeconfig",
+        {"kubeconfig": "~/k", "context": "blue"},
+        {},
+        "-e 'pod_identity_kubeconfig=~/k' -e pod_identity_context=blue",
+    ),
+    (
+        "of the role, and with a blank",
+        {"kubeconfig": "/k", "cluster_kubeconfig": "/my own/k"},
+        {},
+        """-e '{"pod_identity_kubeconfig": "/my own/k"}'""",
+    ),
+    (
+        "a managed identity",
+        {"auth_source": "msi", "client_id": "i", "tenant": "t", "cloud_environment": "AzureChinaCloud"},
+        {},
+        "-e pod_identity_auth_source=msi -e pod_identity_tenant=t -e pod_identity_client_id=i "
+        "-e pod_identity_cloud_environment=AzureChinaCloud",
+    ),
+    (
+        "a profile",
+        {"profile": "prod", "client_id": "unused", "cert_validation_mode": "ignore"},
+        {},
+        "-e pod_identity_profile=prod -e pod_identity_cert_validation_mode=ignore",
+    ),
 )
 def test_the_command_of_a_role(options: dict[str, Any], cluster: dict[str, str], words: str) -> None:
     plan = PARTS["failure"].plan(options, {**OF_ROLE, "places": [], "cluster": cluster}, Run())

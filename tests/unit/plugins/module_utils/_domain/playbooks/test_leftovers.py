@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks.leftovers import PARTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 CLUSTER = {"cluster_name": "c1", "resource_group": "rg"}
 REMOVE = {**CLUSTER, "leftovers_remove": True, "leftovers_confirm": "C1", "artifact_target": "/saved"}
@@ -20,29 +21,22 @@ NODES = {"leftovers_node_resource_group": "MC"}
 UNNAMED, UNCONFIRMED, UNSAVED = "No scale sets are named", "Nothing was detached: with", "Nothing was detached: what"
 
 
-@pytest.mark.parametrize(
-    ("options", "check_mode", "sentences"),
-    [
-        pytest.param(CLUSTER, False, [], id="look"),
-        pytest.param(NODES, False, [], id="look by the group of the nodes"),
-        pytest.param({}, False, [UNNAMED], id="nothing is named"),
-        pytest.param({"cluster_name": "c1"}, False, [UNNAMED], id="no resource group"),
-        pytest.param({**NODES, "cluster_name": "c1"}, False, [UNNAMED], id="no resource group of the cluster"),
-        pytest.param({"leftovers_remove": True}, False, [UNNAMED, UNCONFIRMED, UNSAVED], id="all at once"),
-        pytest.param(REMOVE, False, [], id="remove"),
-        pytest.param({**REMOVE, "leftovers_confirm": "c2"}, False, [UNCONFIRMED], id="another name"),
-        pytest.param({**REMOVE, "leftovers_confirm": None}, False, [UNCONFIRMED], id="no confirmation"),
-        pytest.param({**REMOVE, "artifact_target": None}, False, [UNSAVED], id="no directory"),
-        pytest.param({**REMOVE, "artifact_target": "secret:a/b"}, False, [UNSAVED], id="a Secret"),
-        pytest.param({**CLUSTER, "leftovers_remove": True}, True, [], id="check mode needs neither"),
-        pytest.param({**CLUSTER, "leftovers_remove": None}, False, [], id="null is off"),
-        pytest.param(
-            {**NODES, "leftovers_remove": True, "leftovers_confirm": "mc", "artifact_target": "d"},
-            False,
-            [],
-            id="nodes",
-        ),
-    ],
+@cases(
+    "options, check_mode, sentences",
+    ("look", CLUSTER, False, []),
+    ("look by the group of the nodes", NODES, False, []),
+    ("nothing is named", {}, False, [UNNAMED]),
+    ("no resource group", {"cluster_name": "c1"}, False, [UNNAMED]),
+    ("no resource group of the cluster", {**NODES, "cluster_name": "c1"}, False, [UNNAMED]),
+    ("all at once", {"leftovers_remove": True}, False, [UNNAMED, UNCONFIRMED, UNSAVED]),
+    ("remove", REMOVE, False, []),
+    ("another name", {**REMOVE, "leftovers_confirm": "c2"}, False, [UNCONFIRMED]),
+    ("no confirmation", {**REMOVE, "leftovers_confirm": None}, False, [UNCONFIRMED]),
+    ("no directory", {**REMOVE, "artifact_target": None}, False, [UNSAVED]),
+    ("a Secret", {**REMOVE, "artifact_target": "secret:a/b"}, False, [UNSAVED]),
+    ("check mode needs neither", {**CLUSTER, "leftovers_remove": True}, True, []),
+    ("null is off", {**CLUSTER, "leftovers_remove": None}, False, []),
+    ("nodes", {**NODES, "leftovers_remove": True, "leftovers_confirm": "mc", "artifact_target": "d"}, False, []),
 )
 def test_options_are_checked(options: dict[str, Any], check_mode: bool, sentences: list[str]) -> None:
     told: tuple[str, ...] = ()
@@ -61,24 +55,18 @@ def test_the_confirmation_is_named() -> None:
         PARTS["options"].plan({"leftovers_remove": True}, {}, Run())
 
 
-@pytest.mark.parametrize(
-    ("options", "check_mode", "plan"),
-    [
-        (CLUSTER, False, {"removes": False, "looks": True, "resource_group": "rg"}),
-        (REMOVE, False, {"removes": True, "looks": True, "resource_group": "rg"}),
-        (REMOVE, True, {"removes": True, "looks": True, "resource_group": "rg"}),
-        (
-            {**CLUSTER, "leftovers_look_into_cluster": None},
-            False,
-            {"removes": False, "looks": False, "resource_group": "rg"},
-        ),
-        (
-            {**NODES, "resource_group": "rg"},
-            False,
-            {"removes": False, "looks": False, "resource_group": ""},
-        ),
-    ],
-    ids=["look", "remove", "check mode", "not into the cluster", "nodes"],
+@cases(
+    "options, check_mode, plan",
+    ("look", CLUSTER, False, {"removes": False, "looks": True, "resource_group": "rg"}),
+    ("remove", REMOVE, False, {"removes": True, "looks": True, "resource_group": "rg"}),
+    ("check mode", REMOVE, True, {"removes": True, "looks": True, "resource_group": "rg"}),
+    (
+        "not into the cluster",
+        {**CLUSTER, "leftovers_look_into_cluster": None},
+        False,
+        {"removes": False, "looks": False, "resource_group": "rg"},
+    ),
+    ("nodes", {**NODES, "resource_group": "rg"}, False, {"removes": False, "looks": False, "resource_group": ""}),
 )
 def test_what_is_done(options: dict[str, Any], check_mode: bool, plan: dict[str, Any]) -> None:
     assert PARTS["options"].plan(options, {}, Run(check_mode)) == plan
@@ -113,29 +101,23 @@ def found(options: dict[str, Any], changes: dict[str, Any], check_mode: bool = F
     return PARTS["found"].plan(options, {**LOOKED, **changes}, Run(check_mode))
 
 
-@pytest.mark.parametrize(
-    ("options", "changes", "check_mode", "detaches", "bundle"),
-    [
-        pytest.param(REMOVE, {}, False, True, "/saved/h-c1-20260101T000000Z.json", id="saved"),
-        pytest.param(
-            {**REMOVE, **NODES, "cluster_name": None}, {}, False, True, "/saved/h-MC-20260101T000000Z.json", id="nodes"
-        ),
-        pytest.param(CLUSTER, {}, False, False, "", id="look"),
-        pytest.param(CLUSTER, UNSEEN, False, False, "", id="look without the cluster"),
-        pytest.param(REMOVE, {}, True, True, "", id="check mode"),
-        pytest.param(
-            REMOVE, {"scale_sets": {"resources": [scale_set("a", "one")]}}, False, True, "", id="nothing may go"
-        ),
-        pytest.param(REMOVE, {"scale_sets": {"resources": []}}, False, True, "", id="no scale set"),
-        pytest.param(
-            {**REMOVE, "leftovers_without_cluster": True},
-            UNSEEN,
-            False,
-            True,
-            "/saved/h-c1-20260101T000000Z.json",
-            id="without the cluster",
-        ),
-    ],
+@cases(
+    "options, changes, check_mode, detaches, bundle",
+    ("saved", REMOVE, {}, False, True, "/saved/h-c1-20260101T000000Z.json"),
+    ("nodes", {**REMOVE, **NODES, "cluster_name": None}, {}, False, True, "/saved/h-MC-20260101T000000Z.json"),
+    ("look", CLUSTER, {}, False, False, ""),
+    ("look without the cluster", CLUSTER, UNSEEN, False, False, ""),
+    ("check mode", REMOVE, {}, True, True, ""),
+    ("nothing may go", REMOVE, {"scale_sets": {"resources": [scale_set("a", "one")]}}, False, True, ""),
+    ("no scale set", REMOVE, {"scale_sets": {"resources": []}}, False, True, ""),
+    (
+        "without the cluster",
+        {**REMOVE, "leftovers_without_cluster": True},
+        UNSEEN,
+        False,
+        True,
+        "/saved/h-c1-20260101T000000Z.json",
+    ),
 )
 def test_what_is_written_down(
     options: dict[str, Any], changes: dict[str, Any], check_mode: bool, detaches: bool, bundle: str
@@ -162,14 +144,11 @@ NOT_KNOWN = "What is in the cluster is not known: It is down."
 
 
 @pytest.mark.parametrize("check_mode", [False, True], ids=["run", "check"])
-@pytest.mark.parametrize(
-    ("changes", "said", "unknown"),
-    [
-        (UNSEEN, "The cluster was not looked at. Where", ["U."]),
-        ({**UNSEEN, "unconnected": "It is down."}, f"{NOT_KNOWN} Where", [NOT_KNOWN, "U."]),
-        ({"cluster": FAILED}, f"{NOT_KNOWN} Where", [NOT_KNOWN, "U."]),
-    ],
-    ids=["not looked", "not connected", "down"],
+@cases(
+    "changes, said, unknown",
+    ("not looked", UNSEEN, "The cluster was not looked at. Where", ["U."]),
+    ("not connected", {**UNSEEN, "unconnected": "It is down."}, f"{NOT_KNOWN} Where", [NOT_KNOWN, "U."]),
+    ("down", {"cluster": FAILED}, f"{NOT_KNOWN} Where", [NOT_KNOWN, "U."]),
 )
 def test_nothing_goes_while_nobody_knows_what_is_used(
     changes: dict[str, Any], said: str, unknown: list[str], check_mode: bool
@@ -212,40 +191,31 @@ def test_what_is_looked_at() -> None:
     assert looks("account", {}, {"found": {"inventory": INVENTORY}, "cleaned": {}}) == []
 
 
-FOUND: dict[str, Any] = {
-    "resources": RESOURCES,
-    "residue": [{"object": "x"}],
-    "unknown": ["U."],
-    "error": "",
-}
+FOUND: dict[str, Any] = {"resources": RESOURCES, "residue": [{"object": "x"}], "unknown": ["U."], "error": ""}
 DONE: dict[str, Any] = {"found": FOUND, "saved": {"place": "/b"}, "cleaned": {"skipped": True}}
 GONE = {"resources": [scale_set("a", "one"), scale_set("b", "one")]}
 
 
-@pytest.mark.parametrize(
-    ("changes", "check_mode", "outcomes"),
-    [
-        pytest.param({}, False, ["stays", "stays", "can be detached"], id="look"),
-        pytest.param({"cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"], id="done"),
-        pytest.param({"cleaned": {"state": GONE}}, True, ["stays", "stays", "would be detached"], id="check mode"),
-        pytest.param({"again": GONE}, False, ["stays", "stays", "detached"], id="looked at again"),
-        pytest.param(
-            {"again": {"resources": []}, "cleaned": {"state": GONE}},
-            False,
-            ["stays", "stays", "can be detached"],
-            id="what was seen last counts",
-        ),
-        pytest.param(
-            {"again": FAILED, "cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"], id="not seen again"
-        ),
-        pytest.param(
-            {"cleaned": {"state": {"resources": [{"id": "/SCALEsets/B", "identities": [{"id": "/IDS/One"}]}]}}},
-            False,
-            ["stays", "stays", "detached"],
-            id="spelled otherwise",
-        ),
-        pytest.param({"found": {**FOUND, "resources": []}}, False, [], id="not looked at"),
-    ],
+@cases(
+    "changes, check_mode, outcomes",
+    ("look", {}, False, ["stays", "stays", "can be detached"]),
+    ("done", {"cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"]),
+    ("check mode", {"cleaned": {"state": GONE}}, True, ["stays", "stays", "would be detached"]),
+    ("looked at again", {"again": GONE}, False, ["stays", "stays", "detached"]),
+    (
+        "what was seen last counts",
+        {"again": {"resources": []}, "cleaned": {"state": GONE}},
+        False,
+        ["stays", "stays", "can be detached"],
+    ),
+    ("not seen again", {"again": FAILED, "cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"]),
+    (
+        "spelled otherwise",
+        {"cleaned": {"state": {"resources": [{"id": "/SCALEsets/B", "identities": [{"id": "/IDS/One"}]}]}}},
+        False,
+        ["stays", "stays", "detached"],
+    ),
+    ("not looked at", {"found": {**FOUND, "resources": []}}, False, []),
 )
 def test_what_became_of_the_identities(changes: dict[str, Any], check_mode: bool, outcomes: list[str]) -> None:
     rows = PARTS["account"].plan({}, {**DONE, **changes}, Run(check_mode))["identities"]
@@ -274,14 +244,12 @@ def test_what_is_left_to_whoever_started_the_run() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        pytest.param({}, "", id="nothing"),
-        pytest.param({"saved": {"failed": True, "msg": "No space."}}, "No space.", id="not saved"),
-        pytest.param({"cleaned": FAILED}, "It is down.", id="not detached"),
-        pytest.param({"cleaned": {"failed": True}}, "It failed.", id="without a word"),
-    ],
+@cases(
+    "changes, error",
+    ("nothing", {}, ""),
+    ("not saved", {"saved": {"failed": True, "msg": "No space."}}, "No space."),
+    ("not detached", {"cleaned": FAILED}, "It is down."),
+    ("without a word", {"cleaned": {"failed": True}}, "It failed."),
 )
 def test_what_stopped_it(changes: dict[str, Any], error: str) -> None:
     assert PARTS["account"].plan({}, {**DONE, **changes}, Run())["error"] == error
@@ -296,79 +264,77 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
 DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for each in ("helm release", "DaemonSet")]
 
 
-@pytest.mark.parametrize(
-    ("identities", "residue", "options", "said"),
-    [
-        pytest.param(
-            [identity("web", "used"), identity("db", "used"), identity("x", "unknown")],
-            [MIC],
-            {},
-            [
-                "db, web stay, because workloads use them, and no NMI is installed to serve them. To have it back: "
-                '"ansible-playbook azureops.pod_identity.site -e @FILE" with your file of variables. To remove pod '
-                'identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE -e '
-                'pod_identity_uninstall_confirm=c1".'
-            ],
-            id="used, and nobody serves it",
-        ),
-        pytest.param(
-            [identity("web", "used")],
-            [MIC, NMI],
-            {},
-            [
-                "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. To "
-                'remove pod identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE '
-                '-e pod_identity_uninstall_confirm=c1".'
-            ],
-            id="used and served",
-        ),
-        pytest.param(
-            [identity("web", "used")],
-            DOUBTED,
-            {},
-            [
-                "web stay, because workloads use them, and it is not known whether NMI serves them: DaemonSet "
-                "team/daemonset is not believed to be of it. To remove pod identity, identities included: "
-                '"ansible-playbook azureops.pod_identity.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1".'
-            ],
-            id="used, and an installation that is not believed",
-        ),
-        pytest.param(
-            [identity("old", "removable", removable=True)],
-            [],
-            {},
-            [
-                'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
-                "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
-                'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
-            ],
-            id="of no use",
-        ),
-        pytest.param(
-            [identity("old", "removable", removable=True)],
-            [],
-            {"artifact_target": "secret:ns/x"},
-            [
-                'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
-                "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
-                'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
-            ],
-            id="a Secret, which is no directory",
-        ),
-        pytest.param(
-            [identity("old", "removable", removable=True), identity("web", "used")],
-            [],
-            {"cluster_name": "", "leftovers_node_resource_group": "MC", "artifact_target": "/saved"},
-            [
-                'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e '
-                "pod_identity_leftovers_node_resource_group=MC -e pod_identity_leftovers_remove=true -e "
-                'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved", with the same further '
-                "variables."
-            ],
-            id="no cluster is named",
-        ),
-        pytest.param([identity("x", "unknown")], [], {}, [], id="nothing to do"),
-    ],
+@cases(
+    "identities, residue, options, said",
+    (
+        "used, and nobody serves it",
+        [identity("web", "used"), identity("db", "used"), identity("x", "unknown")],
+        [MIC],
+        {},
+        [
+            "db, web stay, because workloads use them, and no NMI is installed to serve them. To have it back: "
+            '"ansible-playbook azureops.pod_identity.site -e @FILE" with your file of variables. To remove pod '
+            'identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE -e '
+            'pod_identity_uninstall_confirm=c1".'
+        ],
+    ),
+    (
+        "used and served",
+        [identity("web", "used")],
+        [MIC, NMI],
+        {},
+        [
+            "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. To "
+            'remove pod identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE '
+            '-e pod_identity_uninstall_confirm=c1".'
+        ],
+    ),
+    (
+        "used, and an installation that is not believed",
+        [identity("web", "used")],
+        DOUBTED,
+        {},
+        [
+            "web stay, because workloads use them, and it is not known whether NMI serves them: DaemonSet "
+            "team/daemonset is not believed to be of it. To remove pod identity, identities included: "
+            '"ansible-playbook azureops.pod_identity.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1".'
+        ],
+    ),
+    (
+        "of no use",
+        [identity("old", "removable", removable=True)],
+        [],
+        {},
+        [
+            'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
+            "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
+            'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
+        ],
+    ),
+    (
+        "a Secret, which is no directory",
+        [identity("old", "removable", removable=True)],
+        [],
+        {"artifact_target": "secret:ns/x"},
+        [
+            'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
+            "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
+            'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
+        ],
+    ),
+    (
+        "no cluster is named",
+        [identity("old", "removable", removable=True), identity("web", "used")],
+        [],
+        {"cluster_name": "", "leftovers_node_resource_group": "MC", "artifact_target": "/saved"},
+        [
+            'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e '
+            "pod_identity_leftovers_node_resource_group=MC -e pod_identity_leftovers_remove=true -e "
+            'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved", with the same further '
+            "variables."
+        ],
+    ),
+    ("nothing to do", [identity("x", "unknown")], [], {}, []),
 )
 def test_the_next_command_is_named(
     identities: list[dict[str, Any]], residue: list[dict[str, Any]], options: dict[str, Any], said: list[str]

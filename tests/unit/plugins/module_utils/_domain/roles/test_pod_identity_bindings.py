@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     SHOW,
     WAIT,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 RUN = Run()
 CLUSTER = {"cluster_name": "one", "cluster_resource_group": "rg", "cluster_subscription_id": "s"}
@@ -52,49 +53,39 @@ UNWRITABLE = "cannot be written to Kubernetes"
 TWICE = "Two entries of pod_identity_bindings_list have one name but different identities"
 
 
-@pytest.mark.parametrize(
-    ("entries", "options", "parts"),
-    [
-        pytest.param([ENTRY, PRINCIPAL | {"name": "b"}], {}, [], id="right"),
-        pytest.param(
-            [ENTRY], {"resource_group": ""}, ["Entry billing of pod_identity_bindings_list has no resource"], id="group"
-        ),
-        pytest.param([{**ENTRY, "resource_group": "x"}], {"resource_group": ""}, [], id="group of its own"),
-        pytest.param([PRINCIPAL], {"resource_group": ""}, [], id="a service principal has none"),
-        pytest.param([{**ENTRY, "selector": None}], {}, ["names no pods; set its selector"], id="selector"),
-        pytest.param([{**ENTRY, "selector": ""}], {}, ["names no pods; set its selector"], id="empty selector"),
-        pytest.param([{**ENTRY, "selector": "a b"}], {}, [UNWRITABLE], id="bad selector"),
-        pytest.param([{**ENTRY, "name": "Billing"}], {}, [UNWRITABLE], id="name"),
-        pytest.param([{**ENTRY, "name": "billing\n"}], {}, [UNWRITABLE], id="end of a line"),
-        pytest.param([{**ENTRY, "namespace": "a.b"}], {}, [UNWRITABLE], id="namespace"),
-        pytest.param([{**GONE, "name": "Old", "selector": None}], {}, [], id="what goes is not looked at"),
-        pytest.param(
-            [{**PRINCIPAL, "client_id": ""}], {}, ["is a service principal and needs client_id"], id="client id"
-        ),
-        pytest.param([ENTRY, {**ENTRY, "namespace": "b"}], {}, [], id="one identity twice"),
-        pytest.param([ENTRY, {**ENTRY, "resource_group": "RG"}], {}, [], id="in other letters"),
-        pytest.param([ENTRY, {**ENTRY, "resource_group": "other"}], {}, [TWICE], id="two groups"),
-        pytest.param([ENTRY, {**ENTRY, "identity_name": "other"}], {}, [TWICE], id="two names in Azure"),
-        pytest.param([ENTRY, PRINCIPAL], {}, [TWICE], id="both kinds"),
-        pytest.param([PRINCIPAL, {**PRINCIPAL, "tenant_id": "t"}], {}, [], id="one principal twice"),
-        pytest.param([PRINCIPAL, {**PRINCIPAL, "client_id": "A"}], {}, [TWICE], id="two principals"),
-        pytest.param([], {"exceptions": [EXCEPTION]}, [], id="exception"),
-        pytest.param(
-            [], {"exceptions": [{**EXCEPTION, "pod_labels": {}}]}, ["exceptions names no pods; set its"], id="no labels"
-        ),
-        pytest.param([], {"exceptions": [{**EXCEPTION, "namespace": ""}]}, ["exceptions names no pods"], id="nowhere"),
-        pytest.param([], {"exceptions": [{**EXCEPTION, "pod_labels": None, "state": "absent"}]}, [], id="absent"),
-        pytest.param([], {"exceptions": [{**EXCEPTION, "name": "A"}]}, [UNWRITABLE], id="name of an exception"),
-        pytest.param(
-            [], {"exceptions": [EXCEPTION], "render_dir": "/r"}, ["are written into a cluster only"], id="files"
-        ),
-        pytest.param(
-            [{**ENTRY, "selector": "", "resource_group": ""}, {**ENTRY, "name": "B"}],
-            {"resource_group": ""},
-            ["has no resource group", "names no pods", "has no resource group", UNWRITABLE],
-            id="all at once",
-        ),
-    ],
+@cases(
+    "entries, options, parts",
+    ("right", [ENTRY, PRINCIPAL | {"name": "b"}], {}, []),
+    ("group", [ENTRY], {"resource_group": ""}, ["Entry billing of pod_identity_bindings_list has no resource"]),
+    ("group of its own", [{**ENTRY, "resource_group": "x"}], {"resource_group": ""}, []),
+    ("a service principal has none", [PRINCIPAL], {"resource_group": ""}, []),
+    ("selector", [{**ENTRY, "selector": None}], {}, ["names no pods; set its selector"]),
+    ("empty selector", [{**ENTRY, "selector": ""}], {}, ["names no pods; set its selector"]),
+    ("bad selector", [{**ENTRY, "selector": "a b"}], {}, [UNWRITABLE]),
+    ("name", [{**ENTRY, "name": "Billing"}], {}, [UNWRITABLE]),
+    ("end of a line", [{**ENTRY, "name": "billing\n"}], {}, [UNWRITABLE]),
+    ("namespace", [{**ENTRY, "namespace": "a.b"}], {}, [UNWRITABLE]),
+    ("what goes is not looked at", [{**GONE, "name": "Old", "selector": None}], {}, []),
+    ("client id", [{**PRINCIPAL, "client_id": ""}], {}, ["is a service principal and needs client_id"]),
+    ("one identity twice", [ENTRY, {**ENTRY, "namespace": "b"}], {}, []),
+    ("in other letters", [ENTRY, {**ENTRY, "resource_group": "RG"}], {}, []),
+    ("two groups", [ENTRY, {**ENTRY, "resource_group": "other"}], {}, [TWICE]),
+    ("two names in Azure", [ENTRY, {**ENTRY, "identity_name": "other"}], {}, [TWICE]),
+    ("both kinds", [ENTRY, PRINCIPAL], {}, [TWICE]),
+    ("one principal twice", [PRINCIPAL, {**PRINCIPAL, "tenant_id": "t"}], {}, []),
+    ("two principals", [PRINCIPAL, {**PRINCIPAL, "client_id": "A"}], {}, [TWICE]),
+    ("exception", [], {"exceptions": [EXCEPTION]}, []),
+    ("no labels", [], {"exceptions": [{**EXCEPTION, "pod_labels": {}}]}, ["exceptions names no pods; set its"]),
+    ("nowhere", [], {"exceptions": [{**EXCEPTION, "namespace": ""}]}, ["exceptions names no pods"]),
+    ("absent", [], {"exceptions": [{**EXCEPTION, "pod_labels": None, "state": "absent"}]}, []),
+    ("name of an exception", [], {"exceptions": [{**EXCEPTION, "name": "A"}]}, [UNWRITABLE]),
+    ("files", [], {"exceptions": [EXCEPTION], "render_dir": "/r"}, ["are written into a cluster only"]),
+    (
+        "all at once",
+        [{**ENTRY, "selector": "", "resource_group": ""}, {**ENTRY, "name": "B"}],
+        {"resource_group": ""},
+        ["has no resource group", "names no pods", "has no resource group", UNWRITABLE],
+    ),
 )
 def test_lists_that_cannot_work_are_refused(
     entries: list[dict[str, Any]], options: dict[str, Any], parts: list[str]
@@ -103,26 +94,24 @@ def test_lists_that_cannot_work_are_refused(
     assert [part in sentence for part, sentence in zip_longest(parts, told, fillvalue="")] == [True] * len(parts), told
 
 
-@pytest.mark.parametrize(
-    ("entries", "options", "cluster", "phrases"),
-    [
-        ([ENTRY, {**ENTRY, "name": "b", "behavior": "namespaced"}], {}, CLUSTER, ""),
-        ([GONE | {"labels": {"a": "b"}}], {}, CLUSTER, ""),
-        (
-            [ENTRY],
-            {},
-            {**CLUSTER, "cluster_name": ""},
-            "no cluster is named, set pod_identity_cluster_name and pod_identity_resource_group",
-        ),
-        ([ENTRY], {"render_dir": "/r"}, CLUSTER, "pod_identity_bindings_render_dir is set"),
-        (
-            [{**PRINCIPAL, "behavior": "standard", "binding_name": "b", "labels": {"a": "b"}}],
-            {},
-            CLUSTER,
-            "entry billing is a service principal; entry billing is for pods of all namespaces (behavior standard); "
-            "entry billing has binding_name; entry billing has labels",
-        ),
-    ],
+@table(
+    "entries, options, cluster, phrases",
+    ([ENTRY, {**ENTRY, "name": "b", "behavior": "namespaced"}], {}, CLUSTER, ""),
+    ([GONE | {"labels": {"a": "b"}}], {}, CLUSTER, ""),
+    (
+        [ENTRY],
+        {},
+        {**CLUSTER, "cluster_name": ""},
+        "no cluster is named, set pod_identity_cluster_name and pod_identity_resource_group",
+    ),
+    ([ENTRY], {"render_dir": "/r"}, CLUSTER, "pod_identity_bindings_render_dir is set"),
+    (
+        [{**PRINCIPAL, "behavior": "standard", "binding_name": "b", "labels": {"a": "b"}}],
+        {},
+        CLUSTER,
+        "entry billing is a service principal; entry billing is for pods of all namespaces (behavior standard); "
+        "entry billing has binding_name; entry billing has labels",
+    ),
 )
 def test_what_the_addon_cannot_do(
     entries: list[dict[str, Any]], options: dict[str, Any], cluster: dict[str, str], phrases: str
@@ -156,51 +145,45 @@ def test_the_lists() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("run", "options", "begins", "objects"),
-    [
-        (RUN, {}, True, True),
-        (Run(tags=("all",)), {}, True, True),
-        (Run(tags=(WAIT,)), {}, True, False),
-        (Run(tags=(SHOW, RESTART)), {}, False, False),
-        (Run(skipped_tags=(IDENTITIES,)), {}, True, True),
-        (Run(skipped_tags=(OBJECTS,)), {}, True, False),
-        (Run(skipped_tags=(IDENTITIES, ROLES, OBJECTS, WAIT)), {}, False, False),
-        (Run(tags=("other",)), {}, False, False),
-        (Run(tags=("other",), inherited=("other",)), {}, True, True),
-        (RUN, {"render_dir": "/r"}, True, False),
-    ],
+@table(
+    "run, options, begins, objects",
+    (RUN, {}, True, True),
+    (Run(tags=("all",)), {}, True, True),
+    (Run(tags=(WAIT,)), {}, True, False),
+    (Run(tags=(SHOW, RESTART)), {}, False, False),
+    (Run(skipped_tags=(IDENTITIES,)), {}, True, True),
+    (Run(skipped_tags=(OBJECTS,)), {}, True, False),
+    (Run(skipped_tags=(IDENTITIES, ROLES, OBJECTS, WAIT)), {}, False, False),
+    (Run(tags=("other",)), {}, False, False),
+    (Run(tags=("other",), inherited=("other",)), {}, True, True),
+    (RUN, {"render_dir": "/r"}, True, False),
 )
 def test_what_tags_leave_out(run: Run, options: dict[str, Any], begins: bool, objects: bool) -> None:
     made = plan([{**ENTRY, "resource_group": "other"}], run, **options)
     assert (made["begins"], made["objects"], bool(made["other_groups"])) == (begins, objects, begins)
 
 
-@pytest.mark.parametrize(
-    ("options", "found"),
-    [
-        ({}, (True, False, "chart")),
-        ({"mode": "addon"}, (True, False, "addon")),
-        ({"render_dir": "/r"}, (False, True, "files")),
-    ],
+@table(
+    "options, found",
+    ({}, (True, False, "chart")),
+    ({"mode": "addon"}, (True, False, "addon")),
+    ({"render_dir": "/r"}, (False, True, "files")),
 )
 def test_where_to_it_writes(options: dict[str, Any], found: tuple[bool, bool, str]) -> None:
     made = plan([ENTRY], **options)
     assert (made["connects"], made["finds"], made["writes"]) == found
 
 
-@pytest.mark.parametrize(
-    ("entry", "cluster", "run", "groups"),
-    [
-        pytest.param({}, CLUSTER, RUN, [], id="that of the cluster"),
-        pytest.param({"resource_group": "RG"}, CLUSTER, RUN, [], id="in other letters"),
-        pytest.param({"resource_group": "Other"}, CLUSTER, RUN, [("s", "other")], id="another"),
-        pytest.param({"subscription_id": "T"}, CLUSTER, RUN, [("t", "rg")], id="another subscription"),
-        pytest.param({}, {**CLUSTER, "cluster_subscription_id": ""}, RUN, [], id="unknown subscription"),
-        pytest.param({}, {**CLUSTER, "cluster_name": ""}, RUN, [("s", "rg")], id="no cluster"),
-        pytest.param({"resource_group": "other"}, CLUSTER, Run(tags=(SHOW,)), [], id="late phases"),
-        pytest.param({"resource_group": "other"}, CLUSTER, Run(tags=(WAIT,)), [("s", "other")], id="early phases"),
-    ],
+@cases(
+    "entry, cluster, run, groups",
+    ("that of the cluster", {}, CLUSTER, RUN, []),
+    ("in other letters", {"resource_group": "RG"}, CLUSTER, RUN, []),
+    ("another", {"resource_group": "Other"}, CLUSTER, RUN, [("s", "other")]),
+    ("another subscription", {"subscription_id": "T"}, CLUSTER, RUN, [("t", "rg")]),
+    ("unknown subscription", {}, {**CLUSTER, "cluster_subscription_id": ""}, RUN, []),
+    ("no cluster", {}, {**CLUSTER, "cluster_name": ""}, RUN, [("s", "rg")]),
+    ("late phases", {"resource_group": "other"}, CLUSTER, Run(tags=(SHOW,)), []),
+    ("early phases", {"resource_group": "other"}, CLUSTER, Run(tags=(WAIT,)), [("s", "other")]),
 )
 def test_groups_besides_that_of_the_cluster(
     entry: dict[str, str], cluster: dict[str, str], run: Run, groups: list[tuple[str, str]]
@@ -222,60 +205,52 @@ MADE_IN_AZURE = [
 LIST, ASSIGN = "Authorization/roleAssignments/read", "Authorization/roleAssignments/write"
 
 
-@pytest.mark.parametrize(
-    ("entry", "run", "options", "expected"),
-    [
-        pytest.param({}, Run(tags=(SHOW,)), {}, [READ], id="show"),
-        pytest.param({}, Run(tags=(IDENTITIES,)), {}, [READ, *MADE_IN_AZURE], id="identities"),
-        pytest.param(
-            {},
-            Run(tags=(ROLES,)),
-            {},
-            [READ, *MADE_IN_AZURE, (BILLING, LIST, True), (BILLING, ASSIGN, False)],
-            id="roles",
-        ),
-        pytest.param(
-            {},
-            Run(tags=(ROLES,)),
-            {"manage_role_assignments": False},
-            [READ, *MADE_IN_AZURE, (BILLING, LIST, True)],
-            id="only looks",
-        ),
-        pytest.param(
-            {"roles": [{"role": "reader", "scope": None}, {"role": "Own", "scope": "/x"}, {"role": GUID, "scope": ""}]},
-            Run(tags=(ROLES,)),
-            {"manage_role_assignments": False},
-            [
-                READ,
-                *MADE_IN_AZURE,
-                (BILLING, LIST, True),
-                (RG, LIST, True),
-                ("/x", LIST, True),
-                ("/x", "Authorization/roleDefinitions/read", True),
-                (RG, LIST, True),
-            ],
-            id="further roles",
-        ),
-        pytest.param({}, Run(tags=(OBJECTS,)), {}, [READ, *MADE_IN_AZURE], id="objects"),
-        pytest.param(
-            {},
-            Run(tags=(OBJECTS, ROLES)),
-            {"mode": "addon"},
-            [
-                (
-                    f"{RG}/providers/Microsoft.ContainerService/managedClusters/one",
-                    "ContainerService/managedClusters/write",
-                    False,
-                ),
-                READ,
-                *MADE_IN_AZURE,
-                (RG, "ManagedIdentity/userAssignedIdentities/read", True),
-                (RG, LIST, True),
-                (BILLING, ASSIGN, False),
-            ],
-            id="add-on",
-        ),
-    ],
+@cases(
+    "entry, run, options, expected",
+    ("show", {}, Run(tags=(SHOW,)), {}, [READ]),
+    ("identities", {}, Run(tags=(IDENTITIES,)), {}, [READ, *MADE_IN_AZURE]),
+    ("roles", {}, Run(tags=(ROLES,)), {}, [READ, *MADE_IN_AZURE, (BILLING, LIST, True), (BILLING, ASSIGN, False)]),
+    (
+        "only looks",
+        {},
+        Run(tags=(ROLES,)),
+        {"manage_role_assignments": False},
+        [READ, *MADE_IN_AZURE, (BILLING, LIST, True)],
+    ),
+    (
+        "further roles",
+        {"roles": [{"role": "reader", "scope": None}, {"role": "Own", "scope": "/x"}, {"role": GUID, "scope": ""}]},
+        Run(tags=(ROLES,)),
+        {"manage_role_assignments": False},
+        [
+            READ,
+            *MADE_IN_AZURE,
+            (BILLING, LIST, True),
+            (RG, LIST, True),
+            ("/x", LIST, True),
+            ("/x", "Authorization/roleDefinitions/read", True),
+            (RG, LIST, True),
+        ],
+    ),
+    ("objects", {}, Run(tags=(OBJECTS,)), {}, [READ, *MADE_IN_AZURE]),
+    (
+        "add-on",
+        {},
+        Run(tags=(OBJECTS, ROLES)),
+        {"mode": "addon"},
+        [
+            (
+                f"{RG}/providers/Microsoft.ContainerService/managedClusters/one",
+                "ContainerService/managedClusters/write",
+                False,
+            ),
+            READ,
+            *MADE_IN_AZURE,
+            (RG, "ManagedIdentity/userAssignedIdentities/read", True),
+            (RG, LIST, True),
+            (BILLING, ASSIGN, False),
+        ],
+    ),
 )
 def test_what_azure_is_asked(
     entry: dict[str, Any], run: Run, options: dict[str, Any], expected: list[tuple[str, str, bool]]
@@ -301,73 +276,71 @@ def kubernetes(entries: list[dict[str, Any]], run: Run = RUN, **options: Any) ->
 USERS = ["pods", "deployments", "statefulsets", "daemonsets", "replicasets", "jobs", "cronjobs"]
 
 
-@pytest.mark.parametrize(
-    ("entries", "run", "options", "expected"),
-    [
-        pytest.param(
-            [ENTRY],
-            Run(tags=(OBJECTS,)),
-            {},
-            [
-                "get namespaces shop",
-                "list azureidentities shop",
-                "create,patch azureidentities shop maybe",
-                "list azureidentitybindings shop",
-                "create,patch azureidentitybindings shop maybe",
-            ],
-            id="an entry",
-        ),
-        pytest.param(
-            [GONE],
-            Run(tags=(OBJECTS,)),
-            {"create_namespaces": True},
-            [
-                "list namespaces",
-                "create,get namespaces maybe",
-                "list azureidentities shop",
-                "delete azureidentities shop maybe",
-                "list azureidentitybindings shop",
-                "delete azureidentitybindings shop maybe",
-                *(f"list {resource} maybe" for resource in USERS),
-            ],
-            id="one that goes",
-        ),
-        pytest.param([ENTRY], Run(tags=(OBJECTS,)), {"mode": "addon"}, ["get namespaces shop"], id="add-on"),
-        pytest.param([ENTRY], RUN, {"render_dir": "/r"}, [], id="files"),
-        pytest.param([ENTRY], Run(tags=(WAIT,)), {}, ["list pods", "list azureassignedidentities"], id="wait"),
-        pytest.param(
-            [ENTRY],
-            Run(tags=(WAIT,)),
-            {"mode": "addon"},
-            ["list azureidentitybindings", "list azureidentities"],
-            id="wait for the add-on",
-        ),
-        pytest.param([ENTRY], Run(check_mode=True, tags=(WAIT,)), {}, [], id="check mode waits for nothing"),
-        pytest.param([ENTRY], Run(tags=(WAIT,)), {"wait": False}, [], id="no wait"),
-        pytest.param([GONE], Run(tags=(WAIT,)), {}, [], id="nothing to wait for"),
-        pytest.param(
-            [],
-            Run(tags=(RESTART,)),
-            {
-                "restart": [
-                    {"namespace": "a", "name": "d", "kind": None},
-                    {"namespace": "b", "name": "s", "kind": "StatefulSet"},
-                ]
-            },
-            [
-                "list azureidentities",
-                "list azureidentitybindings",
-                "get deployments a",
-                "list pods a",
-                "patch deployments a maybe",
-                "get statefulsets b",
-                "list pods b",
-                "patch statefulsets b maybe",
-            ],
-            id="restart",
-        ),
-        pytest.param([ENTRY], Run(tags=(SHOW,)), {}, [], id="the table can be left out"),
-    ],
+@cases(
+    "entries, run, options, expected",
+    (
+        "an entry",
+        [ENTRY],
+        Run(tags=(OBJECTS,)),
+        {},
+        [
+            "get namespaces shop",
+            "list azureidentities shop",
+            "create,patch azureidentities shop maybe",
+            "list azureidentitybindings shop",
+            "create,patch azureidentitybindings shop maybe",
+        ],
+    ),
+    (
+        "one that goes",
+        [GONE],
+        Run(tags=(OBJECTS,)),
+        {"create_namespaces": True},
+        [
+            "list namespaces",
+            "create,get namespaces maybe",
+            "list azureidentities shop",
+            "delete azureidentities shop maybe",
+            "list azureidentitybindings shop",
+            "delete azureidentitybindings shop maybe",
+            *(f"list {resource} maybe" for resource in USERS),
+        ],
+    ),
+    ("add-on", [ENTRY], Run(tags=(OBJECTS,)), {"mode": "addon"}, ["get namespaces shop"]),
+    ("files", [ENTRY], RUN, {"render_dir": "/r"}, []),
+    ("wait", [ENTRY], Run(tags=(WAIT,)), {}, ["list pods", "list azureassignedidentities"]),
+    (
+        "wait for the add-on",
+        [ENTRY],
+        Run(tags=(WAIT,)),
+        {"mode": "addon"},
+        ["list azureidentitybindings", "list azureidentities"],
+    ),
+    ("check mode waits for nothing", [ENTRY], Run(check_mode=True, tags=(WAIT,)), {}, []),
+    ("no wait", [ENTRY], Run(tags=(WAIT,)), {"wait": False}, []),
+    ("nothing to wait for", [GONE], Run(tags=(WAIT,)), {}, []),
+    (
+        "restart",
+        [],
+        Run(tags=(RESTART,)),
+        {
+            "restart": [
+                {"namespace": "a", "name": "d", "kind": None},
+                {"namespace": "b", "name": "s", "kind": "StatefulSet"},
+            ]
+        },
+        [
+            "list azureidentities",
+            "list azureidentitybindings",
+            "get deployments a",
+            "list pods a",
+            "patch deployments a maybe",
+            "get statefulsets b",
+            "list pods b",
+            "patch statefulsets b maybe",
+        ],
+    ),
+    ("the table can be left out", [ENTRY], Run(tags=(SHOW,)), {}, []),
 )
 def test_what_the_cluster_is_asked(
     entries: list[dict[str, Any]], run: Run, options: dict[str, Any], expected: list[str]
@@ -466,25 +439,23 @@ def part(name: str, entries: list[dict[str, Any]], observed: dict[str, Any], run
     return PARTS[name].plan({**OPTIONS, "list": entries, **options}, observed, run)
 
 
-@pytest.mark.parametrize(
-    ("entries", "home", "options", "sentence"),
-    [
-        ([ENTRY], HOME, {}, ""),
-        ([ENTRY], NOBODY, {}, "It is not known who the nodes of the cluster are, so they cannot be allowed"),
-        ([ENTRY], {**NOBODY, "principal_id": "x"}, {}, ""),
-        ([ENTRY], NOBODY, {"render_dir": "/r"}, ""),
-        ([PRINCIPAL], NOBODY, {}, ""),
-        ([ENTRY], HOME, {"mode": "addon"}, "The pod identity add-on of cluster one is off; enable it by the role"),
-        ([ENTRY], {**NOBODY, "cluster": {"pod_identity_profile": {"enabled": True}}}, {"mode": "addon"}, ""),
-        (
-            [ENTRY],
-            {**HOME, "namespace shop": {"resources": []}},
-            {},
-            "The namespace shop of pod_identity_bindings_list does not exist; create it, correct its name, or set "
-            "pod_identity_bindings_create_namespaces=true.",
-        ),
-        ([ENTRY], {**HOME, "namespace shop": {"resources": [{}]}}, {}, ""),
-    ],
+@table(
+    "entries, home, options, sentence",
+    ([ENTRY], HOME, {}, ""),
+    ([ENTRY], NOBODY, {}, "It is not known who the nodes of the cluster are, so they cannot be allowed"),
+    ([ENTRY], {**NOBODY, "principal_id": "x"}, {}, ""),
+    ([ENTRY], NOBODY, {"render_dir": "/r"}, ""),
+    ([PRINCIPAL], NOBODY, {}, ""),
+    ([ENTRY], HOME, {"mode": "addon"}, "The pod identity add-on of cluster one is off; enable it by the role"),
+    ([ENTRY], {**NOBODY, "cluster": {"pod_identity_profile": {"enabled": True}}}, {"mode": "addon"}, ""),
+    (
+        [ENTRY],
+        {**HOME, "namespace shop": {"resources": []}},
+        {},
+        "The namespace shop of pod_identity_bindings_list does not exist; create it, correct its name, or set "
+        "pod_identity_bindings_create_namespaces=true.",
+    ),
+    ([ENTRY], {**HOME, "namespace shop": {"resources": [{}]}}, {}, ""),
 )
 def test_the_cluster_is_ready(
     entries: list[dict[str, Any]], home: dict[str, Any], options: dict[str, Any], sentence: str
@@ -497,16 +468,14 @@ def test_the_cluster_is_ready(
         assert not sentence
 
 
-@pytest.mark.parametrize(
-    ("found", "run", "options", "names", "missing"),
-    [
-        pytest.param({}, RUN, {}, ["namespace shop", "namespace monitoring"], [], id="each"),
-        pytest.param({"there": ["shop"]}, RUN, {}, ["namespace monitoring"], [], id="some are known"),
-        pytest.param({}, Run(check_mode=True), {}, [], [], id="told before"),
-        pytest.param({"objects": False}, RUN, {}, [], [], id="no objects"),
-        pytest.param({}, RUN, {"create_namespaces": True}, ["namespaces"], ["monitoring"], id="created"),
-        pytest.param({"objects": False}, RUN, {"create_namespaces": True}, [], [], id="nothing to create"),
-    ],
+@cases(
+    "found, run, options, names, missing",
+    ("each", {}, RUN, {}, ["namespace shop", "namespace monitoring"], []),
+    ("some are known", {"there": ["shop"]}, RUN, {}, ["namespace monitoring"], []),
+    ("told before", {}, Run(check_mode=True), {}, [], []),
+    ("no objects", {"objects": False}, RUN, {}, [], []),
+    ("created", {}, RUN, {"create_namespaces": True}, ["namespaces"], ["monitoring"]),
+    ("nothing to create", {"objects": False}, RUN, {"create_namespaces": True}, [], []),
 )
 def test_namespaces(
     found: dict[str, Any], run: Run, options: dict[str, Any], names: list[str], missing: list[str]
@@ -645,27 +614,25 @@ OPERATOR = "Managed Identity Operator"
 SHOW_IDENTITY = f"az identity show --ids {BILLING} --query principalId -o tsv"
 
 
-@pytest.mark.parametrize(
-    ("home", "made", "options", "expected"),
-    [
-        pytest.param(HOME, MADE, {}, ("for the nodes", "nodes", False, ""), id="nodes"),
-        pytest.param({**HOME, "principal_id": "x"}, MADE, {}, ("for the nodes", "x", False, ""), id="named"),
-        pytest.param(HOME, LATER, {}, ("for the nodes", "nodes", True, ""), id="identity later"),
-        pytest.param(NOBODY, MADE, {"render_dir": "/r"}, None, id="nobody"),
-        pytest.param(HOME, MADE, {"mode": "addon"}, None, id="the add-on's module grants it"),
-        pytest.param(
-            HOME,
-            MADE,
-            {"mode": "addon", "manage_role_assignments": False},
-            (
-                "for the cluster",
-                "plane",
-                False,
-                f"az aks show --ids {HOME['cluster']['id']} --query identity.principalId -o tsv",
-            ),
-            id="control plane",
+@cases(
+    "home, made, options, expected",
+    ("nodes", HOME, MADE, {}, ("for the nodes", "nodes", False, "")),
+    ("named", {**HOME, "principal_id": "x"}, MADE, {}, ("for the nodes", "x", False, "")),
+    ("identity later", HOME, LATER, {}, ("for the nodes", "nodes", True, "")),
+    ("nobody", NOBODY, MADE, {"render_dir": "/r"}, None),
+    ("the add-on's module grants it", HOME, MADE, {"mode": "addon"}, None),
+    (
+        "control plane",
+        HOME,
+        MADE,
+        {"mode": "addon", "manage_role_assignments": False},
+        (
+            "for the cluster",
+            "plane",
+            False,
+            f"az aks show --ids {HOME['cluster']['id']} --query identity.principalId -o tsv",
         ),
-    ],
+    ),
 )
 def test_who_may_use_an_identity(
     home: dict[str, Any], made: dict[str, Any], options: dict[str, Any], expected: tuple[str, str, bool, str] | None
@@ -790,18 +757,16 @@ def test_by_what_they_would_be_compared_with_the_addon() -> None:
 LOOKING: dict[str, Any] = {"planned": [], "addon": {}, "left": [], "reachable": True}
 
 
-@pytest.mark.parametrize(
-    ("mode", "changes", "foreseen"),
-    [
-        ("chart", {}, False),
-        ("chart", {"planned": [{"kind": "AzureIdentity"}]}, True),
-        ("addon", {"planned": [{"kind": "AzureIdentity"}]}, False),
-        ("addon", {"addon": {"changes": [ROLE_ASSIGNED]}}, False),
-        ("addon", {"addon": {"changes": [ROLE_ASSIGNED, ADDON_CHANGED]}}, True),
-        ("chart", {"addon": {"changes": [ADDON_CHANGED]}}, False),
-        ("addon", {"left": [{"skipped": True}, {"changes": []}]}, False),
-        ("addon", {"left": [{"changes": []}, {"changes": [ADDON_CHANGED]}]}, True),
-    ],
+@table(
+    "mode, changes, foreseen",
+    ("chart", {}, False),
+    ("chart", {"planned": [{"kind": "AzureIdentity"}]}, True),
+    ("addon", {"planned": [{"kind": "AzureIdentity"}]}, False),
+    ("addon", {"addon": {"changes": [ROLE_ASSIGNED]}}, False),
+    ("addon", {"addon": {"changes": [ROLE_ASSIGNED, ADDON_CHANGED]}}, True),
+    ("chart", {"addon": {"changes": [ADDON_CHANGED]}}, False),
+    ("addon", {"left": [{"skipped": True}, {"changes": []}]}, False),
+    ("addon", {"left": [{"changes": []}, {"changes": [ADDON_CHANGED]}]}, True),
 )
 def test_what_decides_it_changes(mode: str, changes: dict[str, Any], foreseen: bool) -> None:
     """Then check mode does not look."""
@@ -821,13 +786,11 @@ def test_who_gets_what_is_looked_at() -> None:
     assert not tolerates({})
 
 
-@pytest.mark.parametrize(
-    ("entries", "allowed"),
-    [
-        ([ENTRY], False),
-        ([ENTRY, {**ENTRY, "name": "other", "allow_in_use": True}], True),
-        ([{**ENTRY, "allow_in_use": None}, {**GONE, "allow_in_use": True}], False),
-    ],
+@table(
+    "entries, allowed",
+    ([ENTRY], False),
+    ([ENTRY, {**ENTRY, "name": "other", "allow_in_use": True}], True),
+    ([{**ENTRY, "allow_in_use": None}, {**GONE, "allow_in_use": True}], False),
 )
 def test_what_may_replace_what_is_in_use(entries: list[dict[str, Any]], allowed: bool) -> None:
     assert plan(entries)["allow_in_use"] is allowed
@@ -867,30 +830,28 @@ def test_who_gets_what() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("entries", "changes", "check_mode", "told"),
-    [
-        ([], {}, False, ": neither pod_identity_bindings_list nor pod_identity_bindings_exceptions names anything."),
-        ([ENTRY], {"reachable": False}, True, ": there is no cluster yet."),
-        ([ENTRY], {}, True, ": what decides it would be changed first, which check mode only predicts."),
-        ([ENTRY], {"planned": []}, True, ""),
-        ([ENTRY], {"seen": REFUSED}, False, ": No."),
-        (
-            [ENTRY],
-            {
-                "seen": REFUSED,
-                "unlisted": {
-                    "missing": [
-                        {"verb": "list", "resource": "pods", "api_group": ""},
-                        {"verb": "list", "resource": "jobs", "api_group": "batch"},
-                    ]
-                },
+@table(
+    "entries, changes, check_mode, told",
+    ([], {}, False, ": neither pod_identity_bindings_list nor pod_identity_bindings_exceptions names anything."),
+    ([ENTRY], {"reachable": False}, True, ": there is no cluster yet."),
+    ([ENTRY], {}, True, ": what decides it would be changed first, which check mode only predicts."),
+    ([ENTRY], {"planned": []}, True, ""),
+    ([ENTRY], {"seen": REFUSED}, False, ": No."),
+    (
+        [ENTRY],
+        {
+            "seen": REFUSED,
+            "unlisted": {
+                "missing": [
+                    {"verb": "list", "resource": "pods", "api_group": ""},
+                    {"verb": "list", "resource": "jobs", "api_group": "batch"},
+                ]
             },
-            False,
-            ", because in the whole cluster the user of the connection may not list pods, list jobs.batch; somebody "
-            "who administers the cluster has to give it a role that allows it.",
-        ),
-    ],
+        },
+        False,
+        ", because in the whole cluster the user of the connection may not list pods, list jobs.batch; somebody "
+        "who administers the cluster has to give it a role that allows it.",
+    ),
 )
 def test_why_it_is_not_shown(entries: list[Any], changes: dict[str, Any], check_mode: bool, told: str) -> None:
     plan = part("report", entries, {**SEEN, "seen": {}, **changes}, Run(check_mode=check_mode))

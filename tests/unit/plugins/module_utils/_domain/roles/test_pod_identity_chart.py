@@ -34,6 +34,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     serving,
     upgraded,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 RUN = Run()
 OPTIONS = Options(repository="https://charts.example.com")
@@ -45,24 +46,22 @@ ARCHIVE = "/run/d/aad-4.1.18.tgz"
 INSTALLED = Found((OWN,), "aad-pod-identity-4.1.17", "deployed", directory="/run/d")
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({}, ""),
-        ({"ref": "oci://r/aad-pod-identity"}, ""),
-        ({"ref": "/c/aad-pod-identity-4.1.18.tgz"}, ""),
-        ({"ref": "/c/aad-pod-identity-4.1.18.tgz", "version": "4.1.18"}, ""),
-        ({"ref": "/c/chart", "version": "4.1.18"}, ""),
-        ({"ref": "/c/chart"}, "The version of the chart /c/chart is not part of its name; set"),
-        ({"ref": "aad.tgz"}, "The version of the chart aad.tgz is not part of its name; set"),
-        (
-            {"ref": "https://x/a-4.1.18.tgz", "version": "4.1.17"},
-            "a-4.1.18.tgz is version 4.1.18, but pod_identity_chart_version is 4.1.17",
-        ),
-        ({"digest": "A" * 64}, ""),
-        ({"digest": "a" * 63}, "pod_identity_chart_digest is not a SHA-256 digest"),
-        ({"digest": "a" * 64 + "\n"}, "pod_identity_chart_digest is not a SHA-256 digest"),
-    ],
+@table(
+    "changes, sentence",
+    ({}, ""),
+    ({"ref": "oci://r/aad-pod-identity"}, ""),
+    ({"ref": "/c/aad-pod-identity-4.1.18.tgz"}, ""),
+    ({"ref": "/c/aad-pod-identity-4.1.18.tgz", "version": "4.1.18"}, ""),
+    ({"ref": "/c/chart", "version": "4.1.18"}, ""),
+    ({"ref": "/c/chart"}, "The version of the chart /c/chart is not part of its name; set"),
+    ({"ref": "aad.tgz"}, "The version of the chart aad.tgz is not part of its name; set"),
+    (
+        {"ref": "https://x/a-4.1.18.tgz", "version": "4.1.17"},
+        "a-4.1.18.tgz is version 4.1.18, but pod_identity_chart_version is 4.1.17",
+    ),
+    ({"digest": "A" * 64}, ""),
+    ({"digest": "a" * 63}, "pod_identity_chart_digest is not a SHA-256 digest"),
+    ({"digest": "a" * 64 + "\n"}, "pod_identity_chart_digest is not a SHA-256 digest"),
 )
 def test_options_that_contradict_each_other_are_refused(changes: dict[str, Any], sentence: str) -> None:
     if not sentence:
@@ -72,9 +71,7 @@ def test_options_that_contradict_each_other_are_refused(changes: dict[str, Any],
         check(replace(OPTIONS, **changes), Nothing(), RUN)
 
 
-@pytest.mark.parametrize(
-    ("changes", "helm"), [({}, "helm"), ({"helm_binary": "/opt/helm"}, "/opt/helm"), ({"mode": "addon"}, "")]
-)
+@table("changes, helm", ({}, "helm"), ({"helm_binary": "/opt/helm"}, "/opt/helm"), ({"mode": "addon"}, ""))
 def test_the_program_that_is_run(changes: dict[str, Any], helm: str) -> None:
     assert check(replace(OPTIONS, **changes), Nothing(), RUN).helm == helm
 
@@ -85,15 +82,13 @@ def test_all_that_is_wrong_with_the_options_is_told() -> None:
     assert len(refused.value.sentences) == 2
 
 
-@pytest.mark.parametrize(
-    ("changes", "run", "left_out"),
-    [
-        pytest.param({"namespace": "pods"}, RUN, set(), id="all"),
-        pytest.param({}, RUN, {"create_namespace"}, id="namespace default"),
-        pytest.param({}, Run(skipped_tags=(INSTALL,)), "install", id="skipped"),
-        pytest.param({}, Run(tags=("pod_identity_chart_wait",)), "install", id="not selected"),
-        pytest.param({"mode": "addon"}, RUN, {"read_leader", "read_release", "install"}, id="add-on"),
-    ],
+@cases(
+    "changes, run, left_out",
+    ("all", {"namespace": "pods"}, RUN, set()),
+    ("namespace default", {}, RUN, {"create_namespace"}),
+    ("skipped", {}, Run(skipped_tags=(INSTALL,)), "install"),
+    ("not selected", {}, Run(tags=("pod_identity_chart_wait",)), "install"),
+    ("add-on", {"mode": "addon"}, RUN, {"read_leader", "read_release", "install"}),
 )
 def test_needs(changes: dict[str, Any], run: Run, left_out: set[str] | str) -> None:
     without = {left_out} if isinstance(left_out, str) else left_out
@@ -116,16 +111,14 @@ def test_needs(changes: dict[str, Any], run: Run, left_out: set[str] | str) -> N
     assert [need.namespace for need in needs] == [places[each.where.split(",")[0]] for each in expected]
 
 
-@pytest.mark.parametrize(
-    ("options", "chart", "version", "upgrade"),
-    [
-        (OPTIONS, "", "4.1.18", False),
-        (OPTIONS, "aad-pod-identity-4.1.17", "4.1.17", False),
-        (replace(OPTIONS, version="4.1.17"), "aad-pod-identity-4.1.17", "4.1.17", False),
-        (replace(OPTIONS, version="4.1.18"), "aad-pod-identity-4.1.17", "4.1.18", True),
-        (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "aad-pod-identity-4.1.17", "4.1.16", True),
-        (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "", "4.1.16", False),
-    ],
+@table(
+    "options, chart, version, upgrade",
+    (OPTIONS, "", "4.1.18", False),
+    (OPTIONS, "aad-pod-identity-4.1.17", "4.1.17", False),
+    (replace(OPTIONS, version="4.1.17"), "aad-pod-identity-4.1.17", "4.1.17", False),
+    (replace(OPTIONS, version="4.1.18"), "aad-pod-identity-4.1.17", "4.1.18", True),
+    (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "aad-pod-identity-4.1.17", "4.1.16", True),
+    (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "", "4.1.16", False),
 )
 def test_the_version_that_is_wanted(options: Options, chart: str, version: str, upgrade: bool) -> None:
     allowed = replace(options, upgrade=True, backup_dir="/b")
@@ -140,28 +133,24 @@ def test_the_version_that_is_wanted(options: Options, chart: str, version: str, 
     }
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({}, r"release default/aad-pod-identity has chart version 4\.1\.17, but 4\.1\.18 is named; allow it with"),
-        ({"upgrade": True}, r"Before the chart goes from 4\.1\.17 to 4\.1\.18 .* set pod_identity_chart_backup_dir"),
-    ],
+@table(
+    "changes, sentence",
+    ({}, r"release default/aad-pod-identity has chart version 4\.1\.17, but 4\.1\.18 is named; allow it with"),
+    ({"upgrade": True}, r"Before the chart goes from 4\.1\.17 to 4\.1\.18 .* set pod_identity_chart_backup_dir"),
 )
 def test_another_version_is_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         release(replace(OPTIONS, version="4.1.18", **changes), INSTALLED, RUN)
 
 
-@pytest.mark.parametrize(
-    ("found", "missing", "unfinished"),
-    [
-        (INSTALLED, (), False),
-        (replace(INSTALLED, status="pending-upgrade"), (), True),
-        (replace(INSTALLED, installations=()), ("DaemonSet of NMI",), False),
-        (replace(INSTALLED, installations=(), reachable=False), (), False),
-        (replace(INSTALLED, installations=(replace(OWN, has_mic=False),)), ("Deployment of MIC",), False),
-        (replace(INSTALLED, installations=(replace(OWN, has_mic=False, operation_mode="managed"),)), (), False),
-    ],
+@table(
+    "found, missing, unfinished",
+    (INSTALLED, (), False),
+    (replace(INSTALLED, status="pending-upgrade"), (), True),
+    (replace(INSTALLED, installations=()), ("DaemonSet of NMI",), False),
+    (replace(INSTALLED, installations=(), reachable=False), (), False),
+    (replace(INSTALLED, installations=(replace(OWN, has_mic=False),)), ("Deployment of MIC",), False),
+    (replace(INSTALLED, installations=(replace(OWN, has_mic=False, operation_mode="managed"),)), (), False),
 )
 def test_what_is_wrong_with_the_release(found: Found, missing: tuple[str, ...], unfinished: bool) -> None:
     plan = release(OPTIONS, found, RUN)
@@ -169,28 +158,22 @@ def test_what_is_wrong_with_the_release(found: Found, missing: tuple[str, ...], 
     assert (plan.foreign, plan.tasks) == (False, "release")
 
 
-@pytest.mark.parametrize(
-    ("found", "names", "ways"),
-    [
-        pytest.param(
-            Found((OTHER,)),
-            "DaemonSet pods/nmi (helm release pods/second)",
-            ", or name that helm release with pod_identity_chart_release_name and pod_identity_chart_namespace",
-            id="helm",
-        ),
-        pytest.param(
-            replace(INSTALLED, installations=(OWN, FLUX)), "DaemonSet pods/nmi (managed by Flux)", "", id="flux"
-        ),
-        pytest.param(
-            Found(addon=True), "the AKS add-on", ", or work with the add-on by pod_identity_mode=addon", id="add-on"
-        ),
-        pytest.param(
-            Found((ADDON,), addon=True),
-            "DaemonSet kube-system/nmi (the AKS add-on)",
-            ", or work with the add-on by pod_identity_mode=addon",
-            id="NMI of the add-on",
-        ),
-    ],
+@cases(
+    "found, names, ways",
+    (
+        "helm",
+        Found((OTHER,)),
+        "DaemonSet pods/nmi (helm release pods/second)",
+        ", or name that helm release with pod_identity_chart_release_name and pod_identity_chart_namespace",
+    ),
+    ("flux", replace(INSTALLED, installations=(OWN, FLUX)), "DaemonSet pods/nmi (managed by Flux)", ""),
+    ("add-on", Found(addon=True), "the AKS add-on", ", or work with the add-on by pod_identity_mode=addon"),
+    (
+        "NMI of the add-on",
+        Found((ADDON,), addon=True),
+        "DaemonSet kube-system/nmi (the AKS add-on)",
+        ", or work with the add-on by pod_identity_mode=addon",
+    ),
 )
 def test_a_second_nmi_is_refused(found: Found, names: str, ways: str) -> None:
     with pytest.raises(Refused) as refused:
@@ -203,12 +186,10 @@ def test_a_second_nmi_is_refused(found: Found, names: str, ways: str) -> None:
     assert (plan.foreign, plan.names, plan.tasks) == (True, (names,), "foreign")
 
 
-@pytest.mark.parametrize(
-    ("found", "fact"),
-    [
-        (Found(addon=True), ("", "kube-system", "", "addon")),
-        (Found((FLUX,)), ("second", "pods", "1.8.17", "flux")),
-    ],
+@table(
+    "found, fact",
+    (Found(addon=True), ("", "kube-system", "", "addon")),
+    (Found((FLUX,)), ("second", "pods", "1.8.17", "flux")),
 )
 def test_the_fact_tells_whose_installation_is_used(found: Found, fact: tuple[str, ...]) -> None:
     plan = release(replace(OPTIONS, accept_existing=True), found, RUN)
@@ -222,38 +203,30 @@ def test_with_the_addon_its_own_nmi_alone_may_be_there() -> None:
         release(options, Found((ADDON, OWN)), RUN)
 
 
-@pytest.mark.parametrize(
-    ("options", "found", "values"),
-    [
-        (OPTIONS, Found(), {}),
-        (
-            replace(OPTIONS, image_registry="r.io"),
-            Found(),
-            {"image": {"repository": "r.io/oss/azure/aad-pod-identity"}},
-        ),
-        (replace(OPTIONS, namespace="pods"), Found(), {"nmi": {"micNamespace": "pods"}}),
-        (replace(OPTIONS, namespace="pods"), Found(chart="a-4.1.18", status="deployed"), {}),
-        (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(), {"nmi": {"allowNetworkPluginKubenet": True}}),
-        (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(network_plugin="azure"), {}),
-    ],
+@table(
+    "options, found, values",
+    (OPTIONS, Found(), {}),
+    (replace(OPTIONS, image_registry="r.io"), Found(), {"image": {"repository": "r.io/oss/azure/aad-pod-identity"}}),
+    (replace(OPTIONS, namespace="pods"), Found(), {"nmi": {"micNamespace": "pods"}}),
+    (replace(OPTIONS, namespace="pods"), Found(chart="a-4.1.18", status="deployed"), {}),
+    (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(), {"nmi": {"allowNetworkPluginKubenet": True}}),
+    (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(network_plugin="azure"), {}),
 )
 def test_values_that_follow_from_options(options: Options, found: Found, values: dict[str, Any]) -> None:
     assert release(options, found, RUN).added_values == values
 
 
-@pytest.mark.parametrize(
-    ("ref", "digest", "check_mode", "expected"),
-    [
-        pytest.param("aad", "", False, (ARCHIVE, True, "repository"), id="named"),
-        pytest.param("aad", "", True, ("", False, "repository"), id="named, in check mode"),
-        pytest.param("aad", "0" * 64, True, (ARCHIVE, True, "repository"), id="with a digest"),
-        pytest.param("oci://r/aad", "", False, ("", False, "address"), id="oci"),
-        pytest.param("oci://r/aad", "0" * 64, False, (ARCHIVE, True, "address"), id="oci, digest"),
-        pytest.param("https://x/aad-4.1.18.tgz", "", False, ("", False, "url"), id="url"),
-        pytest.param("https://x/aad-4.1.18.tgz", "0" * 64, False, (ARCHIVE, True, "url"), id="url, digest"),
-        pytest.param("https://x/aad-4.1.18.tgz?sig=a/b", "0" * 64, False, (ARCHIVE, True, "url"), id="url, signed"),
-        pytest.param("/c/aad-4.1.18.tgz", "0" * 64, False, ("", True, ""), id="file"),
-    ],
+@cases(
+    "ref, digest, check_mode, expected",
+    ("named", "aad", "", False, (ARCHIVE, True, "repository")),
+    ("named, in check mode", "aad", "", True, ("", False, "repository")),
+    ("with a digest", "aad", "0" * 64, True, (ARCHIVE, True, "repository")),
+    ("oci", "oci://r/aad", "", False, ("", False, "address")),
+    ("oci, digest", "oci://r/aad", "0" * 64, False, (ARCHIVE, True, "address")),
+    ("url", "https://x/aad-4.1.18.tgz", "", False, ("", False, "url")),
+    ("url, digest", "https://x/aad-4.1.18.tgz", "0" * 64, False, (ARCHIVE, True, "url")),
+    ("url, signed", "https://x/aad-4.1.18.tgz?sig=a/b", "0" * 64, False, (ARCHIVE, True, "url")),
+    ("file", "/c/aad-4.1.18.tgz", "0" * 64, False, ("", True, "")),
 )
 def test_where_the_chart_comes_from(ref: str, digest: str, check_mode: bool, expected: tuple[str, bool, str]) -> None:
     plan = release(replace(OPTIONS, ref=ref, digest=digest), Found(directory="/run/d"), Run(check_mode=check_mode))
@@ -299,42 +272,40 @@ def test_observations_are_parsed() -> None:
     assert (plan["names"], plan["installed_version"]) == (["the AKS add-on"], "4.1.17")
 
 
-@pytest.mark.parametrize(
-    ("part", "found", "looks"),
-    [
-        pytest.param("release", {}, [("nmi", "nmi_info", {})], id="release"),
-        pytest.param("serving", {}, [("nmi", "nmi_info", {})], id="serving"),
-        pytest.param(
-            "lock",
-            {"revision": 3},
-            [
-                (
-                    "record",
-                    "kubernetes_object_info",
-                    {
-                        "api_version": "v1",
-                        "kind": "Secret",
-                        "namespace": "pods",
-                        "name": "sh.helm.release.v1.aad-pod-identity.v3",
-                        "hidden_fields": ["data"],
-                    },
-                )
-            ],
-            id="lock",
-        ),
-        pytest.param(
-            "upgraded",
-            {"before": [{"item": "AzureIdentity"}, {"item": "AzureAssignedIdentity"}]},
-            [
-                (
-                    "AzureIdentity",
-                    "kubernetes_object_info",
-                    {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureIdentity"},
-                )
-            ],
-            id="upgraded",
-        ),
-    ],
+@cases(
+    "part, found, looks",
+    ("release", "release", {}, [("nmi", "nmi_info", {})]),
+    ("serving", "serving", {}, [("nmi", "nmi_info", {})]),
+    (
+        "lock",
+        "lock",
+        {"revision": 3},
+        [
+            (
+                "record",
+                "kubernetes_object_info",
+                {
+                    "api_version": "v1",
+                    "kind": "Secret",
+                    "namespace": "pods",
+                    "name": "sh.helm.release.v1.aad-pod-identity.v3",
+                    "hidden_fields": ["data"],
+                },
+            )
+        ],
+    ),
+    (
+        "upgraded",
+        "upgraded",
+        {"before": [{"item": "AzureIdentity"}, {"item": "AzureAssignedIdentity"}]},
+        [
+            (
+                "AzureIdentity",
+                "kubernetes_object_info",
+                {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureIdentity"},
+            )
+        ],
+    ),
 )
 def test_what_is_looked_at(part: str, found: dict[str, Any], looks: list[tuple[str, str, dict[str, Any]]]) -> None:
     planned = list(PARTS[part].looks_at({"namespace": "pods"}, found, RUN))
@@ -344,23 +315,21 @@ def test_what_is_looked_at(part: str, found: dict[str, Any], looks: list[tuple[s
     assert [each.tolerates is not None for each in planned] == [part == "serving"]
 
 
-@pytest.mark.parametrize(
-    ("labels", "status", "clear", "refused"),
-    [
-        ({"modifiedAt": "900", "createdAt": "1"}, "pending-install", False, "began 100 seconds ago"),
-        (
-            {"createdAt": "900"},
-            "pending-install",
-            False,
-            "began 100 seconds ago and has not ended (status pending-install)",
-        ),
-        ({"createdAt": "900"}, "pending-install", True, ""),
-        ({"createdAt": "900"}, "failed", False, ""),
-        ({"createdAt": "399"}, "pending-install", False, ""),
-        ({"createdAt": "400"}, "pending-install", False, "began 600 seconds ago"),
-        ({}, "pending-install", False, ""),
-        ({"createdAt": "soon"}, "pending-install", False, ""),
-    ],
+@table(
+    "labels, status, clear, refused",
+    ({"modifiedAt": "900", "createdAt": "1"}, "pending-install", False, "began 100 seconds ago"),
+    (
+        {"createdAt": "900"},
+        "pending-install",
+        False,
+        "began 100 seconds ago and has not ended (status pending-install)",
+    ),
+    ({"createdAt": "900"}, "pending-install", True, ""),
+    ({"createdAt": "900"}, "failed", False, ""),
+    ({"createdAt": "399"}, "pending-install", False, ""),
+    ({"createdAt": "400"}, "pending-install", False, "began 600 seconds ago"),
+    ({}, "pending-install", False, ""),
+    ({"createdAt": "soon"}, "pending-install", False, ""),
 )
 def test_a_lock_that_is_young_stays(labels: dict[str, str], status: str, clear: bool, refused: str) -> None:
     record = {"resources": [{"metadata": {"labels": labels}}] if labels else []}
@@ -401,22 +370,16 @@ SERVES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("nmi", "again", "sentence"),
-    [
-        ({"msg": "refused"}, False, "Whether pod identity serves could not be seen: refused."),
-        (
-            {"msg": "refused", "error": {"temporary": True}},
-            True,
-            "Whether pod identity serves could not be seen: refused.",
-        ),
-        ({"installations": []}, True, "Pod identity does not serve after 600 seconds: no NMI is there."),
-        (
-            {"installations": [WAITS, SERVES, {**WAITS, "waiting_for": ["c"]}]},
-            True,
-            "Pod identity does not serve after 600 seconds: a; b; c.",
-        ),
-    ],
+@table(
+    "nmi, again, sentence",
+    ({"msg": "refused"}, False, "Whether pod identity serves could not be seen: refused."),
+    ({"msg": "refused", "error": {"temporary": True}}, True, "Whether pod identity serves could not be seen: refused."),
+    ({"installations": []}, True, "Pod identity does not serve after 600 seconds: no NMI is there."),
+    (
+        {"installations": [WAITS, SERVES, {**WAITS, "waiting_for": ["c"]}]},
+        True,
+        "Pod identity does not serve after 600 seconds: a; b; c.",
+    ),
 )
 def test_what_is_waited_for(nmi: dict[str, Any], again: bool, sentence: str) -> None:
     with pytest.raises(Refused) as refused:

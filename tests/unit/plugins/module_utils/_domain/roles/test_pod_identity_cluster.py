@@ -52,6 +52,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     refusal,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.sessions import KNOWN_AFTER_APPLY
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 RUN = Run()
 OPTIONS = Options(name="one", resource_group="rg", subscription_id="s", location="westeurope")
@@ -81,23 +82,21 @@ def refused(part: Any, *arguments: Any) -> str:
     return ""
 
 
-@pytest.mark.parametrize(
-    ("options", "check_mode", "sentence"),
-    [
-        (OPTIONS, False, ""),
-        (replace(OPTIONS, name=""), False, "No cluster is named; set pod_identity_cluster_name"),
-        (replace(OPTIONS, resource_group=""), False, "No cluster is named; set pod_identity_cluster_name"),
-        (replace(OPTIONS, network_plugin="kubenet"), False, "Cluster one uses the network plugin kubenet, on which"),
-        (replace(OPTIONS, network_plugin="kubenet", allow_network_plugin_kubenet=True), False, ""),
-        (
-            replace(OPTIONS, state="absent"),
-            False,
-            "would be deleted; to confirm, set pod_identity_cluster_confirm_absent=one",
-        ),
-        (replace(OPTIONS, state="absent"), True, ""),
-        (replace(OPTIONS, state="absent", confirm_absent="one"), False, ""),
-        (replace(OPTIONS, state="absent", confirm_absent="One"), False, "to confirm, set"),
-    ],
+@table(
+    "options, check_mode, sentence",
+    (OPTIONS, False, ""),
+    (replace(OPTIONS, name=""), False, "No cluster is named; set pod_identity_cluster_name"),
+    (replace(OPTIONS, resource_group=""), False, "No cluster is named; set pod_identity_cluster_name"),
+    (replace(OPTIONS, network_plugin="kubenet"), False, "Cluster one uses the network plugin kubenet, on which"),
+    (replace(OPTIONS, network_plugin="kubenet", allow_network_plugin_kubenet=True), False, ""),
+    (
+        replace(OPTIONS, state="absent"),
+        False,
+        "would be deleted; to confirm, set pod_identity_cluster_confirm_absent=one",
+    ),
+    (replace(OPTIONS, state="absent"), True, ""),
+    (replace(OPTIONS, state="absent", confirm_absent="one"), False, ""),
+    (replace(OPTIONS, state="absent", confirm_absent="One"), False, "to confirm, set"),
 )
 def test_options_are_checked(options: Options, check_mode: bool, sentence: str) -> None:
     told = refused(check, options, Nothing(), Run(check_mode=check_mode))
@@ -111,112 +110,89 @@ def asked(plan: Questions) -> list[tuple[str, str, bool]]:
 OWN, NEW, CONNECTS = Asking(CLUSTER), Asking(Cluster()), Asking(CLUSTER, connects=True)
 
 
-@pytest.mark.parametrize(
-    ("options", "asking", "expected"),
-    [
-        pytest.param(OPTIONS, OWN, [], id="nothing of its own"),
-        pytest.param(OPTIONS, CONNECTS, [READ, CONNECT], id="connects"),
-        pytest.param(Options(), replace(CONNECTS, cluster=Cluster()), [], id="no name"),
-        pytest.param(
-            replace(OPTIONS, credentials="admin"),
-            CONNECTS,
-            [READ, (SCOPE, f"{AKS}/listClusterAdminCredential/action", True)],
-            id="admin",
-        ),
-        pytest.param(OPTIONS, replace(CONNECTS, named_elsewhere=True), [READ], id="environment"),
-        pytest.param(replace(OPTIONS, kubeconfig="/k"), CONNECTS, [READ], id="kubeconfig"),
-    ],
+@cases(
+    "options, asking, expected",
+    ("nothing of its own", OPTIONS, OWN, []),
+    ("connects", OPTIONS, CONNECTS, [READ, CONNECT]),
+    ("no name", Options(), replace(CONNECTS, cluster=Cluster()), []),
+    (
+        "admin",
+        replace(OPTIONS, credentials="admin"),
+        CONNECTS,
+        [READ, (SCOPE, f"{AKS}/listClusterAdminCredential/action", True)],
+    ),
+    ("environment", OPTIONS, replace(CONNECTS, named_elsewhere=True), [READ]),
+    ("kubeconfig", replace(OPTIONS, kubeconfig="/k"), CONNECTS, [READ]),
 )
 def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: list[tuple[str, str, bool]]) -> None:
     assert asked(questions(options, asking, RUN)) == expected
 
 
-@pytest.mark.parametrize(
-    ("options", "asking", "run", "expected"),
-    [
-        pytest.param(OPTIONS, OWN, RUN, [READ, *GRANTED], id="unchanged"),
-        pytest.param(replace(OPTIONS, keep_kubeconfig=True), OWN, RUN, [READ, CONNECT, *GRANTED], id="kept"),
-        pytest.param(replace(OPTIONS, manage_role_assignments=False), OWN, RUN, [READ, GRANTED[0]], id="only looks"),
-        pytest.param(OPTIONS, OWN, Run(skipped_tags=(ROLES,)), [READ], id="skipped"),
-        pytest.param(OPTIONS, OWN, Run(tags=("pod_identity_chart_wait",)), [READ], id="another role"),
-        pytest.param(
+@cases(
+    "options, asking, run, expected",
+    ("unchanged", OPTIONS, OWN, RUN, [READ, *GRANTED]),
+    ("kept", replace(OPTIONS, keep_kubeconfig=True), OWN, RUN, [READ, CONNECT, *GRANTED]),
+    ("only looks", replace(OPTIONS, manage_role_assignments=False), OWN, RUN, [READ, GRANTED[0]]),
+    ("skipped", OPTIONS, OWN, Run(skipped_tags=(ROLES,)), [READ]),
+    ("another role", OPTIONS, OWN, Run(tags=("pod_identity_chart_wait",)), [READ]),
+    ("new", OPTIONS, NEW, RUN, [READ, (EXPECTED, ROLES_READ, True), (EXPECTED, ROLES_WRITE, False)]),
+    (
+        "new, group of the nodes, no subscription, and needs of others",
+        replace(OPTIONS, node_resource_group="nodes", subscription_id=""),
+        replace(NEW, azure=({"scope": "/x", "actions": ["a"]},)),
+        Run(skipped_tags=(CREATE,)),
+        [
+            (SCOPE.removeprefix("/subscriptions/s"), f"{AKS}/read", True),
+            ("/resourceGroups/nodes", ROLES_READ, True),
+            ("/resourceGroups/nodes", ROLES_WRITE, False),
+            ("/x", "a", True),
+        ],
+    ),
+    (
+        "create",
+        replace(
             OPTIONS,
-            NEW,
-            RUN,
-            [READ, (EXPECTED, ROLES_READ, True), (EXPECTED, ROLES_WRITE, False)],
-            id="new",
+            create=True,
+            kubelet_identity="/identity",
+            agent_pools=({"name": "a"}, {"name": "b", "vnet_subnet_id": "/subnet"}),
         ),
-        pytest.param(
-            replace(OPTIONS, node_resource_group="nodes", subscription_id=""),
-            replace(NEW, azure=({"scope": "/x", "actions": ["a"]},)),
-            Run(skipped_tags=(CREATE,)),
-            [
-                (SCOPE.removeprefix("/subscriptions/s"), f"{AKS}/read", True),
-                ("/resourceGroups/nodes", ROLES_READ, True),
-                ("/resourceGroups/nodes", ROLES_WRITE, False),
-                ("/x", "a", True),
-            ],
-            id="new, group of the nodes, no subscription, and needs of others",
-        ),
-        pytest.param(
-            replace(
-                OPTIONS,
-                create=True,
-                kubelet_identity="/identity",
-                agent_pools=({"name": "a"}, {"name": "b", "vnet_subnet_id": "/subnet"}),
-            ),
-            replace(OWN, cluster=Cluster()),
-            Run(tags=(CREATE,)),
-            [
-                READ,
-                (RG, f"{GROUPS}/read", True),
-                (RG, f"{GROUPS}/write", False),
-                (SCOPE, f"{AKS}/write", False),
-                ("/identity", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", False),
-                ("/subnet", "Microsoft.Network/virtualNetworks/subnets/join/action", False),
-            ],
-            id="create",
-        ),
-        pytest.param(
-            replace(OPTIONS, create=True),
-            OWN,
-            Run(tags=(CREATE,)),
-            [READ, (SCOPE, f"{AKS}/write", False)],
-            id="change",
-        ),
-        pytest.param(
-            replace(OPTIONS, create=True, tags={}),
-            OWN,
-            Run(tags=(CREATE,)),
-            [
-                READ,
-                (RG, f"{GROUPS}/read", True),
-                (RG, f"{GROUPS}/write", False),
-                (SCOPE, f"{AKS}/write", False),
-            ],
-            id="tags of the group",
-        ),
-        pytest.param(replace(OPTIONS, mode="addon"), OWN, RUN, [READ], id="add-on is there"),
-        pytest.param(
-            replace(OPTIONS, mode="addon"),
-            replace(OWN, cluster=replace(CLUSTER, network_plugin="kubenet")),
-            RUN,
-            [READ, CONNECT, (SCOPE, f"{AKS}/write", False)],
-            id="add-on without consent",
-        ),
-        pytest.param(
-            replace(OPTIONS, state="absent", remove_resource_group=True),
-            OWN,
-            RUN,
-            [READ, (SCOPE, f"{AKS}/delete", True), (RG, f"{GROUPS}/delete", True)],
-            id="absent",
-        ),
-        pytest.param(
-            replace(OPTIONS, state="absent"), OWN, RUN, [READ, (SCOPE, f"{AKS}/delete", True)], id="group stays"
-        ),
-        pytest.param(replace(OPTIONS, state="absent"), NEW, RUN, [READ], id="is absent"),
-        pytest.param(replace(OPTIONS, state="absent"), OWN, Run(skipped_tags=(REMOVE,)), [READ], id="absent, skipped"),
-    ],
+        replace(OWN, cluster=Cluster()),
+        Run(tags=(CREATE,)),
+        [
+            READ,
+            (RG, f"{GROUPS}/read", True),
+            (RG, f"{GROUPS}/write", False),
+            (SCOPE, f"{AKS}/write", False),
+            ("/identity", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", False),
+            ("/subnet", "Microsoft.Network/virtualNetworks/subnets/join/action", False),
+        ],
+    ),
+    ("change", replace(OPTIONS, create=True), OWN, Run(tags=(CREATE,)), [READ, (SCOPE, f"{AKS}/write", False)]),
+    (
+        "tags of the group",
+        replace(OPTIONS, create=True, tags={}),
+        OWN,
+        Run(tags=(CREATE,)),
+        [READ, (RG, f"{GROUPS}/read", True), (RG, f"{GROUPS}/write", False), (SCOPE, f"{AKS}/write", False)],
+    ),
+    ("add-on is there", replace(OPTIONS, mode="addon"), OWN, RUN, [READ]),
+    (
+        "add-on without consent",
+        replace(OPTIONS, mode="addon"),
+        replace(OWN, cluster=replace(CLUSTER, network_plugin="kubenet")),
+        RUN,
+        [READ, CONNECT, (SCOPE, f"{AKS}/write", False)],
+    ),
+    (
+        "absent",
+        replace(OPTIONS, state="absent", remove_resource_group=True),
+        OWN,
+        RUN,
+        [READ, (SCOPE, f"{AKS}/delete", True), (RG, f"{GROUPS}/delete", True)],
+    ),
+    ("group stays", replace(OPTIONS, state="absent"), OWN, RUN, [READ, (SCOPE, f"{AKS}/delete", True)]),
+    ("is absent", replace(OPTIONS, state="absent"), NEW, RUN, [READ]),
+    ("absent, skipped", replace(OPTIONS, state="absent"), OWN, Run(skipped_tags=(REMOVE,)), [READ]),
 )
 def test_azure_is_asked(options: Options, asking: Asking, run: Run, expected: list[tuple[str, str, bool]]) -> None:
     assert asked(own_questions(options, asking, run)) == expected
@@ -260,13 +236,7 @@ STATES = {
 
 
 OF_CLUSTER = {"scope": SCOPE, "actions": [f"{AKS}/write"]}
-FIND_NMI = {
-    "verbs": ["list"],
-    "resource": "daemonsets",
-    "api_group": "apps",
-    "subresource": "",
-    "namespace": "",
-}
+FIND_NMI = {"verbs": ["list"], "resource": "daemonsets", "api_group": "apps", "subresource": "", "namespace": ""}
 
 
 def test_what_changes() -> None:
@@ -300,52 +270,49 @@ NEEDED = {"verbs": ["list", "get"], "resource": "pods", "api_group": "apps", "su
 WRITE = {**ACTION, "action": "A/write", "certain": False}
 
 
-@pytest.mark.parametrize(
-    ("missing", "permissions", "message"),
-    [
-        pytest.param((), (), "", id="nothing"),
-        pytest.param((CHANGING, WRITE), (), "", id="not needed"),
-        pytest.param(
-            (CHANGING, WRITE),
-            (
-                {**NEEDED, "verbs": ["list"]},
-                {**NEEDED, "api_group": ""},
-                {**NEEDED, "subresource": "proxy"},
-                {"scope": "/x/y/other", "actions": ["a/write"]},
-                {"scope": "/x/y/z", "actions": ["a/delete"]},
-            ),
-            "",
-            id="others are needed",
+@cases(
+    "missing, permissions, message",
+    ("nothing", (), (), ""),
+    ("not needed", (CHANGING, WRITE), (), ""),
+    (
+        "others are needed",
+        (CHANGING, WRITE),
+        (
+            {**NEEDED, "verbs": ["list"]},
+            {**NEEDED, "api_group": ""},
+            {**NEEDED, "subresource": "proxy"},
+            {"scope": "/x/y/other", "actions": ["a/write"]},
+            {"scope": "/x/y/z", "actions": ["a/delete"]},
         ),
-        pytest.param(
-            (CHANGING, WRITE),
-            (NEEDED,),
-            "1 permission is missing, and nothing was changed: get pods.apps in the whole cluster (not granted). "
-            "Grant.",
-            id="needed",
-        ),
-        pytest.param(({**CHANGING, "namespace": "other"},), (NEEDED,), "", id="needed elsewhere"),
-        pytest.param(
-            (CHANGING, WRITE),
-            ({"scope": "/X/y/Z", "actions": ["b", "a/Write"]},),
-            "1 permission is missing, and nothing was changed: A/write at /x/y/z (not granted). Ask.",
-            id="needed in Azure, spelled otherwise",
-        ),
-        pytest.param(
-            (ACTION, CHANGING, ACTION),
-            (),
-            "2 permissions are missing, and nothing was changed: a/read at /x/y/z (not granted); "
-            "get pods.apps in the whole cluster (not granted). Ask. Grant.",
-            id="with one that is certain, all",
-        ),
-        pytest.param(
-            ({**ACTION, "reason": "denied_by_assignment", "by": "AKS"}, VERB),
-            (),
-            "2 permissions are missing, and nothing was changed: a/read at /x/y/z (denied by assignment by AKS); "
-            "get pods/proxy in namespace n (not granted). Ask. Grant.",
-            id="reasons",
-        ),
-    ],
+        "",
+    ),
+    (
+        "needed",
+        (CHANGING, WRITE),
+        (NEEDED,),
+        "1 permission is missing, and nothing was changed: get pods.apps in the whole cluster (not granted). Grant.",
+    ),
+    ("needed elsewhere", ({**CHANGING, "namespace": "other"},), (NEEDED,), ""),
+    (
+        "needed in Azure, spelled otherwise",
+        (CHANGING, WRITE),
+        ({"scope": "/X/y/Z", "actions": ["b", "a/Write"]},),
+        "1 permission is missing, and nothing was changed: A/write at /x/y/z (not granted). Ask.",
+    ),
+    (
+        "with one that is certain, all",
+        (ACTION, CHANGING, ACTION),
+        (),
+        "2 permissions are missing, and nothing was changed: a/read at /x/y/z (not granted); "
+        "get pods.apps in the whole cluster (not granted). Ask. Grant.",
+    ),
+    (
+        "reasons",
+        ({**ACTION, "reason": "denied_by_assignment", "by": "AKS"}, VERB),
+        (),
+        "2 permissions are missing, and nothing was changed: a/read at /x/y/z (denied by assignment by AKS); "
+        "get pods/proxy in namespace n (not granted). Ask. Grant.",
+    ),
 )
 def test_what_is_not_permitted(
     missing: tuple[dict[str, Any], ...], permissions: tuple[dict[str, Any], ...], message: str
@@ -398,25 +365,25 @@ def test_where_a_resource_group_lies() -> None:
     assert list(look_for_group(OPTIONS, {"cluster": {"id": "/c"}}, RUN)) == []
 
 
-@pytest.mark.parametrize(
-    ("cluster", "expected"),
-    [
-        (CLUSTER, Addon(False, False, "pod_identity_cluster_addon")),
-        (replace(CLUSTER, addon=False), Addon(True, False, "pod_identity_cluster_addon")),
-        (replace(CLUSTER, network_plugin="kubenet"), Addon(True, True, "pod_identity_cluster_addon")),
-        (
-            replace(CLUSTER, network_plugin="kubenet", addon_accepts_kubenet=True),
-            Addon(False, True, "pod_identity_cluster_addon"),
-        ),
-    ],
+@table(
+    "cluster, expected",
+    (CLUSTER, Addon(False, False, "pod_identity_cluster_addon")),
+    (replace(CLUSTER, addon=False), Addon(True, False, "pod_identity_cluster_addon")),
+    (replace(CLUSTER, network_plugin="kubenet"), Addon(True, True, "pod_identity_cluster_addon")),
+    (
+        replace(CLUSTER, network_plugin="kubenet", addon_accepts_kubenet=True),
+        Addon(False, True, "pod_identity_cluster_addon"),
+    ),
 )
 def test_what_the_addon_lacks(cluster: Cluster, expected: Addon) -> None:
     assert addon(OPTIONS, Known(cluster), RUN) == expected
 
 
-@pytest.mark.parametrize(
-    ("keep", "looker"),
-    [(False, "pod_identity_cluster_addon"), (None, "pod_identity_cluster_addon"), (True, "pod_identity_cluster")],
+@table(
+    "keep, looker",
+    (False, "pod_identity_cluster_addon"),
+    (None, "pod_identity_cluster_addon"),
+    (True, "pod_identity_cluster"),
 )
 def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
     options = given_options(Options, {**vars(OPTIONS), "keep_kubeconfig": keep})
@@ -425,14 +392,12 @@ def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
     assert own_questions(options, replace(OWN, connects=True), RUN).looker == "pod_identity_cluster"
 
 
-@pytest.mark.parametrize(
-    ("expected", "cluster", "going"),
-    [
-        (["/a", "/b"], {"id": "/c"}, ["/a", "/b", "/c"]),
-        (["/a"], {}, ["/a"]),
-        (None, {"id": "/c"}, ["/c"]),
-        ([], {}, []),
-    ],
+@table(
+    "expected, cluster, going",
+    (["/a", "/b"], {"id": "/c"}, ["/a", "/b", "/c"]),
+    (["/a"], {}, ["/a"]),
+    (None, {"id": "/c"}, ["/c"]),
+    ([], {}, []),
 )
 def test_what_may_go_with_the_group(expected: list[str] | None, cluster: dict[str, str], going: list[str]) -> None:
     observed, options = {"cluster": cluster}, {"name": "one", "expected_resources": expected}
@@ -441,20 +406,14 @@ def test_what_may_go_with_the_group(expected: list[str] | None, cluster: dict[st
     assert "set pod_identity_cluster_confirm_absent=one" in refused(PARTS["removal"].plan, options, observed, RUN)
 
 
-@pytest.mark.parametrize(
-    ("changes", "run", "looked_for"),
-    [
-        ({}, RUN, [{"subscription_id": "s", "name": "rg", "list_resources": True}]),
-        ({"subscription_id": ""}, RUN, [{"subscription_id": None, "name": "rg", "list_resources": True}]),
-        (
-            {"confirm_absent": ""},
-            Run(check_mode=True),
-            [{"subscription_id": "s", "name": "rg", "list_resources": True}],
-        ),
-        ({"confirm_absent": ""}, RUN, []),
-        ({"force_delete_nonempty": True}, RUN, []),
-        ({"remove_resource_group": False}, RUN, []),
-    ],
+@table(
+    "changes, run, looked_for",
+    ({}, RUN, [{"subscription_id": "s", "name": "rg", "list_resources": True}]),
+    ({"subscription_id": ""}, RUN, [{"subscription_id": None, "name": "rg", "list_resources": True}]),
+    ({"confirm_absent": ""}, Run(check_mode=True), [{"subscription_id": "s", "name": "rg", "list_resources": True}]),
+    ({"confirm_absent": ""}, RUN, []),
+    ({"force_delete_nonempty": True}, RUN, []),
+    ({"remove_resource_group": False}, RUN, []),
 )
 def test_when_it_is_looked_what_goes_with_the_group(
     changes: dict[str, Any], run: Run, looked_for: list[dict[str, Any]]
@@ -464,21 +423,16 @@ def test_when_it_is_looked_what_goes_with_the_group(
     assert [(each.module, each.arguments) for each in looks] == [("resource_group_info", each) for each in looked_for]
 
 
-@pytest.mark.parametrize(
-    ("resources", "sentence"),
-    [
-        ([], ""),
-        (["/subscriptions/S/RESOURCEGROUPS/rg/a", "/subscriptions/s/resourceGroups/rg/b", "/C"], ""),
-        (
-            ["/subscriptions/other/resourceGroups/rg/b"],
-            "The resource group rg still holds 1 resource (b); remove them",
-        ),
-        (
-            [f"/{each}" for each in "cdefghi"],
-            "The resource group rg still holds 6 resources (d, e, f, g, h, ...); remove them, or set "
-            "pod_identity_cluster_force_delete_nonempty to true",
-        ),
-    ],
+@table(
+    "resources, sentence",
+    ([], ""),
+    (["/subscriptions/S/RESOURCEGROUPS/rg/a", "/subscriptions/s/resourceGroups/rg/b", "/C"], ""),
+    (["/subscriptions/other/resourceGroups/rg/b"], "The resource group rg still holds 1 resource (b); remove them"),
+    (
+        [f"/{each}" for each in "cdefghi"],
+        "The resource group rg still holds 6 resources (d, e, f, g, h, ...); remove them, or set "
+        "pod_identity_cluster_force_delete_nonempty to true",
+    ),
 )
 def test_a_group_with_something_else_stays(resources: list[str], sentence: str) -> None:
     expected = ["/subscriptions/s/resourceGroups/rg/a", "/resourceGroups/rg/B"]

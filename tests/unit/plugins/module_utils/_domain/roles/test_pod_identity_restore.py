@@ -12,32 +12,19 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_restore as restore
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_restore import (
-    CHART,
-    OBJECTS,
-    PARTS,
-    ROLES,
-    SCALE_SETS,
-    Assignment,
-    Bundle,
-    Named,
-    Object,
-    Options,
-    Place,
-    ScaleSet,
-    restoration,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 RUN = Run()
-OPTIONS = Options("/b/bundle.yaml")
+OPTIONS = restore.Options("/b/bundle.yaml")
 GROUP = "/subscriptions/s/resourceGroups/MC"
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/a"
 ONE, TWO = (
     f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
     for name in ("one", "two")
 )
-ASSIGNMENT = Assignment("Reader", GROUP, "p")
+ASSIGNMENT = restore.Assignment("Reader", GROUP, "p")
 
 
 def identity(name: str, resource_id: str, **spec: Any) -> dict[str, Any]:
@@ -50,32 +37,30 @@ def binding(name: str, namespace: str = "n") -> dict[str, Any]:
     return {"kind": "AzureIdentityBinding", "metadata": metadata, "spec": {"azureIdentity": name}}
 
 
-BUNDLE = Bundle(
+BUNDLE = restore.Bundle(
     assignments=(ASSIGNMENT,),
     objects=(identity("one", ONE.upper()), identity("two", TWO)),
-    before=(ScaleSet(SET.lower(), "a", (ONE, TWO)), ScaleSet(SET + "2", "a2", (ONE,))),
-    now=(ScaleSet(SET, "a", (TWO.lower(),)),),
+    before=(restore.ScaleSet(SET.lower(), "a", (ONE, TWO)), restore.ScaleSet(SET + "2", "a2", (ONE,))),
+    now=(restore.ScaleSet(SET, "a", (TWO.lower(),)),),
     node_scope=GROUP,
 )
 
 
-@pytest.mark.parametrize(
-    ("bundle", "name", "group", "sentences"),
-    [
-        ("/b", "one", "rg", []),
-        ("secret:a/b", "one", "rg", []),
-        ("secret:a", "one", "rg", ["pod_identity_restore_bundle is secret:a; set it"]),
-        ("secret:a/b/c", "one", "rg", ["pod_identity_restore_bundle is secret:a/b/c; set it"]),
-        ("", "one", "rg", ["pod_identity_restore_bundle is not set; set it"]),
-        ("/b", "", "rg", ["No cluster is named, so"]),
-        ("", None, "", ["No cluster is named, so", "pod_identity_restore_bundle is not set"]),
-    ],
+@table(
+    "bundle, name, group, sentences",
+    ("/b", "one", "rg", []),
+    ("secret:a/b", "one", "rg", []),
+    ("secret:a", "one", "rg", ["pod_identity_restore_bundle is secret:a; set it"]),
+    ("secret:a/b/c", "one", "rg", ["pod_identity_restore_bundle is secret:a/b/c; set it"]),
+    ("", "one", "rg", ["pod_identity_restore_bundle is not set; set it"]),
+    ("/b", "", "rg", ["No cluster is named, so"]),
+    ("", None, "", ["No cluster is named, so", "pod_identity_restore_bundle is not set"]),
 )
 def test_options_are_checked(bundle: str, name: str | None, group: str, sentences: list[str]) -> None:
     observed = {"cluster_name": name, "cluster_resource_group": group}
     told: tuple[str, ...] = ()
     try:
-        PARTS["options"].plan({"bundle": bundle}, observed, RUN)
+        restore.PARTS["options"].plan({"bundle": bundle}, observed, RUN)
     except Refused as refused:
         told = refused.sentences
     begun = [text.startswith(start) for text, start in zip_longest(told, sentences, fillvalue="")]
@@ -83,29 +68,23 @@ def test_options_are_checked(bundle: str, name: str | None, group: str, sentence
 
 
 def test_a_name_of_digits_is_a_name() -> None:
-    assert Named.parse({"cluster_name": 2024, "cluster_resource_group": 1}) == Named("2024", "1")
-    assert Named.parse({"cluster_name": None, "cluster_resource_group": None}) == Named("", "")
+    assert restore.Named.parse({"cluster_name": 2024, "cluster_resource_group": 1}) == restore.Named("2024", "1")
+    assert restore.Named.parse({"cluster_name": None, "cluster_resource_group": None}) == restore.Named("", "")
 
 
-@pytest.mark.parametrize(
-    ("changes", "attached"),
-    [
-        pytest.param({}, (Place(SET, (ONE,)),), id="what is gone from a scale set that is there"),
-        pytest.param({"objects": (*BUNDLE.objects, binding("one"))}, (), id="MIC attaches what is bound"),
-        pytest.param(
-            {"objects": (*BUNDLE.objects, binding("one")), "managed": True}, (Place(SET, (ONE,)),), id="managed"
-        ),
-        pytest.param(
-            {"objects": (*BUNDLE.objects, binding("one", "other"))}, (Place(SET, (ONE,)),), id="another namespace"
-        ),
-        pytest.param({"objects": (identity("one", ONE, type=1),)}, (), id="service principal"),
-        pytest.param({"objects": ()}, (), id="not named"),
-        pytest.param({"now": (ScaleSet(SET, "a", (ONE, TWO)),)}, (), id="nothing is gone"),
-        pytest.param({"now": ()}, (), id="no scale set"),
-    ],
+@cases(
+    "changes, attached",
+    ("what is gone from a scale set that is there", {}, (restore.Place(SET, (ONE,)),)),
+    ("MIC attaches what is bound", {"objects": (*BUNDLE.objects, binding("one"))}, ()),
+    ("managed", {"objects": (*BUNDLE.objects, binding("one")), "managed": True}, (restore.Place(SET, (ONE,)),)),
+    ("another namespace", {"objects": (*BUNDLE.objects, binding("one", "other"))}, (restore.Place(SET, (ONE,)),)),
+    ("service principal", {"objects": (identity("one", ONE, type=1),)}, ()),
+    ("not named", {"objects": ()}, ()),
+    ("nothing is gone", {"now": (restore.ScaleSet(SET, "a", (ONE, TWO)),)}, ()),
+    ("no scale set", {"now": ()}, ()),
 )
-def test_which_identities_are_attached(changes: dict[str, Any], attached: tuple[Place, ...]) -> None:
-    plan = restoration(OPTIONS, replace(BUNDLE, **changes), RUN)
+def test_which_identities_are_attached(changes: dict[str, Any], attached: tuple[restore.Place, ...]) -> None:
+    plan = restore.restoration(OPTIONS, replace(BUNDLE, **changes), RUN)
     assert (plan.attachable, plan.names) == (attached, ("one",) if attached else ())
 
 
@@ -115,22 +94,24 @@ def of_helm(document: dict[str, Any], release: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("run", "number"), [(RUN, 1), (Run(tags=(CHART, OBJECTS)), 1), (Run(tags=(OBJECTS,)), 0)], ids=str
+    ("run", "number"),
+    [(RUN, 1), (Run(tags=(restore.CHART, restore.OBJECTS)), 1), (Run(tags=(restore.OBJECTS,)), 0)],
+    ids=str,
 )
 def test_what_the_chart_brings_is_left_to_it(run: Run, number: int) -> None:
     exception = {"kind": "AzurePodIdentityException", "metadata": {"namespace": "default", "name": "mic-exception"}}
     # One has the annotations of a release that is not in the bundle, one those that anybody may write.
     others = (of_helm(identity("one", ONE), "other"), of_helm(identity("own", ONE), "chart"), identity("two", TWO))
     objects = (of_helm(exception, "chart"), *others)
-    releases = {("default", "chart"): frozenset({Object("AzureIdentity", "elsewhere", "own")})}
-    plan = restoration(OPTIONS, replace(BUNDLE, objects=objects, releases=releases), run)
-    assert plan.of_chart == (Object("AzurePodIdentityException", "default", "mic-exception"),) * number
+    releases = {("default", "chart"): frozenset({restore.Object("AzureIdentity", "elsewhere", "own")})}
+    plan = restore.restoration(OPTIONS, replace(BUNDLE, objects=objects, releases=releases), run)
+    assert plan.of_chart == (restore.Object("AzurePodIdentityException", "default", "mic-exception"),) * number
     assert plan.objects == objects[number:]
 
 
 def test_what_azure_is_asked() -> None:
-    def asked(options: Options = OPTIONS, run: Run = RUN) -> list[tuple[str, str]]:
-        needs = restoration(options, BUNDLE, run).azure
+    def asked(options: restore.Options = OPTIONS, run: Run = RUN) -> list[tuple[str, str]]:
+        needs = restore.restoration(options, BUNDLE, run).azure
         return [(need.scope, action.rpartition("Microsoft.")[2]) for need in needs for action in need.actions]
 
     look = [
@@ -145,21 +126,21 @@ def test_what_azure_is_asked() -> None:
     ]
     assert asked() == [*look, *roles, *attach]
     assert asked(replace(OPTIONS, manage_role_assignments=False)) == [*look, roles[0], *attach]
-    assert asked(run=Run(tags=(ROLES,))) == [*look, *roles]
-    assert asked(run=Run(tags=(SCALE_SETS,))) == [*look, *attach]
+    assert asked(run=Run(tags=(restore.ROLES,))) == [*look, *roles]
+    assert asked(run=Run(tags=(restore.SCALE_SETS,))) == [*look, *attach]
 
 
 def test_what_the_cluster_is_asked() -> None:
-    def asked(options: Options = OPTIONS, run: Run = RUN) -> list[tuple[str, str]]:
-        return [(need.resource, need.namespace) for need in restoration(options, BUNDLE, run).kubernetes]
+    def asked(options: restore.Options = OPTIONS, run: Run = RUN) -> list[tuple[str, str]]:
+        return [(need.resource, need.namespace) for need in restore.restoration(options, BUNDLE, run).kubernetes]
 
     objects = ["namespaces", "azurepodidentityexceptions", "azureidentities", "azureidentitybindings"]
     assert asked() == [("leases", "default"), *((resource, "") for resource in objects)]
-    assert asked(Options("secret:a/b"), Run(tags=(ROLES,))) == [("leases", "default"), ("secrets", "a")]
+    assert asked(restore.Options("secret:a/b"), Run(tags=(restore.ROLES,))) == [("leases", "default"), ("secrets", "a")]
 
 
 def test_a_bundle_is_parsed() -> None:
-    def scale_set(found: ScaleSet) -> dict[str, Any]:
+    def scale_set(found: restore.ScaleSet) -> dict[str, Any]:
         return {"id": found.id, "name": found.name, "identities": [{"id": each} for each in found.identities]}
 
     observed: dict[str, Any] = {
@@ -171,33 +152,31 @@ def test_a_bundle_is_parsed() -> None:
         "scale_sets": {"resources": list(map(scale_set, BUNDLE.now))},
         "operation_mode": "standard",
     }
-    assert Bundle.parse(observed) == BUNDLE
-    plan = PARTS["bundle"].plan({}, {**observed, "operation_mode": "managed"}, RUN)
+    assert restore.Bundle.parse(observed) == BUNDLE
+    plan = restore.PARTS["bundle"].plan({}, {**observed, "operation_mode": "managed"}, RUN)
     assert plan["attachable"] == [{"place": SET, "identities": [ONE]}]
-    (look,) = PARTS["bundle"].looks_at(
+    (look,) = restore.PARTS["bundle"].looks_at(
         {}, {"cluster": {**observed["cluster"], "resource_group": "g", "name": "n"}}, RUN
     )
     assert look.arguments == {"subscription_id": "s", "resource_group": "g", "cluster_name": "n"}
 
 
-@pytest.mark.parametrize(
-    ("installations", "refused"),
-    [
-        ([{"nodes": [{"state": "active"}, {"state": "not_expected"}]}], False),
-        ([{"nodes": []}], False),
-        ([], True),
-        ([{"nodes": [{"state": "active"}, {"state": "pending"}]}], True),
-        ([{"nodes": [{"state": "active"}]}, {"nodes": [{"state": "missing"}]}], True),
-    ],
+@table(
+    "installations, refused",
+    ([{"nodes": [{"state": "active"}, {"state": "not_expected"}]}], False),
+    ([{"nodes": []}], False),
+    ([], True),
+    ([{"nodes": [{"state": "active"}, {"state": "pending"}]}], True),
+    ([{"nodes": [{"state": "active"}]}, {"nodes": [{"state": "missing"}]}], True),
 )
 def test_identities_that_nothing_guards_are_not_attached(installations: list[dict[str, Any]], refused: bool) -> None:
     observed = {"nmi": {"installations": installations}, "names": ["one", "two"]}
-    assert [look.module for look in PARTS["guard"].looks_at({}, {}, RUN)] == ["nmi_info"]
+    assert [look.module for look in restore.PARTS["guard"].looks_at({}, {}, RUN)] == ["nmi_info"]
     if not refused:
-        assert PARTS["guard"].plan({}, observed, RUN) == {}
+        assert restore.PARTS["guard"].plan({}, observed, RUN) == {}
         return
     with pytest.raises(Refused, match=r"^NMI does not work on every node, so one, two would be open to every pod"):
-        PARTS["guard"].plan({}, observed, RUN)
+        restore.PARTS["guard"].plan({}, observed, RUN)
 
 
 OBSERVED: dict[str, Any] = {
@@ -214,8 +193,8 @@ OBSERVED: dict[str, Any] = {
             "objects": [
                 {"kind": "AzureIdentity", "namespace": "n", "name": "one", "state": "restored"},
                 {"kind": "AzureIdentity", "namespace": "n", "name": "two", "state": "different"},
-            ],
-        },
+            ]
+        }
     },
     "given": [{"item": {"place": SET, "identities": [ONE]}}],
     "left_out": [{"what": "role assignment", "name": "Owner", "reason": "It is not ours."}],
@@ -228,9 +207,9 @@ OBSERVED: dict[str, Any] = {
 @pytest.mark.parametrize("managed", [True, False, None])
 def test_the_account(managed: bool | None, run: Run, restored: str) -> None:
     named = {"cluster_name": "one", "cluster_resource_group": "rg"}
-    checked = PARTS["options"].plan({"bundle": "/b", "manage_role_assignments": managed}, named, RUN)
+    checked = restore.PARTS["options"].plan({"bundle": "/b", "manage_role_assignments": managed}, named, RUN)
     assert checked["manages"] is bool(managed)
-    plan = PARTS["account"].plan({"manage_role_assignments": managed}, OBSERVED, run)
+    plan = restore.PARTS["account"].plan({"manage_role_assignments": managed}, OBSERVED, run)
     assert [tuple(row.values())[:3] for row in plan["rows"]] == [
         ("role assignment", "Reader", restored if managed else "missing"),
         ("role assignment", "Owner", "present"),
@@ -256,4 +235,4 @@ def test_the_account(managed: bool | None, run: Run, restored: str) -> None:
 
 def test_without_outcomes_there_is_nothing_to_tell() -> None:
     nothing: dict[str, Any] = {"roles": [], "objects": {}, "given": [], "left_out": [], "before": [], "addon": []}
-    assert PARTS["account"].plan({}, {**nothing, "plan": OBSERVED["plan"]}, RUN) == {"rows": [], "commands": []}
+    assert restore.PARTS["account"].plan({}, {**nothing, "plan": OBSERVED["plan"]}, RUN) == {"rows": [], "commands": []}

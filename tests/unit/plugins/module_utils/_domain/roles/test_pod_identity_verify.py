@@ -9,8 +9,6 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.catalogue import address
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_verify import (
@@ -19,6 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     PARTS,
     WORKLOADS,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 RUN, CHECK = Run(), Run(check_mode=True)
 ID = "/subscriptions/s/resourcegroups/rg/providers/microsoft.managedidentity/userassignedidentities/billing"
@@ -37,55 +36,47 @@ def refused(part: str, workloads: list[dict[str, Any]], observed: dict[str, Any]
     return ()
 
 
-@pytest.mark.parametrize(
-    ("workloads", "demo", "parts"),
-    [
-        ([WORKLOAD], True, []),
-        ([{"namespace": "a", "pod": "p"}, {"namespace": "a", "service_account": "s"}], False, []),
-        ([{"namespace": "a", "expect": "x"}], False, ["in namespace a names no pods; set its selector, pod or"]),
-        ([{**WORKLOAD, "selector": "", "pod": None}], False, ["in namespace shop names no pods"]),
-        ([{**WORKLOAD, "expect": None}], True, ["pod_identity_verify_demo needs an entry"]),
-        (
-            [{"namespace": "a"}, {"namespace": "b"}],
-            True,
-            ["namespace a", "namespace b", "pod_identity_verify_demo needs"],
-        ),
-    ],
+@table(
+    "workloads, demo, parts",
+    ([WORKLOAD], True, []),
+    ([{"namespace": "a", "pod": "p"}, {"namespace": "a", "service_account": "s"}], False, []),
+    ([{"namespace": "a", "expect": "x"}], False, ["in namespace a names no pods; set its selector, pod or"]),
+    ([{**WORKLOAD, "selector": "", "pod": None}], False, ["in namespace shop names no pods"]),
+    ([{**WORKLOAD, "expect": None}], True, ["pod_identity_verify_demo needs an entry"]),
+    ([{"namespace": "a"}, {"namespace": "b"}], True, ["namespace a", "namespace b", "pod_identity_verify_demo needs"]),
 )
 def test_entries_are_checked(workloads: list[dict[str, Any]], demo: bool, parts: list[str]) -> None:
     told = refused("options", workloads, {}, demo=demo)
     assert [part in sentence for part, sentence in zip_longest(parts, told, fillvalue="")] == [True] * len(parts), told
 
 
-@pytest.mark.parametrize(
-    ("changes", "options", "run", "expected"),
-    [
-        pytest.param({}, {}, CHECK, [], id="check mode only reads"),
-        pytest.param({}, {}, Run(tags=(DEMO,)), [], id="no demo"),
-        pytest.param(
-            {},
-            {"in_check_mode": True},
-            CHECK,
-            [
-                "azureidentitybindings ",
-                "pods ",
-                "nodes ",
-                "services shop",
-                "poddisruptionbudgets shop",
-                "jobs shop",
-                "pods shop",
-            ],
-            id="probe",
-        ),
-        pytest.param(
-            {"method": "exec"},
-            {},
-            RUN,
-            ["azureidentitybindings ", "pods ", "nodes ", "services shop", "poddisruptionbudgets shop", "pods shop"],
-            id="exec",
-        ),
-        pytest.param({}, {"demo": True}, Run(tags=(DEMO,)), ["pods shop", "jobs shop", "pods shop"], id="demo"),
-    ],
+@cases(
+    "changes, options, run, expected",
+    ("check mode only reads", {}, {}, CHECK, []),
+    ("no demo", {}, {}, Run(tags=(DEMO,)), []),
+    (
+        "probe",
+        {},
+        {"in_check_mode": True},
+        CHECK,
+        [
+            "azureidentitybindings ",
+            "pods ",
+            "nodes ",
+            "services shop",
+            "poddisruptionbudgets shop",
+            "jobs shop",
+            "pods shop",
+        ],
+    ),
+    (
+        "exec",
+        {"method": "exec"},
+        {},
+        RUN,
+        ["azureidentitybindings ", "pods ", "nodes ", "services shop", "poddisruptionbudgets shop", "pods shop"],
+    ),
+    ("demo", {}, {"demo": True}, Run(tags=(DEMO,)), ["pods shop", "jobs shop", "pods shop"]),
 )
 def test_what_the_cluster_is_asked(
     changes: dict[str, Any], options: dict[str, Any], run: Run, expected: list[str]
@@ -113,35 +104,26 @@ KNOWN: dict[str, Any] = {"cluster": {}, "identities": listed(identity()), "of_ru
 ADDON = {"pod_identity_profile": {"enabled": True}}
 
 
-@pytest.mark.parametrize(
-    ("workload", "known", "sentence"),
-    [
-        pytest.param({}, {}, "", id="one"),
-        pytest.param({"expect": "shop/billing"}, {}, "", id="with its namespace"),
-        pytest.param({"expect": None}, {"identities": listed()}, "", id="nothing is expected"),
-        pytest.param(
-            {"expect": "x"}, {}, "No AzureIdentity x that pods in namespace shop can get is in the", id="none"
-        ),
-        pytest.param({}, {"identities": listed(identity(namespace="a"))}, "", id="of another namespace"),
-        pytest.param(
-            {},
-            {"identities": listed(identity(namespace="a", annotations=NAMESPACED))},
-            "No AzureIdentity billing",
-            id="confined",
-        ),
-        pytest.param(
-            {},
-            {"identities": listed(identity(namespace="a")), "cluster": ADDON},
-            "No AzureIdentity billing",
-            id="add-on",
-        ),
-        pytest.param(
-            {},
-            {"identities": listed(identity(), identity(namespace="a"))},
-            "The identity billing that pods in namespace shop must get may be shop/billing or a/billing; write",
-            id="two",
-        ),
-    ],
+@cases(
+    "workload, known, sentence",
+    ("one", {}, {}, ""),
+    ("with its namespace", {"expect": "shop/billing"}, {}, ""),
+    ("nothing is expected", {"expect": None}, {"identities": listed()}, ""),
+    ("none", {"expect": "x"}, {}, "No AzureIdentity x that pods in namespace shop can get is in the"),
+    ("of another namespace", {}, {"identities": listed(identity(namespace="a"))}, ""),
+    (
+        "confined",
+        {},
+        {"identities": listed(identity(namespace="a", annotations=NAMESPACED))},
+        "No AzureIdentity billing",
+    ),
+    ("add-on", {}, {"identities": listed(identity(namespace="a")), "cluster": ADDON}, "No AzureIdentity billing"),
+    (
+        "two",
+        {},
+        {"identities": listed(identity(), identity(namespace="a"))},
+        "The identity billing that pods in namespace shop must get may be shop/billing or a/billing; write",
+    ),
 )
 def test_a_name_stands_for_one_identity(workload: dict[str, Any], known: dict[str, Any], sentence: str) -> None:
     entry, observed = {**WORKLOAD, **workload}, {**KNOWN, **known}
@@ -185,30 +167,16 @@ def test_workloads_of_a_cluster_that_is_predicted_are_not_asked_for() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("known", "expected"),
-    [
-        pytest.param({}, {"client_id": "c"}, id="by the object"),
-        pytest.param(
-            {"identities": listed(identity(spec={"tenantID": "o"}))}, {"client_id": "c", "tenant_id": "o"}, id="tenant"
-        ),
-        pytest.param({"identities": listed(identity(spec={"type": 1}))}, {"client_id": "c"}, id="service principal"),
-        pytest.param({"identities": listed(identity(spec={"resourceID": "/x"}))}, {"client_id": "c"}, id="no id"),
-        pytest.param(
-            {"of_run": {"billing": AZURE}},
-            {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"},
-            id="of the run",
-        ),
-        pytest.param(
-            {"of_run": {"billing": {**AZURE, "principal_id": "(known after apply)"}}},
-            {"client_id": "c"},
-            id="predicted",
-        ),
-        pytest.param(
-            {READ: {"identities": [AZURE]}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}, id="read"
-        ),
-        pytest.param({READ: {"msg": "denied"}}, {"client_id": "c"}, id="read in vain"),
-    ],
+@cases(
+    "known, expected",
+    ("by the object", {}, {"client_id": "c"}),
+    ("tenant", {"identities": listed(identity(spec={"tenantID": "o"}))}, {"client_id": "c", "tenant_id": "o"}),
+    ("service principal", {"identities": listed(identity(spec={"type": 1}))}, {"client_id": "c"}),
+    ("no id", {"identities": listed(identity(spec={"resourceID": "/x"}))}, {"client_id": "c"}),
+    ("of the run", {"of_run": {"billing": AZURE}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}),
+    ("predicted", {"of_run": {"billing": {**AZURE, "principal_id": "(known after apply)"}}}, {"client_id": "c"}),
+    ("read", {READ: {"identities": [AZURE]}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}),
+    ("read in vain", {READ: {"msg": "denied"}}, {"client_id": "c"}),
 )
 def test_what_is_expected_of_a_token(known: dict[str, Any], expected: dict[str, str]) -> None:
     found = plan("expected", [{**WORKLOAD, "image": "", "labels": {}, "timeout": None}], {**KNOWN, **known})
@@ -226,13 +194,11 @@ def test_the_demo_application_stands_for_a_workload() -> None:
     assert not plan("expected", [WORKLOAD], {**KNOWN, "identities": listed()}, CHECK, in_check_mode=True)["demo_runs"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "object_id", "line"),
-    [
-        ({"identities": [AZURE]}, {"object_id": "p"}, ""),
-        ({"identities": []}, {}, "it does not exist in Azure"),
-        ({"msg": "denied"}, {}, "it cannot be read: denied"),
-    ],
+@table(
+    "answer, object_id, line",
+    ({"identities": [AZURE]}, {"object_id": "p"}, ""),
+    ({"identities": []}, {}, "it does not exist in Azure"),
+    ({"msg": "denied"}, {}, "it cannot be read: denied"),
 )
 def test_what_azure_says(answer: dict[str, Any], object_id: dict[str, str], line: str) -> None:
     found = plan("expected", [WORKLOAD], {**KNOWN, READ: answer})
@@ -272,9 +238,11 @@ def test_verdicts() -> None:
     assert found["demo"]["candidates"] == ["shop/billing"]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "right", "shown"),
-    [("ok", 10, "ok (10 of 10)"), ("intermittent", 9, "intermittent (9 of 10)"), ("not_assigned", 0, None)],
+@table(
+    "verdict, right, shown",
+    ("ok", 10, "ok (10 of 10)"),
+    ("intermittent", 9, "intermittent (9 of 10)"),
+    ("not_assigned", 0, None),
 )
 def test_the_table_counts_samples(verdict: str, right: int, shown: str | None) -> None:
     token = {**TOKEN, "verdict": verdict, "samples": {"asked": 10, "right": right}}
@@ -287,27 +255,20 @@ def test_the_table_counts_samples(verdict: str, right: int, shown: str | None) -
     assert found["table"][0]["verdict"] == verdict
 
 
-@pytest.mark.parametrize(
-    ("found", "verdict", "message", "again"),
-    [
-        ({"runs": False}, "not_verified", "The demo application was not run.", False),
-        ({"log": {"log": "I0 got it from", "log_lines": []}}, "ok", "The upstream demo application got its", False),
-        (
-            {"log": {"log_lines": ["a", "b", ""]}},
-            "no_token",
-            "no token within 300 seconds; the last that is known: b",
-            True,
-        ),
-        ({"log": {"log_lines": []}}, "no_token", "the last that is known: nothing", True),
-        # Until its pod runs there is no log to read.
-        ({"log": {"failed": True, "msg": "no pod"}}, "no_token", "the last that is known: nothing", True),
-        (
-            {"failure": "not created: echo got it"},
-            "no_token",
-            "the last that is known: not created: echo got it",
-            False,
-        ),
-    ],
+@table(
+    "found, verdict, message, again",
+    ({"runs": False}, "not_verified", "The demo application was not run.", False),
+    ({"log": {"log": "I0 got it from", "log_lines": []}}, "ok", "The upstream demo application got its", False),
+    (
+        {"log": {"log_lines": ["a", "b", ""]}},
+        "no_token",
+        "no token within 300 seconds; the last that is known: b",
+        True,
+    ),
+    ({"log": {"log_lines": []}}, "no_token", "the last that is known: nothing", True),
+    # Until its pod runs there is no log to read.
+    ({"log": {"failed": True, "msg": "no pod"}}, "no_token", "the last that is known: nothing", True),
+    ({"failure": "not created: echo got it"}, "no_token", "the last that is known: not created: echo got it", False),
 )
 def test_the_demo_application(found: dict[str, Any], verdict: str, message: str, again: bool) -> None:
     before = known([WORKLOAD], rows=[{"namespace": "a", "pod": "p", "verdict": "ok", "message": ""}])
