@@ -27,7 +27,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     ROLES,
     SCALE_SETS,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.roles.deciding import (
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import (
     CHECK,
     RUN,
     Raw,
@@ -250,7 +250,7 @@ def test_what_is_needed_is_known_in_part_beforehand() -> None:
     assert asked("beforehand", own) == [(MC, LOOK_AT), (MC, ROLES_READ), (MC, SETS_WRITE)]
     assert asked("beforehand", {"cluster": CLUSTER}).count((CLUSTER["id"], WRITE)) == 2
     given = {"release_namespaces": ["kube-system"], "probe_namespace": "probes"}
-    needs = plan("beforehand", own, Run(tags=("workload_identity_migration_finish",)), **given)["kubernetes"]
+    needs = plan("beforehand", own, only("workload_identity_migration_finish"), **given)["kubernetes"]
     assert needs == plan("options", NAMED, RUN, **given)["kubernetes"] and needs
 
 
