@@ -20,6 +20,7 @@ import yaml
 
 from ansible_collections.azureops.pod_identity.tests.support import guides, reader
 from ansible_collections.azureops.pod_identity.tests.unit.roles.test_documented_plays import known
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = {f"azureops.pod_identity.{path.stem}" for path in (CHECKOUT / "playbooks").glob("*.yml")}
@@ -119,20 +120,18 @@ def test_every_guide_is_in_the_table_of_contents() -> None:
     assert sorted(name for section in sections for name in section["toctree"]) == guides.names()
 
 
-@pytest.mark.parametrize(
-    ("output", "says", "missing"),
-    [
-        pytest.param("a\nb\n", "a\nb\n", "", id="all"),
-        pytest.param("a\nb\nc\n", "a\nb\n", "a\nb", id="more"),
-        pytest.param("a\nb\nc\n", "a\n...\n", "", id="lines behind"),
-        pytest.param("a\nb\nc\n", "...\nc\n", "", id="lines before"),
-        pytest.param("a\nb\nc\n", "...\nb\n", "b", id="not the last line"),
-        pytest.param("a\nb\nc\n", "...\nb\n...\n", "", id="in the middle"),
-        pytest.param("a\nb\nc\n", "...\nc\n...\nb\n...\n", "b", id="another order"),
-        pytest.param("pod-x1 ok\n", "pod-... ok\n", "", id="part of a line"),
-        pytest.param("pod-x1 no\n", "pod-... ok\n", "pod-... ok", id="another line"),
-        pytest.param("a (1)\n", "a (1)\n", "", id="no pattern"),
-    ],
+@cases(
+    "output, says, missing",
+    ("all", "a\nb\n", "a\nb\n", ""),
+    ("more", "a\nb\nc\n", "a\nb\n", "a\nb"),
+    ("lines behind", "a\nb\nc\n", "a\n...\n", ""),
+    ("lines before", "a\nb\nc\n", "...\nc\n", ""),
+    ("not the last line", "a\nb\nc\n", "...\nb\n", "b"),
+    ("in the middle", "a\nb\nc\n", "...\nb\n...\n", ""),
+    ("another order", "a\nb\nc\n", "...\nc\n...\nb\n...\n", "b"),
+    ("part of a line", "pod-x1 ok\n", "pod-... ok\n", ""),
+    ("another line", "pod-x1 no\n", "pod-... ok\n", "pod-... ok"),
+    ("no pattern", "a (1)\n", "a (1)\n", ""),
 )
 def test_what_a_command_does_not_say_is_told(output: str, says: str, missing: str) -> None:
     assert guides.not_said(output, says) == missing

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import chart
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
@@ -39,16 +40,14 @@ def _rows(heading: str) -> list[tuple[str, str]]:
     return [found for table in tables for found in row.findall(table)]
 
 
-@pytest.mark.parametrize(
-    ("heading", "present"),
-    [
-        pytest.param("Module", MODULES, id="modules"),
-        pytest.param("Connection plugin", PLUGINS["connection"], id="connections"),
-        pytest.param("Filter", PLUGINS["filter"], id="filters"),
-        pytest.param("Inventory plugin", PLUGINS["inventory"], id="inventories"),
-        pytest.param("Role", ROLES, id="roles"),
-        pytest.param("Playbook", PLAYBOOKS, id="playbooks"),
-    ],
+@cases(
+    "heading, present",
+    ("modules", "Module", MODULES),
+    ("connections", "Connection plugin", PLUGINS["connection"]),
+    ("filters", "Filter", PLUGINS["filter"]),
+    ("inventories", "Inventory plugin", PLUGINS["inventory"]),
+    ("roles", "Role", ROLES),
+    ("playbooks", "Playbook", PLAYBOOKS),
 )
 def test_readme_lists_the_content(heading: str, present: set[str]) -> None:
     assert sorted(name for name, _text in _rows(heading)) == sorted(present)

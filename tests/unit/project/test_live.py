@@ -13,21 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests import live
-from ansible_collections.azureops.pod_identity.tests.support import guides
+from ansible_collections.azureops.pod_identity.tests import guides, live
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ID, OTHER = "2a013ef6-a0bb-5365-a671-d3d44d918262", "5bba3a1c-7a0f-4f43-9a3a-9d2a5e8d7c11"
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        (f"/subscriptions/{ID}/x {OTHER} {ID.upper()}", "/subscriptions/<id 1>/x <id 2> <id 1>"),
-        ("https://demo-dns-1a2b.hcp.westeurope.azmk8s.io:443", "https://<API server>:443"),
-        (f"included: {Path.home()}/.ansible/x", "included: ~/.ansible/x"),
-        ("20.31.7.9 and 10.224.0.4, 169.254.169.254", "<address> and 10.224.0.4, 169.254.169.254"),
-        ("chart 4.1.18, 1.34.2, 999.1.1.1", "chart 4.1.18, 1.34.2, 999.1.1.1"),
-    ],
+@table(
+    "text, shown",
+    (f"/subscriptions/{ID}/x {OTHER} {ID.upper()}", "/subscriptions/<id 1>/x <id 2> <id 1>"),
+    ("https://demo-dns-1a2b.hcp.westeurope.azmk8s.io:443", "https://<API server>:443"),
+    (f"included: {Path.home()}/.ansible/x", "included: ~/.ansible/x"),
+    ("20.31.7.9 and 10.224.0.4, 169.254.169.254", "<address> and 10.224.0.4, 169.254.169.254"),
+    ("chart 4.1.18, 1.34.2, 999.1.1.1", "chart 4.1.18, 1.34.2, 999.1.1.1"),
 )
 def test_a_report_does_not_tell_whose_subscription_it_was(text: str, shown: str) -> None:
     assert live.Report().masked(text) == shown

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests import stage
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 
 @pytest.fixture
@@ -52,13 +53,11 @@ def _names(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_symlink() or not path.is_dir()}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "command"),
-    [
-        (["sandbox-up"], "tests/sandbox/sandbox up"),
-        (["sandbox-exec", "COMMAND=az group list"], "tests/sandbox/sandbox exec -- az group list"),
-        (["sandbox-azure", "COMMAND=log --json"], "tests/sandbox/sandbox azure log --json"),
-    ],
+@table(
+    "arguments, command",
+    (["sandbox-up"], "tests/sandbox/sandbox up"),
+    (["sandbox-exec", "COMMAND=az group list"], "tests/sandbox/sandbox exec -- az group list"),
+    (["sandbox-azure", "COMMAND=log --json"], "tests/sandbox/sandbox azure log --json"),
 )
 def test_make_reaches_the_sandbox(arguments: list[str], command: str) -> None:
     done = subprocess.run(

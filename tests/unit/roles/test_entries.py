@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 ENTRY = {"name": "billing", "namespace": "billing", "selector": "billing"}
 PRINCIPAL = {**ENTRY, "type": 1, "tenant_id": "t", "client_id": "a", "client_password_secret": {"name": "s"}}
@@ -19,17 +18,15 @@ EXCEPTION = {"name": "agents", "namespace": "monitoring", "pod_labels": {"app": 
 TWICE = "Two entries of pod_identity_bindings_list have one name but different identities"
 
 
-@pytest.mark.parametrize(
-    ("entries", "sentence"),
-    [
-        pytest.param([{**ENTRY, "name": "Billing"}], UNWRITABLE.format("Billing"), id="name"),
-        pytest.param([{**ENTRY, "namespace": "a.b"}], UNWRITABLE.format("billing"), id="namespace"),
-        pytest.param([{**ENTRY, "selector": "a b"}], UNWRITABLE.format("billing"), id="selector"),
-        pytest.param([ENTRY, {**ENTRY, "resource_group": "other"}], TWICE, id="managed-twice"),
-        pytest.param([ENTRY, {**ENTRY, "subscription_id": "0" * 8}], TWICE, id="managed-in-two-subscriptions"),
-        pytest.param([PRINCIPAL, {**PRINCIPAL, "client_id": "b"}], TWICE, id="principal-twice"),
-        pytest.param([ENTRY, PRINCIPAL], TWICE, id="both"),
-    ],
+@cases(
+    "entries, sentence",
+    ("name", [{**ENTRY, "name": "Billing"}], UNWRITABLE.format("Billing")),
+    ("namespace", [{**ENTRY, "namespace": "a.b"}], UNWRITABLE.format("billing")),
+    ("selector", [{**ENTRY, "selector": "a b"}], UNWRITABLE.format("billing")),
+    ("managed-twice", [ENTRY, {**ENTRY, "resource_group": "other"}], TWICE),
+    ("managed-in-two-subscriptions", [ENTRY, {**ENTRY, "subscription_id": "0" * 8}], TWICE),
+    ("principal-twice", [PRINCIPAL, {**PRINCIPAL, "client_id": "b"}], TWICE),
+    ("both", [ENTRY, PRINCIPAL], TWICE),
 )
 def test_entries_that_cannot_work_are_refused_first(
     player: Player, entries: list[dict[str, Any]], sentence: str
@@ -40,15 +37,13 @@ def test_entries_that_cannot_work_are_refused_first(
     assert sentence in output
 
 
-@pytest.mark.parametrize(
-    ("change", "variables", "sentence"),
-    [
-        pytest.param({"pod_labels": {}}, {}, "exceptions names no pods", id="nobody"),
-        pytest.param({"namespace": ""}, {}, "exceptions names no pods", id="nowhere"),
-        pytest.param({"name": "Agents"}, {}, "exceptions cannot be written to Kubernetes", id="name"),
-        pytest.param({"namespace": "a.b"}, {}, "exceptions cannot be written to Kubernetes", id="namespace"),
-        pytest.param({}, {"render_dir": "objects"}, "leave them out where", id="files"),
-    ],
+@cases(
+    "change, variables, sentence",
+    ("nobody", {"pod_labels": {}}, {}, "exceptions names no pods"),
+    ("nowhere", {"namespace": ""}, {}, "exceptions names no pods"),
+    ("name", {"name": "Agents"}, {}, "exceptions cannot be written to Kubernetes"),
+    ("namespace", {"namespace": "a.b"}, {}, "exceptions cannot be written to Kubernetes"),
+    ("files", {}, {"render_dir": "objects"}, "leave them out where"),
 )
 def test_exceptions_that_cannot_work_are_refused_first(
     player: Player, change: dict[str, Any], variables: dict[str, str], sentence: str

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 DISCOVER = role("imds_node_cleanup", "discover")
 SHOW = {"ansible.builtin.debug": {"msg": "{{ groups.imds_node_cleanup_nodes | sort | join(' ') }} are taken"}}
@@ -19,23 +20,23 @@ OUTCOMES = ("clean", "cleaned", "refused", "unreachable", "gone", "stopped", "un
 GOOD = ("clean", "cleaned", "gone")
 
 
-@pytest.mark.parametrize(
-    ("inventory", "node", "taken"),
-    [("node1,node2", "", "node1 node2"), ("node1,node2", "node2", "node2"), ("node1,", "node1", "node1")],
+@table(
+    "inventory, node, taken",
+    ("node1,node2", "", "node1 node2"),
+    ("node1,node2", "node2", "node2"),
+    ("node1,", "node1", "node1"),
 )
 def test_hosts_of_an_inventory_are_nodes(player: Player, inventory: str, node: str, taken: str) -> None:
     status, output = player.play([DISCOVER, SHOW], "-i", inventory, node=node)
     assert (status, f'"{taken} are taken"' in output) == (0, True), output
 
 
-@pytest.mark.parametrize(
-    ("inventory", "node", "sentence"),
-    [
-        ("node1,", "node2", "There is no Linux node node2 in the inventory"),
-        ("node1,", "node1,node2", "There is no Linux node node2 in the inventory"),
-        ("", "node2", "Neither a cluster nor an inventory is named"),
-        ("", "", "Neither a cluster nor an inventory is named"),
-    ],
+@table(
+    "inventory, node, sentence",
+    ("node1,", "node2", "There is no Linux node node2 in the inventory"),
+    ("node1,", "node1,node2", "There is no Linux node node2 in the inventory"),
+    ("", "node2", "Neither a cluster nor an inventory is named"),
+    ("", "", "Neither a cluster nor an inventory is named"),
 )
 def test_a_node_that_nobody_knows_is_refused(player: Player, inventory: str, node: str, sentence: str) -> None:
     status, output = player.play([DISCOVER], *(["-i", inventory] if inventory else []), node=node)

@@ -28,6 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 from ansible_collections.azureops.pod_identity.tests import readmes
 from ansible_collections.azureops.pod_identity.tests.unit.roles.test_plans import BY_PLAN
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[3] / "roles").iterdir() if path.is_dir())
 SHARED = re.compile(r"^\{\{ (?P<name>\w+)(?: \| default\((?P<fallback>''|'\w+'|true|false)\))? \}\}$")
@@ -100,13 +101,11 @@ def test_variables_carry_the_name_of_the_role(role: Path) -> None:
     assert [name for name in _options(role) if not name.startswith(f"{role.name}_")] == []
 
 
-@pytest.mark.parametrize(
-    ("role", "option", "heading"),
-    [
-        ("pod_identity_bindings", "pod_identity_bindings_list", "Key"),
-        ("pod_identity_bindings", "pod_identity_bindings_exceptions", "Key of an exception"),
-        ("pod_identity_verify", "pod_identity_verify_workloads", "Key"),
-    ],
+@table(
+    "role, option, heading",
+    ("pod_identity_bindings", "pod_identity_bindings_list", "Key"),
+    ("pod_identity_bindings", "pod_identity_bindings_exceptions", "Key of an exception"),
+    ("pod_identity_verify", "pod_identity_verify_workloads", "Key"),
 )
 def test_readme_lists_the_keys_of_entries(role: str, option: str, heading: str) -> None:
     path = next(path for path in ROLES if path.name == role)

@@ -31,13 +31,9 @@ QUESTIONS = {
 }
 TASKS = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("playbooks/*.yml"))]
 # Variables of roles that stand for the plan of a task.
-ALIASES = {
-    "_pod_identity_chart_plan": "__pod_identity_chart_planned",
-}
+ALIASES = {"_pod_identity_chart_plan": "__pod_identity_chart_planned"}
 # Those that stand for what the session has of a role: the plan of its options.
-BEGUN = {
-    "_pod_identity_bindings_plan": "pod_identity_bindings",
-}
+BEGUN = {"_pod_identity_bindings_plan": "pod_identity_bindings"}
 # Phases whose tasks run for the tag of any of several phases: the plan of the options tells whether they do.
 BY_PLAN = {"pod_identity_bindings_identities"}
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/"
 CONTEXT = {"name": "one", "context": {"cluster": "one", "user": "one"}}
@@ -29,13 +30,10 @@ def until(condition: Callable[[], object], seconds: float = 180) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(
-    ("found", "status", "said"),
-    [
-        ({"id": CLUSTER.upper() + "ONE", "name": "one", "resource_group": "rg"}, 0, "failed=0"),
-        ({"id": CLUSTER + "two", "name": "two", "resource_group": "rg"}, 2, "(which is another)"),
-    ],
-    ids=["same", "another"],
+@cases(
+    "found, status, said",
+    ("same", {"id": CLUSTER.upper() + "ONE", "name": "one", "resource_group": "rg"}, 0, "failed=0"),
+    ("another", {"id": CLUSTER + "two", "name": "two", "resource_group": "rg"}, 2, "(which is another)"),
 )
 def test_a_kept_connection_is_to_one_cluster(player: Player, found: dict[str, Any], status: int, said: str) -> None:
     kept = {"owner": "somebody", "directory": "/nowhere", "cluster": CLUSTER + "one"}
@@ -147,10 +145,10 @@ def test_an_interrupted_run_leaves_nothing(player: Player, tmp_path: Path) -> No
     assert list(player.temporary.glob("azureops-pod-identity-*")) == [], output
 
 
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [({}, "No cluster is named; set"), ({"pod_identity_kubeconfig": "/nowhere"}, "/nowhere does not exist")],
-    ids=["nothing", "absent"],
+@cases(
+    "variables, said",
+    ("nothing", {}, "No cluster is named; set"),
+    ("absent", {"pod_identity_kubeconfig": "/nowhere"}, "/nowhere does not exist"),
 )
 def test_without_a_way_to_an_api_server_nothing_is_left(player: Player, variables: dict[str, str], said: str) -> None:
     status, output = player.play([role("pod_identity_cluster", "connect")], **variables)
@@ -158,13 +156,11 @@ def test_without_a_way_to_an_api_server_nothing_is_left(player: Player, variable
     assert list(player.temporary.glob("azureops-pod-identity-*")) == []
 
 
-@pytest.mark.parametrize(
-    ("tasks_from", "variables"),
-    [
-        ("connect", {"pod_identity_cluster_name": "one"}),
-        ("begin", {"pod_identity_cluster_name": "one"}),
-        ("begin", {"pod_identity_resource_group": "rg"}),
-    ],
+@table(
+    "tasks_from, variables",
+    ("connect", {"pod_identity_cluster_name": "one"}),
+    ("begin", {"pod_identity_cluster_name": "one"}),
+    ("begin", {"pod_identity_resource_group": "rg"}),
 )
 def test_a_cluster_is_named_by_the_role_alone(player: Player, tasks_from: str, variables: dict[str, str]) -> None:
     """A name or a group that is for modules names none."""
@@ -180,13 +176,10 @@ def test_a_cluster_is_named_by_the_role_alone(player: Player, tasks_from: str, v
     assert (status, told) == (2, True), output
 
 
-@pytest.mark.parametrize(
+@cases(
     "play",
-    [
-        {"module_defaults": {"group/azureops.pod_identity.kubernetes": {"kubeconfig": "{{ place }}"}}},
-        {"environment": {"K8S_AUTH_KUBECONFIG": "{{ place }}"}},
-    ],
-    ids=["defaults", "environment"],
+    ("defaults", {"module_defaults": {"group/azureops.pod_identity.kubernetes": {"kubeconfig": "{{ place }}"}}}),
+    ("environment", {"environment": {"K8S_AUTH_KUBECONFIG": "{{ place }}"}}),
 )
 def test_what_is_set_for_modules_is_for_the_session_too(player: Player, play: dict[str, Any]) -> None:
     whole = {"hosts": "localhost", "vars": {"place": "/nowhere"}, "tasks": [role("pod_identity_cluster", "connect")]}

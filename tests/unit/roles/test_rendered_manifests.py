@@ -72,8 +72,5 @@ def rendered(player: Player, folder: Path, *arguments: str) -> tuple[int, str]:
         {"ansible.builtin.set_fact": {"__workload_identity_migration_work": work}},
         {"ansible.builtin.include_role": render},
     ]
-    variables = {
-        "workload_identity_migration_directory": str(folder / "out"),
-        "work_file": str(folder / "work.json"),
-    }
+    variables = {"workload_identity_migration_directory": str(folder / "out"), "work_file": str(folder / "work.json")}
     return player.play(tasks, *arguments, **variables)

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.inventory import KINDS
-from ansible_collections.azureops.pod_identity.tests.support.players import Player
-from ansible_collections.azureops.pod_identity.tests.support.report_world import objects
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
+    objects,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 PLAYBOOK = "azureops.pod_identity.report"
 
@@ -113,12 +116,10 @@ def test_nodes_are_told_after_they_were_to_be_cleaned(tmp_path: Path) -> None:
     assert "rules" in [each["source"] for each in cluster["looked"]] and cluster["problems"]
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({}, "pod_identity_report_target does not say where"),
-        ({"pod_identity_report_target": "/proc/none/r.html"}, "create its folder"),
-    ],
+@table(
+    "given, said",
+    ({}, "pod_identity_report_target does not say where"),
+    ({"pod_identity_report_target": "/proc/none/r.html"}, "create its folder"),
 )
 def test_a_report_without_a_place_is_refused(given: dict[str, Any], said: str, tmp_path: Path) -> None:
     files = {"pod_identity_report_files": [saved(tmp_path / "objects.json", objects())]}

@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 from ansible_collections.azureops.pod_identity.tests.unit.roles.test_session import FILES, tasks
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 PLANTED = "planted-7d1c9e"
 INSTANCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/v/virtualMachines/0"
@@ -29,14 +30,10 @@ QUIET = (
 )
 
 
-@pytest.mark.parametrize(
-    ("connection", "keywords", "sentence"),
-    [
-        pytest.param("vmss_run_command", {}, "has secrets (AZURE_SECRET), and Azure keeps", id="run-command"),
-        pytest.param(
-            "aks_node_pod", {"become": True}, "has secrets in its environment (AZURE_SECRET), which become", id="become"
-        ),
-    ],
+@cases(
+    "connection, keywords, sentence",
+    ("run-command", "vmss_run_command", {}, "has secrets (AZURE_SECRET), and Azure keeps"),
+    ("become", "aks_node_pod", {"become": True}, "has secrets in its environment (AZURE_SECRET), which become"),
 )
 def test_secrets_in_the_environment_are_refused(
     tmp_path: Path, connection: str, keywords: dict[str, Any], sentence: str

@@ -18,7 +18,8 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
-from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ENTRY = {"name": "billing", "selector": "billing"}
 NAMED = {"pod_identity_cluster_name": "demo", "pod_identity_resource_group": "rg"}
@@ -203,13 +204,11 @@ def test_all_is_told_at_once(playbook: str, tmp_path: Path) -> None:
     assert f"changed={int(playbook == 'inventory')} " in output and "failed=1 " in output, output
 
 
-@pytest.mark.parametrize(
-    ("playbook", "target", "formats", "said"),
-    [
-        ("site", "report", ["pdf"], "entry 1 is 'pdf'"),
-        ("site", "report.json", ["html"], "is one file, of the format json, and html would have no place"),
-        ("diagnose", "report.html", ["csv"], "is one file, of the format html, and csv would have no place"),
-    ],
+@table(
+    "playbook, target, formats, said",
+    ("site", "report", ["pdf"], "entry 1 is 'pdf'"),
+    ("site", "report.json", ["html"], "is one file, of the format json, and html would have no place"),
+    ("diagnose", "report.html", ["csv"], "is one file, of the format html, and csv would have no place"),
 )
 def test_what_is_wrong_with_a_report_is_told_before_what_it_is_of(
     playbook: str, target: str, formats: list[str], said: str, tmp_path: Path

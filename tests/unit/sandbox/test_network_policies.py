@@ -9,8 +9,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-import pytest
-
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 from azsandbox.network_policies import rules, selects
 
 SHOP, OTHER, DNS, LOGIN = "10.244.0.5", "10.244.0.6", "10.224.0.2", "203.0.113.10"
@@ -63,40 +62,38 @@ def block(cidr: str, *holes: str) -> dict[str, Any]:
 DNS_ALONE = policy([{"ports": [{"protocol": "UDP", "port": 53}]}])
 
 
-@pytest.mark.parametrize(
-    ("policies", "source", "target", "port", "protocol", "passed"),
-    [
-        ([], SHOP, LOGIN, 443, "tcp", True),
-        ([policy([])], SHOP, LOGIN, 443, "tcp", False),
-        ([policy([])], OTHER, LOGIN, 443, "tcp", True),
-        ([policy([])], "10.224.0.4", LOGIN, 443, "tcp", True),
-        ([policy([], app="web")], SHOP, LOGIN, 443, "tcp", True),
-        ([policy([], app="api")], SHOP, LOGIN, 443, "tcp", False),
-        ([policy(EVERYBODY)], SHOP, LOGIN, 443, "tcp", True),
-        ([policy([], policyTypes=["Ingress"])], SHOP, LOGIN, 443, "tcp", True),
-        ([DNS_ALONE], SHOP, DNS, 53, "udp", True),
-        ([DNS_ALONE], SHOP, DNS, 53, "tcp", False),
-        ([DNS_ALONE], SHOP, LOGIN, 443, "tcp", False),
-        # What one policy lets out another does not hold back.
-        ([policy([]), policy([to(block("203.0.113.0/24"))])], SHOP, LOGIN, 443, "tcp", True),
-        ([policy([to(block("0.0.0.0/0", "203.0.113.0/24"))])], SHOP, LOGIN, 443, "tcp", False),
-        ([policy([to(block("0.0.0.0/0", "203.0.113.0/24"))])], SHOP, DNS, 443, "tcp", True),
-        ([policy([to(block("203.0.113.0/28", "203.0.113.0/24"))])], SHOP, LOGIN, 443, "tcp", False),
-        ([policy([to(block("0.0.0.0/0"), ports=[{"port": 440, "endPort": 450}])])], SHOP, LOGIN, 443, "tcp", True),
-        ([policy([to(block("0.0.0.0/0"), ports=[{"port": 440, "endPort": 450}])])], SHOP, LOGIN, 80, "tcp", False),
-        ([policy([to(block("0.0.0.0/0"), ports=[{"port": "https"}])])], SHOP, LOGIN, 443, "tcp", False),
-        ([policy([to(block("::/0"))])], SHOP, LOGIN, 443, "tcp", False),
-        ([policy([to({"podSelector": {}})])], SHOP, OTHER, 80, "tcp", False),
-        ([policy([to({"namespaceSelector": {"matchLabels": {"team": "web"}}})])], SHOP, OTHER, 80, "tcp", True),
-        (
-            [policy([to({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "api"}}})])],
-            SHOP,
-            OTHER,
-            80,
-            "tcp",
-            False,
-        ),
-    ],
+@table(
+    "policies, source, target, port, protocol, passed",
+    ([], SHOP, LOGIN, 443, "tcp", True),
+    ([policy([])], SHOP, LOGIN, 443, "tcp", False),
+    ([policy([])], OTHER, LOGIN, 443, "tcp", True),
+    ([policy([])], "10.224.0.4", LOGIN, 443, "tcp", True),
+    ([policy([], app="web")], SHOP, LOGIN, 443, "tcp", True),
+    ([policy([], app="api")], SHOP, LOGIN, 443, "tcp", False),
+    ([policy(EVERYBODY)], SHOP, LOGIN, 443, "tcp", True),
+    ([policy([], policyTypes=["Ingress"])], SHOP, LOGIN, 443, "tcp", True),
+    ([DNS_ALONE], SHOP, DNS, 53, "udp", True),
+    ([DNS_ALONE], SHOP, DNS, 53, "tcp", False),
+    ([DNS_ALONE], SHOP, LOGIN, 443, "tcp", False),
+    # What one policy lets out another does not hold back.
+    ([policy([]), policy([to(block("203.0.113.0/24"))])], SHOP, LOGIN, 443, "tcp", True),
+    ([policy([to(block("0.0.0.0/0", "203.0.113.0/24"))])], SHOP, LOGIN, 443, "tcp", False),
+    ([policy([to(block("0.0.0.0/0", "203.0.113.0/24"))])], SHOP, DNS, 443, "tcp", True),
+    ([policy([to(block("203.0.113.0/28", "203.0.113.0/24"))])], SHOP, LOGIN, 443, "tcp", False),
+    ([policy([to(block("0.0.0.0/0"), ports=[{"port": 440, "endPort": 450}])])], SHOP, LOGIN, 443, "tcp", True),
+    ([policy([to(block("0.0.0.0/0"), ports=[{"port": 440, "endPort": 450}])])], SHOP, LOGIN, 80, "tcp", False),
+    ([policy([to(block("0.0.0.0/0"), ports=[{"port": "https"}])])], SHOP, LOGIN, 443, "tcp", False),
+    ([policy([to(block("::/0"))])], SHOP, LOGIN, 443, "tcp", False),
+    ([policy([to({"podSelector": {}})])], SHOP, OTHER, 80, "tcp", False),
+    ([policy([to({"namespaceSelector": {"matchLabels": {"team": "web"}}})])], SHOP, OTHER, 80, "tcp", True),
+    (
+        [policy([to({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "api"}}})])],
+        SHOP,
+        OTHER,
+        80,
+        "tcp",
+        False,
+    ),
 )
 def test_what_leaves_a_pod(
     policies: list[dict[str, Any]], source: str, target: str, port: int, protocol: str, passed: bool
@@ -104,20 +101,18 @@ def test_what_leaves_a_pod(
     assert passes(policies, source, target, port, protocol) is passed
 
 
-@pytest.mark.parametrize(
-    ("selector", "labels", "selected"),
-    [
-        (None, {}, True),
-        ({}, {"a": "1"}, True),
-        ({"matchLabels": {"a": "1"}}, {"a": "1"}, True),
-        ({"matchLabels": {"a": "1"}}, {"a": "2"}, False),
-        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, {"a": "1"}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, {}, False),
-        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, {}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, {"a": "1"}, False),
-        ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"a": ""}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"a": ""}, False),
-    ],
+@table(
+    "selector, labels, selected",
+    (None, {}, True),
+    ({}, {"a": "1"}, True),
+    ({"matchLabels": {"a": "1"}}, {"a": "1"}, True),
+    ({"matchLabels": {"a": "1"}}, {"a": "2"}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, {"a": "1"}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, {}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, {}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, {"a": "1"}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"a": ""}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"a": ""}, False),
 )
 def test_a_selector_selects(selector: dict[str, Any] | None, labels: dict[str, str], selected: bool) -> None:
     assert selects(selector, labels) is selected

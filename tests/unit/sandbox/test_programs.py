@@ -23,6 +23,7 @@ from typing import TextIO
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 from azsandbox import builds, execution_environment, images, paths, programs, progress, toolenvs
 from azsandbox.progress import BuildError, Item, Work, build, output, run, whole
 
@@ -106,17 +107,15 @@ EVERY_SANDBOX = {"Debian", "ansible", "collections", "etcd", "coredns", "kuberne
 }
 
 
-@pytest.mark.parametrize(
-    ("parts", "wanted"),
-    [
-        (["sandbox"], EVERY_SANDBOX),
-        (["debian"], {"Debian"}),
-        (["az"], {"az"}),
-        (["browser"], {"chromium"}),
-        (["azcollection"], {"collections", "azcollection"}),
-        (["workload-identity"], {"workload-identity", "token-app"}),
-        (["sandbox", "workload-identity"], EVERY_SANDBOX | {"workload-identity", "token-app"}),
-    ],
+@table(
+    "parts, wanted",
+    (["sandbox"], EVERY_SANDBOX),
+    (["debian"], {"Debian"}),
+    (["az"], {"az"}),
+    (["browser"], {"chromium"}),
+    (["azcollection"], {"collections", "azcollection"}),
+    (["workload-identity"], {"workload-identity", "token-app"}),
+    (["sandbox", "workload-identity"], EVERY_SANDBOX | {"workload-identity", "token-app"}),
 )
 def test_a_part_is_what_it_needs_and_nothing_else(parts: list[str], wanted: set[str], made: list[str]) -> None:
     builds.build(parts)
@@ -168,9 +167,8 @@ def test_an_environment_follows_its_requirements() -> None:
     assert one.path != two.path
 
 
-@pytest.mark.parametrize(
-    ("package", "name"),
-    [("./kube", "kube"), ("helm.sh/helm/v3/cmd/helm", "helm"), ("go.etcd.io/etcd/server/v3", "server")],
+@table(
+    "package, name", ("./kube", "kube"), ("helm.sh/helm/v3/cmd/helm", "helm"), ("go.etcd.io/etcd/server/v3", "server")
 )
 def test_go_names_a_program(package: str, name: str) -> None:
     assert programs._go_name(package) == name
@@ -333,16 +331,14 @@ def come_to(work: Work, count: int) -> None:
     work.log.write_text("\n".join(["go: downloading example.com/0 v1.0.0", *PACKAGES[:count], *PACKAGES[:3]]))
 
 
-@pytest.mark.parametrize(
-    ("count", "after", "words"),
-    [
-        (0, 4, "3 of 200 packages, 4 s"),
-        (9, 30, "9 of 200 packages, 30 s"),
-        (50, 30, "50 of 200 packages, 30 s, about 1 min 30 s left"),
-        (50, 60, "50 of 200 packages, 1 min, about 3 min left"),
-        (150, 95, "150 of 200 packages, 1 min 35 s, about 40 s left"),
-        (200, 130, "200 of 200 packages, 2 min 10 s, linking"),
-    ],
+@table(
+    "count, after, words",
+    (0, 4, "3 of 200 packages, 4 s"),
+    (9, 30, "9 of 200 packages, 30 s"),
+    (50, 30, "50 of 200 packages, 30 s, about 1 min 30 s left"),
+    (50, 60, "50 of 200 packages, 1 min, about 3 min left"),
+    (150, 95, "150 of 200 packages, 1 min 35 s, about 40 s left"),
+    (200, 130, "200 of 200 packages, 2 min 10 s, linking"),
 )
 def test_what_is_compiled_tells_how_far_it_is(count: int, after: float, words: str, tmp_path: Path) -> None:
     work = Work(tmp_path / "log")

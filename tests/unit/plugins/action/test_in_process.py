@@ -102,11 +102,7 @@ ALIKE: dict[str, dict[str, Any]] = {
     },
     "a loop that spoils": {**does("look", "spoil", text="{{ item }}"), "loop": ["a", "b", "c"]},
     "after it": does("look"),
-    "a loop of environments": {
-        **does("look"),
-        "environment": {"WITNESS_SECRET": "of-{{ item }}"},
-        "loop": ["a", "b"],
-    },
+    "a loop of environments": {**does("look"), "environment": {"WITNESS_SECRET": "of-{{ item }}"}, "loop": ["a", "b"]},
     "a loop with failures": {**does("{{ item }}"), "loop": ["fail", "warn", "raise", "deprecate"]},
     "until": {
         **does("until", file="{{ folder }}/until"),
@@ -234,8 +230,7 @@ def run(folder: Path, whole: list[dict[str, Any]], *, in_process: bool, executab
     made = player(work, in_process=in_process, **callback)
     (work / "play.yml").write_text(yaml.safe_dump(whole, sort_keys=False))
     process = made.start(
-        *(str(work / "play.yml"), "-i", str(work / "inventory.yml"), "-vvv", "--forks", "4"),
-        folder=str(work),
+        *(str(work / "play.yml"), "-i", str(work / "inventory.yml"), "-vvv", "--forks", "4"), folder=str(work)
     )
     output = process.communicate(timeout=600)[0]
     found: dict[str, list[dict[str, Any]]] = {}

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.connection import aks_node_pod
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _connections
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 COMMAND = "WORD='pl\u00e4nted' /bin/sh -c 'printf %s \"$WORD\"; cat; exit 7'"
 
@@ -46,18 +47,16 @@ def test_no_process_has_the_command_among_its_arguments() -> None:
     assert status == 0 and b"head -c" in told and b"planted" not in told
 
 
-@pytest.mark.parametrize(
-    ("command", "script"),
-    [
-        ("/bin/sh -c 'echo a && sleep 0'", "echo a && sleep 0"),
-        ("/bin/sh -c true", "true"),
-        ("/bin/sh -c 'a' && b", "/bin/sh -c 'a' && b"),
-        ('/bin/sh -c "$X"', '/bin/sh -c "$X"'),
-        ("/bin/sh -c 'a", "/bin/sh -c 'a"),
-        ("/bin/bash -c 'a'", "/bin/bash -c 'a'"),
-        ("uptime", "uptime"),
-        ("", ""),
-    ],
+@table(
+    "command, script",
+    ("/bin/sh -c 'echo a && sleep 0'", "echo a && sleep 0"),
+    ("/bin/sh -c true", "true"),
+    ("/bin/sh -c 'a' && b", "/bin/sh -c 'a' && b"),
+    ('/bin/sh -c "$X"', '/bin/sh -c "$X"'),
+    ("/bin/sh -c 'a", "/bin/sh -c 'a"),
+    ("/bin/bash -c 'a'", "/bin/bash -c 'a'"),
+    ("uptime", "uptime"),
+    ("", ""),
 )
 def test_only_what_is_exactly_a_call_of_the_shell_is_read_by_this_one(command: str, script: str) -> None:
     assert _connections.script(command) == script

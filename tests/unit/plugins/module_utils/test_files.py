@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 
 def mode(path: Path) -> int:
@@ -60,15 +61,13 @@ def test_digests(tmp_path: Path) -> None:
         _files.digest(str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("nowhere/file", "the folder .*/nowhere does not exist"),
-        ("folder", "it is a folder"),
-        ("a\0b", "null"),
-        ("pipe", "it is no regular file"),
-        ("link", "it is a symbolic link of another user"),
-    ],
+@table(
+    "name, reason",
+    ("nowhere/file", "the folder .*/nowhere does not exist"),
+    ("folder", "it is a folder"),
+    ("a\0b", "null"),
+    ("pipe", "it is no regular file"),
+    ("link", "it is a symbolic link of another user"),
 )
 def test_what_cannot_be_written_is_known_before(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, reason: str

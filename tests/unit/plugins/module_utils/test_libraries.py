@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _libraries
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 REQUIREMENTS = Path(__file__).resolve().parents[4] / "requirements.txt"
 
@@ -23,25 +24,19 @@ def test_they_are_those_of_requirements() -> None:
     assert {name: version for name, (dummy, version) in _libraries.REQUIREMENTS.items()} == dict(lines)
 
 
-@pytest.mark.parametrize(
-    ("absent", "failing", "said"),
-    [
-        (
-            ["kubernetes"],
-            "kubernetes",
-            ["The Python library kubernetes is missing", "install 'kubernetes>=31.0.0,<36'"],
-        ),
-        (
-            ["azure.identity", "kubernetes"],
-            "azure-identity",
-            [
-                "The Python libraries azure-identity, kubernetes are missing",
-                "-m pip install 'azure-identity>=1.19.0' 'kubernetes>=31.0.0,<36'",
-            ],
-        ),
-        # What is none of the requirements, and is broken.
-        ([], "azure-core", ["The Python library azure-core is missing", "-m pip install azure-core"]),
-    ],
+@table(
+    "absent, failing, said",
+    (["kubernetes"], "kubernetes", ["The Python library kubernetes is missing", "install 'kubernetes>=31.0.0,<36'"]),
+    (
+        ["azure.identity", "kubernetes"],
+        "azure-identity",
+        [
+            "The Python libraries azure-identity, kubernetes are missing",
+            "-m pip install 'azure-identity>=1.19.0' 'kubernetes>=31.0.0,<36'",
+        ],
+    ),
+    # What is none of the requirements, and is broken.
+    ([], "azure-core", ["The Python library azure-core is missing", "-m pip install azure-core"]),
 )
 def test_all_that_are_missing_are_told_at_once(
     monkeypatch: pytest.MonkeyPatch, absent: list[str], failing: str, said: list[str]

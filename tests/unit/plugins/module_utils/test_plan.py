@@ -101,10 +101,7 @@ def test_failure_in_the_middle_tells_what_was_done_and_what_was_not(leave: Leave
     def refuse() -> None:
         raise Failure("Vault v1 refused; ask its owner.", error={"code": "Forbidden", "request_id": "r1"})
 
-    steps = (
-        Step("Create one", created("one"), apply=lambda: None),
-        Step("Create two", created("two"), apply=refuse),
-    )
+    steps = (Step("Create one", created("one"), apply=lambda: None), Step("Create two", created("two"), apply=refuse))
     status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, steps), key="state"))
     assert status == 1
     assert result["msg"] == "Vault v1 refused; ask its owner."

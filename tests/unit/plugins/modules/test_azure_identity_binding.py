@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.modules import azure_identity_binding
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import offline
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 RESOURCE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
@@ -51,26 +51,24 @@ def test_a_huge_list_is_predicted() -> None:
     assert result["reassigned_pods"] == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({}, "one of the following is required"),
-        ({"name": "a"}, "namespace"),
-        ({"bindings": [GOOD], "name": "a", "namespace": "a"}, "mutually exclusive"),
-        ({"bindings": [{**GOOD, "namespace": None}]}, "has no namespace"),
-        ({"bindings": [], "purge_bindings": True, "namespace": "a"}, "purge_allow_empty"),
-        ({**GOOD, "purge_bindings": True}, "give that list"),
-        ({"bindings": [GOOD], "batch": 0}, "set 1 or more"),
-        ({"bindings": [{**GOOD, "labels": {"a": None}}]}, "put it in quotes"),
-        ({"bindings": [{**GOOD, "labels": {"a": True}}]}, "put it in quotes"),
-        ({"bindings": [{**GOOD, "annotations": {"a": 1.1}}]}, "put it in quotes"),
-        ({**GOOD, "client_password_secret": 5}, "client_password_secret must be a dictionary, and is of type int"),
-        ({"bindings": [GOOD, {"client_password_secret": 5.5}]}, "bindings[1].client_password_secret must be a dict"),
-        ({"bindings": [{"client_password_secret": [True]}]}, "bindings[0].client_password_secret must be a dictionary"),
-        ({**GOOD, "proxy_headers": 5}, "option proxy_headers must be a dictionary"),
-        ({**GOOD, "batch": float("inf")}, "option batch must be a whole number"),
-        ({**GOOD, "batch": "-Infinity"}, "option batch must be a whole number"),
-    ],
+@table(
+    "options, words",
+    ({}, "one of the following is required"),
+    ({"name": "a"}, "namespace"),
+    ({"bindings": [GOOD], "name": "a", "namespace": "a"}, "mutually exclusive"),
+    ({"bindings": [{**GOOD, "namespace": None}]}, "has no namespace"),
+    ({"bindings": [], "purge_bindings": True, "namespace": "a"}, "purge_allow_empty"),
+    ({**GOOD, "purge_bindings": True}, "give that list"),
+    ({"bindings": [GOOD], "batch": 0}, "set 1 or more"),
+    ({"bindings": [{**GOOD, "labels": {"a": None}}]}, "put it in quotes"),
+    ({"bindings": [{**GOOD, "labels": {"a": True}}]}, "put it in quotes"),
+    ({"bindings": [{**GOOD, "annotations": {"a": 1.1}}]}, "put it in quotes"),
+    ({**GOOD, "client_password_secret": 5}, "client_password_secret must be a dictionary, and is of type int"),
+    ({"bindings": [GOOD, {"client_password_secret": 5.5}]}, "bindings[1].client_password_secret must be a dict"),
+    ({"bindings": [{"client_password_secret": [True]}]}, "bindings[0].client_password_secret must be a dictionary"),
+    ({**GOOD, "proxy_headers": 5}, "option proxy_headers must be a dictionary"),
+    ({**GOOD, "batch": float("inf")}, "option batch must be a whole number"),
+    ({**GOOD, "batch": "-Infinity"}, "option batch must be a whole number"),
 )
 def test_options_that_do_not_fit_together(options: dict[str, Any], words: str) -> None:
     status, result = run(options)

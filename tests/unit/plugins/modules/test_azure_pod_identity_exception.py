@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.modules import azure_pod_identity_exception
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import offline
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 GOOD: dict[str, Any] = {"name": "agent", "namespace": "agents", "pod_labels": {"app": "agent"}, "labels": {"team": "a"}}
 OPTIONS = ["owner", "purge_namespaces", "purge_exceptions", "adopt", "namespace"]
@@ -39,19 +39,17 @@ def test_a_huge_list_is_predicted() -> None:
     assert (status, len(result["actions"]), len(result["planned"])) == (0, 5000, 5000)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({}, "one of the following is required"),
-        ({"name": "a"}, "namespace"),
-        ({"exceptions": [GOOD], "name": "a", "namespace": "a"}, "mutually exclusive"),
-        ({"exceptions": [{**GOOD, "namespace": None}]}, "has no namespace"),
-        ({"exceptions": [], "purge_exceptions": True, "namespace": "a"}, "purge_allow_empty"),
-        ({**GOOD, "purge_exceptions": True}, "give that list"),
-        ({"exceptions": [GOOD, {**GOOD, "pod_labels": {"app": "other"}}]}, "agents/agent"),
-        ({"exceptions": [{**GOOD, "pod_labels": {"app": True}}]}, "put it in quotes"),
-        ({"exceptions": [{**GOOD, "pod_labels": {"app": 1e3}}]}, "put it in quotes"),
-    ],
+@table(
+    "options, words",
+    ({}, "one of the following is required"),
+    ({"name": "a"}, "namespace"),
+    ({"exceptions": [GOOD], "name": "a", "namespace": "a"}, "mutually exclusive"),
+    ({"exceptions": [{**GOOD, "namespace": None}]}, "has no namespace"),
+    ({"exceptions": [], "purge_exceptions": True, "namespace": "a"}, "purge_allow_empty"),
+    ({**GOOD, "purge_exceptions": True}, "give that list"),
+    ({"exceptions": [GOOD, {**GOOD, "pod_labels": {"app": "other"}}]}, "agents/agent"),
+    ({"exceptions": [{**GOOD, "pod_labels": {"app": True}}]}, "put it in quotes"),
+    ({"exceptions": [{**GOOD, "pod_labels": {"app": 1e3}}]}, "put it in quotes"),
 )
 def test_options_that_do_not_fit_together(options: dict[str, Any], words: str) -> None:
     status, result = run(options)

@@ -10,22 +10,19 @@ import json
 from types import ModuleType
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.modules import azure_pod_identity_exception, pod_token_info
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import offline
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 EXCEPTION = {"name": "agents", "namespace": "default", "pod_labels": {"app": "agent"}}
 PROXY = "http://somebody:planted-7d1c9e@proxy.example.com:3128"
 
 
-@pytest.mark.parametrize(
-    ("module", "options", "failed"),
-    [
-        pytest.param(azure_pod_identity_exception, EXCEPTION, 0, id="success"),
-        pytest.param(pod_token_info, {}, 1, id="an option is missing"),
-        pytest.param(azure_pod_identity_exception, {**EXCEPTION, "state": "none"}, 1, id="an option has a wrong value"),
-    ],
+@cases(
+    "module, options, failed",
+    ("success", azure_pod_identity_exception, EXCEPTION, 0),
+    ("an option is missing", pod_token_info, {}, 1),
+    ("an option has a wrong value", azure_pod_identity_exception, {**EXCEPTION, "state": "none"}, 1),
 )
 def test_the_password_of_a_proxy_is_not_shown(module: ModuleType, options: dict[str, Any], failed: int) -> None:
     status, result = offline.run(module, {**options, "proxy": PROXY})

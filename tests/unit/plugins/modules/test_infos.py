@@ -10,7 +10,6 @@ import json
 from types import ModuleType
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.modules import (
     workload_identity_info,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import offline
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 TOKEN: dict[str, Any] = {"namespace": "billing", "selector": "billing"}
 TOKEN_OPTIONS = sorted(pod_token_info.argument_spec().options)
@@ -51,15 +51,12 @@ MIGRATION_OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("module", "good", "names"),
-    [
-        (pod_token_info, TOKEN, TOKEN_OPTIONS),
-        (pod_identity_info, {}, INVENTORY_OPTIONS),
-        (pod_identity_diagnosis_info, {}, DIAGNOSIS_OPTIONS),
-        (workload_identity_info, {}, MIGRATION_OPTIONS),
-    ],
-    ids=["token", "inventory", "diagnosis", "migration"],
+@cases(
+    "module, good, names",
+    ("token", pod_token_info, TOKEN, TOKEN_OPTIONS),
+    ("inventory", pod_identity_info, {}, INVENTORY_OPTIONS),
+    ("diagnosis", pod_identity_diagnosis_info, {}, DIAGNOSIS_OPTIONS),
+    ("migration", workload_identity_info, {}, MIGRATION_OPTIONS),
 )
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

@@ -37,11 +37,7 @@ def saved(folder: Path, *names: str) -> str:
 
 def run(check: bool = False, **options: Any) -> dict[str, Any]:
     printed, told = io.StringIO(), {"_ansible_check_mode": check, "_ansible_diff": True}
-    with (
-        patch_module_args({**options, **told}),
-        contextlib.redirect_stdout(printed),
-        contextlib.suppress(SystemExit),
-    ):
+    with patch_module_args({**options, **told}), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         pod_identity_info.main()
     result: dict[str, Any] = json.loads(printed.getvalue())
     # ansible.module_utils keeps the warnings of what has run in this process before.

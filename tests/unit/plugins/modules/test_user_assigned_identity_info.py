@@ -10,18 +10,17 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.modules.user_assigned_identity_info import refuse_empty
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 UNSET = {"resource_group": None, "name": None, "id": None}
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"id": ""}, "id"),
-        ({"resource_group": ""}, "resource_group"),
-        ({"resource_group": "rg", "name": ""}, "name"),
-        ({"resource_group": "", "name": ""}, "resource_group, name"),
-    ],
+@table(
+    "options, named",
+    ({"id": ""}, "id"),
+    ({"resource_group": ""}, "resource_group"),
+    ({"resource_group": "rg", "name": ""}, "name"),
+    ({"resource_group": "", "name": ""}, "resource_group, name"),
 )
 def test_an_empty_value_means_nothing(options: dict[str, str], named: str) -> None:
     with pytest.raises(Failure) as refused:

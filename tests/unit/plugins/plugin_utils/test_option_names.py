@@ -19,23 +19,22 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.name
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.option_names import of_role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import InProcess
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
-        ("Remove them, or set wait_timeout to true.", "Remove them, or set R_wait_timeout to true."),
-        ("check names and wait_timeout, or wait_timeout=9", "check names and R_wait_timeout, or R_wait_timeout=9"),
-        ("/groups/wait_timeout stays", "/groups/wait_timeout stays"),
-        (
-            "as do wait_timeout/x, a-wait_timeout and R_wait_timeout",
-            "as do wait_timeout/x, a-wait_timeout and R_wait_timeout",
-        ),
-        ("what the role does not know, allow_in_use", "what the role does not know, allow_in_use"),
-        ("in a state: set state to x, or state: true.", "in a state: set R_state to x, or R_state: true."),
-        ("set state: [absent], in its state: absent", "set R_state: [absent], in its state: absent"),
-        ("reset state to x, set up-state to x, set force to x", "reset state to x, set up-state to x, set force to x"),
-    ],
+@table(
+    "message, said",
+    ("Remove them, or set wait_timeout to true.", "Remove them, or set R_wait_timeout to true."),
+    ("check names and wait_timeout, or wait_timeout=9", "check names and R_wait_timeout, or R_wait_timeout=9"),
+    ("/groups/wait_timeout stays", "/groups/wait_timeout stays"),
+    (
+        "as do wait_timeout/x, a-wait_timeout and R_wait_timeout",
+        "as do wait_timeout/x, a-wait_timeout and R_wait_timeout",
+    ),
+    ("what the role does not know, allow_in_use", "what the role does not know, allow_in_use"),
+    ("in a state: set state to x, or state: true.", "in a state: set R_state to x, or R_state: true."),
+    ("set state: [absent], in its state: absent", "set R_state: [absent], in its state: absent"),
+    ("reset state to x, set up-state to x, set force to x", "reset state to x, set up-state to x, set force to x"),
 )
 def test_an_option_becomes_the_variable_of_the_role(message: str, said: str) -> None:
     assert of_role(message, {"wait_timeout": "R_wait_timeout", "state": "R_state"}) == said
@@ -60,34 +59,32 @@ def test_messages_with_options_of_one_word_name_the_variables_of_the_role() -> N
     assert of_role("set accept: [missing_identity]", passed) == "set pod_identity_bindings_accept: [missing_identity]"
 
 
-@pytest.mark.parametrize(
-    ("role", "option", "value", "variable"),
-    [
-        (
-            "pod_identity_cluster",
-            "force_delete_nonempty",
-            "{{ pod_identity_cluster_force_delete_nonempty }}",
-            "pod_identity_cluster_force_delete_nonempty",
-        ),
-        (
-            "pod_identity_cluster",
-            "subscription_id",
-            "{{ pod_identity_cluster_subscription_id | default(omit, true) }}",
-            "pod_identity_subscription_id",
-        ),
-        (
-            "pod_identity_uninstall",
-            "wait_timeout",
-            "{{ pod_identity_uninstall_lease_wait_timeout }}",
-            "pod_identity_uninstall_lease_wait_timeout",
-        ),
-        ("imds_node_cleanup", "api_timeout", "{{imds_node_cleanup_api_timeout}}", "imds_node_cleanup_api_timeout"),
-        ("pod_identity_uninstall", "resource_group", "{{ pod_identity_session.cluster.resource_group }}", None),
-        ("pod_identity_uninstall", "resource_group", "{{ item.resource_group }}", None),
-        ("pod_identity_uninstall", "wait_timeout", "{{ pod_identity_uninstall_wait_timeout }}s", None),
-        ("pod_identity_uninstall", "wait_timeout", "{{ __pod_identity_uninstall_left }}", None),
-        ("pod_identity_uninstall", "wait_timeout", 600, None),
-    ],
+@table(
+    "role, option, value, variable",
+    (
+        "pod_identity_cluster",
+        "force_delete_nonempty",
+        "{{ pod_identity_cluster_force_delete_nonempty }}",
+        "pod_identity_cluster_force_delete_nonempty",
+    ),
+    (
+        "pod_identity_cluster",
+        "subscription_id",
+        "{{ pod_identity_cluster_subscription_id | default(omit, true) }}",
+        "pod_identity_subscription_id",
+    ),
+    (
+        "pod_identity_uninstall",
+        "wait_timeout",
+        "{{ pod_identity_uninstall_lease_wait_timeout }}",
+        "pod_identity_uninstall_lease_wait_timeout",
+    ),
+    ("imds_node_cleanup", "api_timeout", "{{imds_node_cleanup_api_timeout}}", "imds_node_cleanup_api_timeout"),
+    ("pod_identity_uninstall", "resource_group", "{{ pod_identity_session.cluster.resource_group }}", None),
+    ("pod_identity_uninstall", "resource_group", "{{ item.resource_group }}", None),
+    ("pod_identity_uninstall", "wait_timeout", "{{ pod_identity_uninstall_wait_timeout }}s", None),
+    ("pod_identity_uninstall", "wait_timeout", "{{ __pod_identity_uninstall_left }}", None),
+    ("pod_identity_uninstall", "wait_timeout", 600, None),
 )
 def test_what_an_operator_of_a_role_sets(role: str, option: str, value: object, variable: str | None) -> None:
     """It is what the task passes, and what the task does not pass is none."""
@@ -109,25 +106,23 @@ def test_whose_credentials_a_kubeconfig_holds_is_an_option_of_the_role_of_cluste
     assert of_role(message, passed) == f"{said} local account."
 
 
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"pod_identity_subscription_id": "8A6A"}, "pod_identity_subscription_id"),
-        (
-            {"pod_identity_subscription_id": "11", "pod_identity_bindings_subscription_id": "8a6a"},
-            "pod_identity_bindings_subscription_id",
-        ),
-        (
-            {"pod_identity_subscription_id": "8a6a", "pod_identity_cluster_subscription_id": "8a6a"},
-            "pod_identity_subscription_id or pod_identity_cluster_subscription_id",
-        ),
-        (
-            {"pod_identity_bindings_list": [{"name": "one"}, {"name": "two", "subscription_id": "8a6a"}]},
-            "subscription_id in pod_identity_bindings_list",
-        ),
-        ({"pod_identity_bindings_list": "{{ nowhere }}"}, "pod_identity_subscription_id"),
-        ({"pod_identity_bindings_list": ["one"]}, "pod_identity_subscription_id"),
-    ],
+@table(
+    "variables, said",
+    ({"pod_identity_subscription_id": "8A6A"}, "pod_identity_subscription_id"),
+    (
+        {"pod_identity_subscription_id": "11", "pod_identity_bindings_subscription_id": "8a6a"},
+        "pod_identity_bindings_subscription_id",
+    ),
+    (
+        {"pod_identity_subscription_id": "8a6a", "pod_identity_cluster_subscription_id": "8a6a"},
+        "pod_identity_subscription_id or pod_identity_cluster_subscription_id",
+    ),
+    (
+        {"pod_identity_bindings_list": [{"name": "one"}, {"name": "two", "subscription_id": "8a6a"}]},
+        "subscription_id in pod_identity_bindings_list",
+    ),
+    ({"pod_identity_bindings_list": "{{ nowhere }}"}, "pod_identity_subscription_id"),
+    ({"pod_identity_bindings_list": ["one"]}, "pod_identity_subscription_id"),
 )
 def test_the_variable_with_the_subscription_of_the_message(variables: dict[str, object], said: str) -> None:
     message = "The subscription '8a6a' could not be found (SubscriptionNotFound); check subscription_id."
@@ -136,12 +131,10 @@ def test_the_variable_with_the_subscription_of_the_message(variables: dict[str, 
     assert of_role(message, passed).endswith(f"; check {said}.")
 
 
-@pytest.mark.parametrize(
-    ("looks", "said"),
-    [
-        (False, "set pod_identity_uninstall_lease_wait_timeout or subscription_id, and allow_in_use"),
-        (True, "set wait_timeout or pod_identity_subscription_id, and allow_in_use"),
-    ],
+@table(
+    "looks, said",
+    (False, "set pod_identity_uninstall_lease_wait_timeout or subscription_id, and allow_in_use"),
+    (True, "set wait_timeout or pod_identity_subscription_id, and allow_in_use"),
 )
 def test_a_message_names_what_the_task_passes(looks: bool, said: str) -> None:
     """Where the module runs in the place of a task, that is what all roles take from the operator."""
@@ -157,14 +150,12 @@ def test_a_message_names_what_the_task_passes(looks: bool, said: str) -> None:
     assert result["msg"] == said
 
 
-@pytest.mark.parametrize(
-    ("whose", "prefix", "name"),
-    [
-        ("pod_identity_report", "pod_identity_report", "files"),
-        ("workload_identity_migration", "workload_identity_migration", "files"),
-        ("diagnose", _roles.SHARED, "diagnose_files"),
-        ("diagnose", _roles.SHARED, "diagnose_log_files"),
-    ],
+@table(
+    "whose, prefix, name",
+    ("pod_identity_report", "pod_identity_report", "files"),
+    ("workload_identity_migration", "workload_identity_migration", "files"),
+    ("diagnose", _roles.SHARED, "diagnose_files"),
+    ("diagnose", _roles.SHARED, "diagnose_log_files"),
 )
 def test_files_are_named_from_where_ansible_playbook_was_started(
     whose: str, prefix: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

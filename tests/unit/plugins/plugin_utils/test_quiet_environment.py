@@ -16,7 +16,8 @@ from ansible.plugins.shell.sh import ShellModule
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _quiet_environment
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal
-from ansible_collections.azureops.pod_identity.tests.support.players import Player, kill
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, kill
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 GIVEN = {"LANG": "C", "AZURE_SECRET": "hush", "MY-TOKEN": "odd"}
 
@@ -44,15 +45,12 @@ def action(kind: type[Connection], *, becomes: bool = False, reads: bool = True)
 ALL = "LANG=C AZURE_SECRET=hush MY-TOKEN=odd"
 
 
-@pytest.mark.parametrize(
-    ("made", "written", "inherited"),
-    [
-        (action(Connection), "LANG=C MY-TOKEN=odd", {"AZURE_SECRET": "hush"}),
-        (action(Connection, becomes=True), ALL, {}),
-        (action(Elsewhere), ALL, {}),
-        (action(Elsewhere, reads=False), "LANG=C", {}),
-    ],
-    ids=["here", "as-another-user", "elsewhere", "without-need"],
+@cases(
+    "made, written, inherited",
+    ("here", action(Connection), "LANG=C MY-TOKEN=odd", {"AZURE_SECRET": "hush"}),
+    ("as-another-user", action(Connection, becomes=True), ALL, {}),
+    ("elsewhere", action(Elsewhere), ALL, {}),
+    ("without-need", action(Elsewhere, reads=False), "LANG=C", {}),
 )
 def test_where_the_secrets_of_an_environment_go(made: QuietNormal, written: str, inherited: dict[str, str]) -> None:
     named: dict[str, Any] = {}

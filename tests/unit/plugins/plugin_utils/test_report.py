@@ -40,6 +40,7 @@ from ansible_collections.azureops.pod_identity.tests.support.report_world import
     plan,
     token,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 VOID = {"meta", "input", "br", "link"}
 STAGES = [{"workload": "Deployment team/web", "state": "switched", "next": "soak", "why": ""}]
@@ -339,14 +340,12 @@ def test_an_index_leads_to_pages_and_these_lead_back() -> None:
     assert alone.values("href").count("index.html") == 1 and "Deployment team/web" in alone.text
 
 
-@pytest.mark.parametrize(
-    ("given", "options", "said"),
-    [
-        ([], {}, "The observation needs the list clusters"),
-        (document(), {"fail_on": "info"}, "must be one of error, warning, never"),
-        (document(), {"earlier": {}}, "The earlier report is none of version 1"),
-        (document(cluster(inventory={"workloads": [1]})), {}, "A source of the cluster prod is not what its module"),
-    ],
+@table(
+    "given, options, said",
+    ([], {}, "The observation needs the list clusters"),
+    (document(), {"fail_on": "info"}, "must be one of error, warning, never"),
+    (document(), {"earlier": {}}, "The earlier report is none of version 1"),
+    (document(cluster(inventory={"workloads": [1]})), {}, "A source of the cluster prod is not what its module"),
 )
 def test_what_cannot_be_reported_is_refused(given: Any, options: dict[str, Any], said: str) -> None:
     with pytest.raises(AnsibleFilterError, match=said):

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import clouds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 LOGIN = {"loginEndpoint": "https://login.local/", "audiences": ["https://management.core/", "https://arm.local/"]}
 
@@ -18,13 +19,11 @@ def nothing(url: str) -> Any:
     raise RuntimeError(f"{url} was asked for")
 
 
-@pytest.mark.parametrize(
-    ("name", "resource_manager", "scope"),
-    [
-        ("AzureCloud", "https://management.azure.com", "https://management.azure.com/.default"),
-        ("azureusgovernment", "https://management.usgovcloudapi.net", "https://management.usgovcloudapi.net/.default"),
-        ("AzureChinaCloud", "https://management.chinacloudapi.cn", "https://management.chinacloudapi.cn/.default"),
-    ],
+@table(
+    "name, resource_manager, scope",
+    ("AzureCloud", "https://management.azure.com", "https://management.azure.com/.default"),
+    ("azureusgovernment", "https://management.usgovcloudapi.net", "https://management.usgovcloudapi.net/.default"),
+    ("AzureChinaCloud", "https://management.chinacloudapi.cn", "https://management.chinacloudapi.cn/.default"),
 )
 def test_named_clouds(name: str, resource_manager: str, scope: str) -> None:
     cloud = clouds.find(name, nothing)
@@ -36,37 +35,33 @@ def test_an_unknown_name_is_refused() -> None:
         clouds.find("AzureMoonCloud", nothing)
 
 
-@pytest.mark.parametrize(
-    ("setting", "url"),
-    [
-        ("https://arm.local", "https://arm.local/metadata/endpoints?api-version=2019-05-01"),
-        ("https://arm.local/", "https://arm.local/metadata/endpoints?api-version=2019-05-01"),
-        ("https://arm.local/metadata/endpoints", "https://arm.local/metadata/endpoints?api-version=2019-05-01"),
-        ("https://arm.local/metadata/endpoints?api-version=x", "https://arm.local/metadata/endpoints?api-version=x"),
-    ],
+@table(
+    "setting, url",
+    ("https://arm.local", "https://arm.local/metadata/endpoints?api-version=2019-05-01"),
+    ("https://arm.local/", "https://arm.local/metadata/endpoints?api-version=2019-05-01"),
+    ("https://arm.local/metadata/endpoints", "https://arm.local/metadata/endpoints?api-version=2019-05-01"),
+    ("https://arm.local/metadata/endpoints?api-version=x", "https://arm.local/metadata/endpoints?api-version=x"),
 )
 def test_where_a_cloud_describes_itself(setting: str, url: str) -> None:
     assert clouds.metadata_url(setting) == url
 
 
-@pytest.mark.parametrize(
-    ("document", "resource_manager", "audience"),
-    [
-        (
-            [
-                {"name": "Other", "resourceManager": "https://other/", "authentication": LOGIN},
-                {"name": "Mine", "resourceManager": "https://arm.local/", "authentication": LOGIN},
-            ],
-            "https://arm.local",
-            "https://arm.local/",
-        ),
-        (
-            [{"name": "Other", "resourceManager": "https://other/", "authentication": LOGIN}],
-            "https://other",
-            "https://management.core/",
-        ),
-        ({"graphEndpoint": "https://graph/", "authentication": LOGIN}, "https://arm.local", "https://arm.local/"),
-    ],
+@table(
+    "document, resource_manager, audience",
+    (
+        [
+            {"name": "Other", "resourceManager": "https://other/", "authentication": LOGIN},
+            {"name": "Mine", "resourceManager": "https://arm.local/", "authentication": LOGIN},
+        ],
+        "https://arm.local",
+        "https://arm.local/",
+    ),
+    (
+        [{"name": "Other", "resourceManager": "https://other/", "authentication": LOGIN}],
+        "https://other",
+        "https://management.core/",
+    ),
+    ({"graphEndpoint": "https://graph/", "authentication": LOGIN}, "https://arm.local", "https://arm.local/"),
 )
 def test_a_description_is_read(document: Any, resource_manager: str, audience: str) -> None:
     cloud = clouds.find("https://arm.local", lambda _url: document)
@@ -74,21 +69,17 @@ def test_a_description_is_read(document: Any, resource_manager: str, audience: s
     assert (cloud.authority, cloud.vouched) == ("https://login.local", True)
 
 
-@pytest.mark.parametrize(
-    ("name", "graph"),
-    [
-        ("AzureCloud", "https://graph.microsoft.com"),
-        ("AzureUSGovernment", "https://graph.microsoft.us"),
-        ("AzureChinaCloud", "https://microsoftgraph.chinacloudapi.cn"),
-    ],
+@table(
+    "name, graph",
+    ("AzureCloud", "https://graph.microsoft.com"),
+    ("AzureUSGovernment", "https://graph.microsoft.us"),
+    ("AzureChinaCloud", "https://microsoftgraph.chinacloudapi.cn"),
 )
 def test_where_graph_is(name: str, graph: str) -> None:
     assert clouds.find(name, nothing).graph == graph
 
 
-@pytest.mark.parametrize(
-    ("said", "graph"), [({"microsoftGraphResourceId": "https://graph/"}, "https://graph"), ({}, "")]
-)
+@table("said, graph", ({"microsoftGraphResourceId": "https://graph/"}, "https://graph"), ({}, ""))
 def test_where_a_cloud_says_that_graph_is(said: dict[str, str], graph: str) -> None:
     assert clouds.find("https://arm.local", lambda _url: {"authentication": LOGIN, **said}).graph == graph
 
@@ -99,13 +90,11 @@ def test_what_describes_no_cloud_is_refused(document: Any) -> None:
         clouds.find("https://arm.local", lambda _url: document)
 
 
-@pytest.mark.parametrize(
-    ("name", "audience"),
-    [
-        ("AzureCloud", "api://AzureADTokenExchange"),
-        ("azureusgovernment", "api://AzureADTokenExchangeUSGov"),
-        ("AzureChinaCloud", "api://AzureADTokenExchangeChina"),
-    ],
+@table(
+    "name, audience",
+    ("AzureCloud", "api://AzureADTokenExchange"),
+    ("azureusgovernment", "api://AzureADTokenExchangeUSGov"),
+    ("AzureChinaCloud", "api://AzureADTokenExchangeChina"),
 )
 def test_the_audience_of_an_exchange(name: str, audience: str) -> None:
     assert clouds.find(name, nothing).exchange_audience == audience

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import credentials
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 OPTIONS = {"client_id": "o", "tenant": "t", "secret": "x"}
 ENVIRON = {"AZURE_CLIENT_ID": "e", "AZURE_TENANT": "t", "AZURE_SECRET": "x", "AZURE_SUBSCRIPTION_ID": "env-sub"}
@@ -25,22 +26,20 @@ PROFILES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("options", "environ", "profiles", "source", "client"),
-    [
-        (OPTIONS, ENVIRON, PROFILES, "options", "o"),
-        ({"profile": "work", **OPTIONS}, ENVIRON, PROFILES, "credential_file", "w"),
-        ({}, ENVIRON, PROFILES, "env", "e"),
-        ({"subscription_id": "s"}, ENVIRON, PROFILES, "env", "e"),
-        ({}, {}, PROFILES, "credential_file", "f"),
-        ({}, {"AZURE_CLIENT_ID": "of an identity"}, {}, "cli", None),
-        ({}, {}, {}, "cli", None),
-        ({"auth_source": "env", **OPTIONS}, ENVIRON, PROFILES, "env", "e"),
-        ({"auth_source": "credential_file", **OPTIONS}, ENVIRON, PROFILES, "credential_file", "f"),
-        ({"auth_source": "cli"}, ENVIRON, PROFILES, "cli", None),
-        ({"auth_source": "msi", "client_id": "m"}, ENVIRON, PROFILES, "msi", "m"),
-        ({"auth_source": "msi"}, ENVIRON, PROFILES, "msi", None),
-    ],
+@table(
+    "options, environ, profiles, source, client",
+    (OPTIONS, ENVIRON, PROFILES, "options", "o"),
+    ({"profile": "work", **OPTIONS}, ENVIRON, PROFILES, "credential_file", "w"),
+    ({}, ENVIRON, PROFILES, "env", "e"),
+    ({"subscription_id": "s"}, ENVIRON, PROFILES, "env", "e"),
+    ({}, {}, PROFILES, "credential_file", "f"),
+    ({}, {"AZURE_CLIENT_ID": "of an identity"}, {}, "cli", None),
+    ({}, {}, {}, "cli", None),
+    ({"auth_source": "env", **OPTIONS}, ENVIRON, PROFILES, "env", "e"),
+    ({"auth_source": "credential_file", **OPTIONS}, ENVIRON, PROFILES, "credential_file", "f"),
+    ({"auth_source": "cli"}, ENVIRON, PROFILES, "cli", None),
+    ({"auth_source": "msi", "client_id": "m"}, ENVIRON, PROFILES, "msi", "m"),
+    ({"auth_source": "msi"}, ENVIRON, PROFILES, "msi", None),
 )
 def test_the_order_of_sources(
     options: dict[str, Any], environ: dict[str, str], profiles: dict[str, Any], source: str, client: str | None
@@ -49,17 +48,15 @@ def test_the_order_of_sources(
     assert (login.source, login.values.get("client_id")) == (source, client)
 
 
-@pytest.mark.parametrize(
-    ("options", "environ", "expected"),
-    [
-        ({"subscription_id": "o"}, ENVIRON, "o"),
-        ({}, ENVIRON, "env-sub"),
-        (OPTIONS, ENVIRON, "env-sub"),
-        ({"auth_source": "credential_file"}, ENVIRON, "file-sub"),
-        ({"auth_source": "credential_file", "subscription_id": "o"}, ENVIRON, "o"),
-        ({"auth_source": "msi"}, ENVIRON, "env-sub"),
-        ({"auth_source": "cli", "subscription_id": "o"}, {}, "o"),
-    ],
+@table(
+    "options, environ, expected",
+    ({"subscription_id": "o"}, ENVIRON, "o"),
+    ({}, ENVIRON, "env-sub"),
+    (OPTIONS, ENVIRON, "env-sub"),
+    ({"auth_source": "credential_file"}, ENVIRON, "file-sub"),
+    ({"auth_source": "credential_file", "subscription_id": "o"}, ENVIRON, "o"),
+    ({"auth_source": "msi"}, ENVIRON, "env-sub"),
+    ({"auth_source": "cli", "subscription_id": "o"}, {}, "o"),
 )
 def test_the_subscription(options: dict[str, Any], environ: dict[str, str], expected: str) -> None:
     assert credentials.choose(options, environ, PROFILES).values["subscription_id"] == expected
@@ -70,15 +67,13 @@ def test_tenant_has_two_variables() -> None:
     assert credentials.from_environment({"AZURE_TENANT_ID": "b", "AZURE_TENANT": "a"}) == {"tenant": "a"}
 
 
-@pytest.mark.parametrize(
-    ("options", "environ", "reason"),
-    [
-        ({"client_id": "o"}, {}, "from the module's options is not complete; it lacks tenant, secret or"),
-        ({"secret": "x"}, {}, "it lacks client_id, tenant"),
-        ({}, {"AZURE_SECRET": "x"}, "from the environment is not complete"),
-        ({"auth_source": "env"}, {}, "from the environment is not complete"),
-        ({"profile": "nobody"}, {}, r"no section \[nobody\]"),
-    ],
+@table(
+    "options, environ, reason",
+    ({"client_id": "o"}, {}, "from the module's options is not complete; it lacks tenant, secret or"),
+    ({"secret": "x"}, {}, "it lacks client_id, tenant"),
+    ({}, {"AZURE_SECRET": "x"}, "from the environment is not complete"),
+    ({"auth_source": "env"}, {}, "from the environment is not complete"),
+    ({"profile": "nobody"}, {}, r"no section \[nobody\]"),
 )
 def test_half_a_credential_is_refused(options: dict[str, Any], environ: dict[str, str], reason: str) -> None:
     with pytest.raises(Failure, match=reason):

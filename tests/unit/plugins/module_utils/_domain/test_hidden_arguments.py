@@ -17,10 +17,8 @@ import ansible.module_utils
 import ansible.modules
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import (
-    hidden,
-    hidden_variables,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import hidden_arguments
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 SOURCES = {
     "m.py": "spec = dict(password=dict(type='str', no_log=True), state=dict(type='str', no_log=False))\n",
@@ -44,31 +42,29 @@ def payload(arguments: dict[str, Any], sources: Mapping[str, str] = MappingProxy
     ).encode()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ({"state": "x", "name": "password"}, ()),
-        ({"password": "x"}, ("password",)),
-        ({"password": None}, ()),
-        ({"token": "x", "key": "y", "state": "z"}, ("key", "token")),
-        ({"auth": {"pin": "1"}}, ("pin",)),
-        ({"list": [{"pin": "1"}]}, ("pin",)),
-        ({"pass": "x", "where": "y"}, ("pass",)),
-        ({"tok": "x", "there": "y"}, ("tok",)),
-        ({"_ansible_no_log": True}, ("no_log",)),
-        ({"_ansible_no_log": False}, ()),
-    ],
+@table(
+    "arguments, expected",
+    ({"state": "x", "name": "password"}, ()),
+    ({"password": "x"}, ("password",)),
+    ({"password": None}, ()),
+    ({"token": "x", "key": "y", "state": "z"}, ("key", "token")),
+    ({"auth": {"pin": "1"}}, ("pin",)),
+    ({"list": [{"pin": "1"}]}, ("pin",)),
+    ({"pass": "x", "where": "y"}, ("pass",)),
+    ({"tok": "x", "there": "y"}, ("tok",)),
+    ({"_ansible_no_log": True}, ("no_log",)),
+    ({"_ansible_no_log": False}, ()),
 )
 def test_arguments_of_a_module(arguments: dict[str, Any], expected: tuple[str, ...]) -> None:
-    assert hidden(payload(arguments)) == expected
+    assert hidden_arguments.hidden(payload(arguments)) == expected
 
 
 def test_other_data_has_no_arguments() -> None:
-    assert hidden(b"") == hidden(b"password=x no_log=True") == ()
+    assert hidden_arguments.hidden(b"") == hidden_arguments.hidden(b"password=x no_log=True") == ()
 
 
 def test_a_payload_that_cannot_be_read_is_secret() -> None:
-    assert hidden(b"_ANSIBALLZ_WRAPPER = True\nother(zip_data='')\n") == ("unknown",)
+    assert hidden_arguments.hidden(b"_ANSIBALLZ_WRAPPER = True\nother(zip_data='')\n") == ("unknown",)
 
 
 @pytest.mark.parametrize("module", ["uri", "get_url"])
@@ -76,41 +72,37 @@ def test_aliases_of_modules_of_ansible(module: str) -> None:
     files = (ansible.modules, f"{module}.py"), (ansible.module_utils, "urls.py")
     sources = {name: (Path(next(iter(package.__path__))) / name).read_text() for package, name in files}
     arguments = {"url": "https://h", "url_username": "x", "dest": "/d"}
-    assert hidden(payload({**arguments, "password": "x"}, sources)) == ("password",)
-    assert hidden(payload(arguments, sources)) == ()
+    assert hidden_arguments.hidden(payload({**arguments, "password": "x"}, sources)) == ("password",)
+    assert hidden_arguments.hidden(payload(arguments, sources)) == ()
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
-    [
-        "AZURE_SECRET",
-        "PGPASSWORD",
-        "MYSQL_PWD",
-        "K8S_AUTH_API_KEY",
-        "githubToken",
-        "PASS",
-        "DB_CONNECTION_STRING",
-        "apikey",
-        "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH",
-    ],
+    "AZURE_SECRET",
+    "PGPASSWORD",
+    "MYSQL_PWD",
+    "K8S_AUTH_API_KEY",
+    "githubToken",
+    "PASS",
+    "DB_CONNECTION_STRING",
+    "apikey",
+    "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH",
 )
 def test_a_variable_with_such_a_name_is_secret(name: str) -> None:
-    assert hidden_variables({name: "x", "LANG": "C"}) == (name,)
-    assert hidden_variables({name: ""}) == hidden_variables({name: None}) == ()
+    assert hidden_arguments.hidden_variables({name: "x", "LANG": "C"}) == (name,)
+    assert hidden_arguments.hidden_variables({name: ""}) == hidden_arguments.hidden_variables({name: None}) == ()
 
 
-@pytest.mark.parametrize(
+@table(
     "value",
-    [
-        "http://u:p@proxy:3128",
-        "-----BEGIN RSA PRIVATE KEY-----",
-        "eyJhbGci.eyJhdWQi.x",
-        "a;AccountKey=x",
-        "https://h/?sig=x",
-    ],
+    "http://u:p@proxy:3128",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "eyJhbGci.eyJhdWQi.x",
+    "a;AccountKey=x",
+    "https://h/?sig=x",
 )
 def test_a_variable_with_such_a_value_is_secret(value: str) -> None:
-    assert hidden_variables([{"LANG": "C"}, {"X": value}]) == ("X",)
+    assert hidden_arguments.hidden_variables([{"LANG": "C"}, {"X": value}]) == ("X",)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +111,9 @@ def test_a_variable_with_such_a_value_is_secret(value: str) -> None:
     + ["GIT_ASKPASS", "KEYMAP", "TOKENIZERS_PARALLELISM", "", "1", "SECRET_NAME"],
 )
 def test_other_variables_are_not(name: str) -> None:
-    assert hidden_variables({name: "http://proxy:3128"}) == ()
+    assert hidden_arguments.hidden_variables({name: "http://proxy:3128"}) == ()
 
 
 @pytest.mark.parametrize("odd", [None, "TOKEN=x", 5, [None], [["TOKEN"]]])
 def test_what_is_no_environment_has_none(odd: Any) -> None:
-    assert hidden_variables(odd) == ()
+    assert hidden_arguments.hidden_variables(odd) == ()

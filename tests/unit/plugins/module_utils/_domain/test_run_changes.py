@@ -10,22 +10,21 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import run_changes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.run_changes import Row, Task
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 
-@pytest.mark.parametrize(
-    ("task", "counts"),
-    [
-        (Task(changed=True, check_mode=False, check_mode_of_run=False), True),
-        (Task(changed=True, check_mode=True, check_mode_of_run=True), True),
-        (Task(changed=False, check_mode=False, check_mode_of_run=False), False),
-        # Asked in check mode, to see whether it would change anything.
-        (Task(changed=True, check_mode=True, check_mode_of_run=False), False),
-        # In the place of a task that decides.
-        (Task(changed=True, check_mode=True, check_mode_of_run=True, look=True), False),
-        (Task(changed=True, check_mode=True, check_mode_of_run=True, only_looks=True), False),
-        # changed_when: false, as of a pod that is made only to look.
-        (Task(changed=True, check_mode=False, check_mode_of_run=False, never_changes=True), False),
-    ],
+@table(
+    "task, counts",
+    (Task(changed=True, check_mode=False, check_mode_of_run=False), True),
+    (Task(changed=True, check_mode=True, check_mode_of_run=True), True),
+    (Task(changed=False, check_mode=False, check_mode_of_run=False), False),
+    # Asked in check mode, to see whether it would change anything.
+    (Task(changed=True, check_mode=True, check_mode_of_run=False), False),
+    # In the place of a task that decides.
+    (Task(changed=True, check_mode=True, check_mode_of_run=True, look=True), False),
+    (Task(changed=True, check_mode=True, check_mode_of_run=True, only_looks=True), False),
+    # changed_when: false, as of a pod that is made only to look.
+    (Task(changed=True, check_mode=False, check_mode_of_run=False, never_changes=True), False),
 )
 def test_what_counts_as_a_change(task: Task, counts: bool) -> None:
     assert task.counts is counts
@@ -56,22 +55,20 @@ def test_what_is_changed_on_a_node_names_it() -> None:
     assert (made.what, made.change["id"]) == ("save it on node-1", "node-1/nft")
 
 
-@pytest.mark.parametrize(
-    ("found", "check_mode", "told"),
-    [
-        ([], False, ["Nothing was changed in Azure, the cluster or on its nodes (11 s)."]),
-        ([], True, ["Nothing would change in Azure, the cluster or on its nodes (11 s)."]),
-        (
-            [Row("create cluster demo", "changed", 125.0), Row("enable its add-on", "changed")],
-            False,
-            ["2 changes in 11 s:", "  125.0 s  create cluster demo", "           enable its add-on"],
-        ),
-        (
-            [Row("create cluster demo", "would change", 0.1)],
-            True,
-            ["1 change would be made (check mode), found in 11 s:", "    0.1 s  create cluster demo"],
-        ),
-    ],
+@table(
+    "found, check_mode, told",
+    ([], False, ["Nothing was changed in Azure, the cluster or on its nodes (11 s)."]),
+    ([], True, ["Nothing would change in Azure, the cluster or on its nodes (11 s)."]),
+    (
+        [Row("create cluster demo", "changed", 125.0), Row("enable its add-on", "changed")],
+        False,
+        ["2 changes in 11 s:", "  125.0 s  create cluster demo", "           enable its add-on"],
+    ),
+    (
+        [Row("create cluster demo", "would change", 0.1)],
+        True,
+        ["1 change would be made (check mode), found in 11 s:", "    0.1 s  create cluster demo"],
+    ),
 )
 def test_what_a_person_is_told(found: list[Row], check_mode: bool, told: list[str]) -> None:
     assert run_changes.lines(found, 11.7, check_mode=check_mode) == told

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import sessions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.sessions import (
@@ -20,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.sess
     Connection,
     Named,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ID = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/one"
 CLUSTER = {"id": ID, "name": "One", "resource_group": "RG", "fqdn": "One.azmk8s.io", "node_resource_group": "MC_one"}
@@ -37,34 +36,28 @@ def refused(ask: Callable[[], object]) -> str:
     return ""
 
 
-@pytest.mark.parametrize(
-    ("named", "cluster", "known"),
-    [
-        (NAMED, CLUSTER, True),
-        (replace(NAMED, name="two"), CLUSTER, False),
-        (replace(NAMED, resource_group="other"), CLUSTER, False),
-        (NAMED, {}, False),
-    ],
+@table(
+    "named, cluster, known",
+    (NAMED, CLUSTER, True),
+    (replace(NAMED, name="two"), CLUSTER, False),
+    (replace(NAMED, resource_group="other"), CLUSTER, False),
+    (NAMED, {}, False),
 )
 def test_what_is_known_of_a_cluster(named: Named, cluster: dict[str, Any], known: bool) -> None:
     assert named.is_of(cluster) == known
 
 
-@pytest.mark.parametrize(
-    ("named", "told"), [(NAMED, ""), (replace(NAMED, name=""), UNNAMED), (replace(NAMED, resource_group=""), UNNAMED)]
-)
+@table("named, told", (NAMED, ""), (replace(NAMED, name=""), UNNAMED), (replace(NAMED, resource_group=""), UNNAMED))
 def test_name_and_group_name_a_cluster(named: Named, told: str) -> None:
     assert refused(named.require_names) == told
 
 
-@pytest.mark.parametrize(
-    ("named", "plugin", "told"),
-    [
-        (NAMED, "azure", False),
-        (NAMED, "kubenet", True),
-        (replace(NAMED, allow_network_plugin_kubenet=True), "kubenet", False),
-        (replace(NAMED, state="absent"), "kubenet", False),
-    ],
+@table(
+    "named, plugin, told",
+    (NAMED, "azure", False),
+    (NAMED, "kubenet", True),
+    (replace(NAMED, allow_network_plugin_kubenet=True), "kubenet", False),
+    (replace(NAMED, state="absent"), "kubenet", False),
 )
 def test_kubenet_is_refused(named: Named, plugin: str, told: bool) -> None:
     sentence = refused(lambda: named.refuse_kubenet({**CLUSTER, "network_plugin": plugin}))
@@ -76,16 +69,14 @@ def test_there_has_to_be_a_cluster() -> None:
     assert not refused(lambda: NAMED.require(CLUSTER))
 
 
-@pytest.mark.parametrize(
-    ("named", "connection", "cluster", "sentence"),
-    [
-        (NAMED, OPEN, {**CLUSTER, "id": ID.upper()}, ""),
-        (NAMED, OPEN, {**CLUSTER, "id": ID + "2"}, "(which is another)"),
-        (NAMED, OPEN, {}, "(which does not exist)"),
-        (Named(), OPEN, {}, ""),
-        (NAMED, replace(OPEN, cluster=""), {**CLUSTER, "id": ID + "2"}, ""),
-        (NAMED, Connection(), {}, ""),
-    ],
+@table(
+    "named, connection, cluster, sentence",
+    (NAMED, OPEN, {**CLUSTER, "id": ID.upper()}, ""),
+    (NAMED, OPEN, {**CLUSTER, "id": ID + "2"}, "(which is another)"),
+    (NAMED, OPEN, {}, "(which does not exist)"),
+    (Named(), OPEN, {}, ""),
+    (NAMED, replace(OPEN, cluster=""), {**CLUSTER, "id": ID + "2"}, ""),
+    (NAMED, Connection(), {}, ""),
 )
 def test_a_connection_to_another_cluster_is_refused(
     named: Named, connection: Connection, cluster: dict[str, Any], sentence: str
@@ -94,20 +85,13 @@ def test_a_connection_to_another_cluster_is_refused(
     assert (sentence in told, bool(told)) == (True, bool(sentence))
 
 
-@pytest.mark.parametrize(
-    ("named", "cluster", "fetched", "expected"),
-    [
-        (NAMED, CLUSTER, True, OPEN),
-        (NAMED, CLUSTER, False, replace(OPEN, fetched=False)),
-        (
-            NAMED,
-            {**CLUSTER, "fqdn": KNOWN_AFTER_APPLY},
-            True,
-            replace(OPEN, kubeconfig=KNOWN_AFTER_APPLY, reachable=False),
-        ),
-        (Named(), {}, False, replace(OPEN, cluster="", fetched=False)),
-        (Named(), {**CLUSTER, "fqdn": KNOWN_AFTER_APPLY}, False, replace(OPEN, cluster="", fetched=False)),
-    ],
+@table(
+    "named, cluster, fetched, expected",
+    (NAMED, CLUSTER, True, OPEN),
+    (NAMED, CLUSTER, False, replace(OPEN, fetched=False)),
+    (NAMED, {**CLUSTER, "fqdn": KNOWN_AFTER_APPLY}, True, replace(OPEN, kubeconfig=KNOWN_AFTER_APPLY, reachable=False)),
+    (Named(), {}, False, replace(OPEN, cluster="", fetched=False)),
+    (Named(), {**CLUSTER, "fqdn": KNOWN_AFTER_APPLY}, False, replace(OPEN, cluster="", fetched=False)),
 )
 def test_what_is_kept_of_a_connection(
     named: Named, cluster: dict[str, Any], fetched: bool, expected: Connection
@@ -116,33 +100,29 @@ def test_what_is_kept_of_a_connection(
     assert connection == expected == Connection.parse(connection.fact())
 
 
-@pytest.mark.parametrize(
-    ("connection", "entra", "renewed"),
-    [
-        (OPEN, True, True),
-        (OPEN, False, False),
-        (replace(OPEN, fetched=False), True, False),
-        (replace(OPEN, cluster=""), True, False),
-        (replace(OPEN, reachable=False), True, False),
-    ],
+@table(
+    "connection, entra, renewed",
+    (OPEN, True, True),
+    (OPEN, False, False),
+    (replace(OPEN, fetched=False), True, False),
+    (replace(OPEN, cluster=""), True, False),
+    (replace(OPEN, reachable=False), True, False),
 )
 def test_only_a_token_can_end(connection: Connection, entra: bool, renewed: bool) -> None:
     assert connection.may_outlive_its_token({**CLUSTER, "aad_enabled": entra}) == renewed
 
 
-@pytest.mark.parametrize(
-    ("server", "fqdn", "private", "named"),
-    [
-        ("https://one.azmk8s.io:443", "One.azmk8s.io", "", True),
-        ("https://ONE.azmk8s.io", "one.azmk8s.io", "", True),
-        ("https://x.privatelink:443/", "one.azmk8s.io", "x.privatelink", True),
-        ("https://one.azmk8s.io.example.com", "one.azmk8s.io", "", False),
-        ("https://one.azmk8s.io@example.com", "one.azmk8s.io", "", False),
-        ("https://127.0.0.1:6443", "one.azmk8s.io", "", False),
-        ("https://", "", "", False),
-        ("https://[", "one.azmk8s.io", "", False),
-        ("", "", "", False),
-    ],
+@table(
+    "server, fqdn, private, named",
+    ("https://one.azmk8s.io:443", "One.azmk8s.io", "", True),
+    ("https://ONE.azmk8s.io", "one.azmk8s.io", "", True),
+    ("https://x.privatelink:443/", "one.azmk8s.io", "x.privatelink", True),
+    ("https://one.azmk8s.io.example.com", "one.azmk8s.io", "", False),
+    ("https://one.azmk8s.io@example.com", "one.azmk8s.io", "", False),
+    ("https://127.0.0.1:6443", "one.azmk8s.io", "", False),
+    ("https://", "", "", False),
+    ("https://[", "one.azmk8s.io", "", False),
+    ("", "", "", False),
 )
 def test_the_name_of_the_server(server: str, fqdn: str, private: str, named: bool) -> None:
     cluster = {**CLUSTER, "fqdn": fqdn, "private_fqdn": private}
@@ -152,19 +132,17 @@ def test_the_name_of_the_server(server: str, fqdn: str, private: str, named: boo
     assert sessions.needs_proof(OPEN, {**cluster, "private_cluster": True}, server)
 
 
-@pytest.mark.parametrize(
-    ("providers", "group", "proved"),
-    [
-        ([PROVIDER], "MC_one", True),
-        (["", PROVIDER.replace("mc_one", "other"), PROVIDER], "MC_one", True),
-        ([PROVIDER], "MC_two", False),
-        ([PROVIDER], "MC_on", False),
-        ([PROVIDER.replace("/S/", "/T/")], "MC_one", False),
-        ([PROVIDER.removeprefix("azure://")], "MC_one", False),
-        (["x" + PROVIDER], "MC_one", False),
-        ([], "MC_one", False),
-        ([PROVIDER.replace("mc_one", "")], "", False),
-    ],
+@table(
+    "providers, group, proved",
+    ([PROVIDER], "MC_one", True),
+    (["", PROVIDER.replace("mc_one", "other"), PROVIDER], "MC_one", True),
+    ([PROVIDER], "MC_two", False),
+    ([PROVIDER], "MC_on", False),
+    ([PROVIDER.replace("/S/", "/T/")], "MC_one", False),
+    ([PROVIDER.removeprefix("azure://")], "MC_one", False),
+    (["x" + PROVIDER], "MC_one", False),
+    ([], "MC_one", False),
+    ([PROVIDER.replace("mc_one", "")], "", False),
 )
 def test_the_nodes_prove_the_cluster(providers: list[str], group: str, proved: bool) -> None:
     nodes = [{"spec": {"providerID": provider}} for provider in providers] + [{"spec": None}, {}]

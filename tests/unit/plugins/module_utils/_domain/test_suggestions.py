@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.suggestions import closest
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 
-@pytest.mark.parametrize(
-    ("name", "cutoff", "expected"),
-    [("westeurpe", 0.85, "westeurope"), ("weurope", 0.85, ""), ("weurope", 0.6, "westeurope"), ("mars", 0.6, "")],
+@table(
+    "name, cutoff, expected",
+    ("westeurpe", 0.85, "westeurope"),
+    ("weurope", 0.85, ""),
+    ("weurope", 0.6, "westeurope"),
+    ("mars", 0.6, ""),
 )
 def test_the_closest_name(name: str, cutoff: float, expected: str) -> None:
     assert closest(name, ("eastus", "westeurope"), cutoff) == expected

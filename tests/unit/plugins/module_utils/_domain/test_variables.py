@@ -4,27 +4,24 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.variables import unknown
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 KNOWN = {"pod_identity_cluster_name", "pod_identity_location", "imds_node_cleanup_drain", "pod_identity_mode"}
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("pod_identity_cluster_nmae", "did you mean pod_identity_cluster_name?"),
-        ("pod_identity_clustername", "did you mean pod_identity_cluster_name?"),
-        ("imds_node_cleanup_drian", "did you mean imds_node_cleanup_drain?"),
-        ("pod_identity_billing_team", "; correct it, or name it in pod_identity_own_variables."),
-        ("pod_identity_cluster_name", ""),
-        ("pod_identity_team", ""),
-        ("pod_identity_own_variables", ""),
-        ("__pod_identity_cluster_x", ""),
-        ("podidentity_location", ""),
-        ("ansible_connection", ""),
-    ],
+@table(
+    "name, told",
+    ("pod_identity_cluster_nmae", "did you mean pod_identity_cluster_name?"),
+    ("pod_identity_clustername", "did you mean pod_identity_cluster_name?"),
+    ("imds_node_cleanup_drian", "did you mean imds_node_cleanup_drain?"),
+    ("pod_identity_billing_team", "; correct it, or name it in pod_identity_own_variables."),
+    ("pod_identity_cluster_name", ""),
+    ("pod_identity_team", ""),
+    ("pod_identity_own_variables", ""),
+    ("__pod_identity_cluster_x", ""),
+    ("podidentity_location", ""),
+    ("ansible_connection", ""),
 )
 def test_names(name: str, told: str) -> None:
     sentences = unknown([name, "pod_identity_mode"], KNOWN, ["pod_identity_team"])

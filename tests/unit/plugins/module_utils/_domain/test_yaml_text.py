@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import yaml_text
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 LEAVES = st.none() | st.booleans() | TEXT
@@ -27,24 +27,22 @@ def test_what_is_read_is_what_was_written(value: dict[str, Any]) -> None:
     assert all(sign == "\n" or sign.isprintable() for sign in text)
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        ("orders", "orders"),
-        ("apps/v1", "apps/v1"),
-        ("azure.workload.identity/use", "azure.workload.identity/use"),
-        ("true", '"true"'),
-        ("No", '"No"'),
-        ("1e5", '"1e5"'),
-        ("", '""'),
-        ("a: b", '"a: b"'),
-        ("- a", '"- a"'),
-        ("a\nb", '"a\\nb"'),
-        ("\ud800", '"\\uFFFD"'),
-        ("\u202e", '"\\U0000202E"'),
-        (None, "null"),
-        (False, "false"),
-    ],
+@table(
+    "value, written",
+    ("orders", "orders"),
+    ("apps/v1", "apps/v1"),
+    ("azure.workload.identity/use", "azure.workload.identity/use"),
+    ("true", '"true"'),
+    ("No", '"No"'),
+    ("1e5", '"1e5"'),
+    ("", '""'),
+    ("a: b", '"a: b"'),
+    ("- a", '"- a"'),
+    ("a\nb", '"a\\nb"'),
+    ("\ud800", '"\\uFFFD"'),
+    ("\u202e", '"\\U0000202E"'),
+    (None, "null"),
+    (False, "false"),
 )
 def test_text_that_yaml_would_take_for_something_else_is_quoted(value: Any, written: str) -> None:
     assert yaml_text.scalar(value) == written

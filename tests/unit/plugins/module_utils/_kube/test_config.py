@@ -17,10 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import (
-    Settings,
-    load_configuration,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings, load_configuration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.written_down import written_down
 
 

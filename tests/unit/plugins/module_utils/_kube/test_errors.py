@@ -15,6 +15,7 @@ import urllib3
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import errors
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AZURE_IDENTITY
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 
 def status(code: int, **fields: Any) -> bytes:
@@ -29,29 +30,23 @@ CONFLICT = {
 }
 
 
-@pytest.mark.parametrize(
-    ("code", "body", "words"),
-    [
-        (401, status(401), ["does not accept the credentials"]),
-        (
-            403,
-            status(403, message='pods is forbidden: User "x" cannot apply resource'),
-            ["may not apply azureidentities.aadpodidentity.k8s.io in namespace n", "Role"],
-        ),
-        (403, status(403, message='admission webhook "w" denied the request: no'), ["webhook", "no"]),
-        (500, status(500, message='failed calling webhook "w": timeout'), ["webhook"]),
-        (404, status(404, reason="NotFound", details=IDENTITY), ["does not exist"]),
-        (
-            404,
-            status(404, reason="NotFound", details={"name": "n", "kind": "namespaces"}),
-            ["namespace n does not exist"],
-        ),
-        (409, status(409, details=CONFLICT), ["spec.clientID belongs to kubectl", "adopt: true"]),
-        (409, status(409), ["in the meantime"]),
-        (422, status(422, message="spec.type is wrong"), ["invalid", "spec.type is wrong"]),
-        (429, b"", ["busy"]),
-        (504, status(504, message="too long"), ["the API server answered 504 (too long)"]),
-    ],
+@table(
+    "code, body, words",
+    (401, status(401), ["does not accept the credentials"]),
+    (
+        403,
+        status(403, message='pods is forbidden: User "x" cannot apply resource'),
+        ["may not apply azureidentities.aadpodidentity.k8s.io in namespace n", "Role"],
+    ),
+    (403, status(403, message='admission webhook "w" denied the request: no'), ["webhook", "no"]),
+    (500, status(500, message='failed calling webhook "w": timeout'), ["webhook"]),
+    (404, status(404, reason="NotFound", details=IDENTITY), ["does not exist"]),
+    (404, status(404, reason="NotFound", details={"name": "n", "kind": "namespaces"}), ["namespace n does not exist"]),
+    (409, status(409, details=CONFLICT), ["spec.clientID belongs to kubectl", "adopt: true"]),
+    (409, status(409), ["in the meantime"]),
+    (422, status(422, message="spec.type is wrong"), ["invalid", "spec.type is wrong"]),
+    (429, b"", ["busy"]),
+    (504, status(504, message="too long"), ["the API server answered 504 (too long)"]),
 )
 def test_refusals(code: int, body: bytes, words: list[str]) -> None:
     failure = errors.refused("apply", AZURE_IDENTITY, "n", "i", code, body)
@@ -69,23 +64,21 @@ def test_what_is_missing_is_told_apart() -> None:
     assert thing.object_missing and not thing.kind_missing
 
 
-@pytest.mark.parametrize(
-    ("body", "described"),
-    [
-        (b"", "nothing"),
-        (b"404 page not found", "the text '404 page not found'"),
-        (b"<html><TITLE>Sign in</TITLE></html>", "a page of HTML (Sign in)"),
-        (b"{}", "an object of kind 'None'"),
-        (b'{"kind": "Secret", "data": {"a": "b', "a part of some JSON"),
-        (b"[]", "other JSON"),
-        (b'{"error": {"code": "NotFound"}}', "an object of kind 'None'"),
-        (status(404), "an object of kind 'Status'"),
-        (status(404, reason="NotFound"), "an object of kind 'Status' (NotFound)"),
-        (status(404, reason="NotFound", details={**IDENTITY, "name": "j"}), "an object of kind 'Status' (NotFound)"),
-        (status(404, reason="NotFound", details={**IDENTITY, "kind": "pods"}), "an object of kind 'Status' (NotFound)"),
-        (status(404, reason="NotFound", details={"name": "i", "kind": "azureidentities"}), "(NotFound)"),
-        (status(404, reason="Gone", details=IDENTITY), "an object of kind 'Status' (Gone)"),
-    ],
+@table(
+    "body, described",
+    (b"", "nothing"),
+    (b"404 page not found", "the text '404 page not found'"),
+    (b"<html><TITLE>Sign in</TITLE></html>", "a page of HTML (Sign in)"),
+    (b"{}", "an object of kind 'None'"),
+    (b'{"kind": "Secret", "data": {"a": "b', "a part of some JSON"),
+    (b"[]", "other JSON"),
+    (b'{"error": {"code": "NotFound"}}', "an object of kind 'None'"),
+    (status(404), "an object of kind 'Status'"),
+    (status(404, reason="NotFound"), "an object of kind 'Status' (NotFound)"),
+    (status(404, reason="NotFound", details={**IDENTITY, "name": "j"}), "an object of kind 'Status' (NotFound)"),
+    (status(404, reason="NotFound", details={**IDENTITY, "kind": "pods"}), "an object of kind 'Status' (NotFound)"),
+    (status(404, reason="NotFound", details={"name": "i", "kind": "azureidentities"}), "(NotFound)"),
+    (status(404, reason="Gone", details=IDENTITY), "an object of kind 'Status' (Gone)"),
 )
 def test_from_an_odd_404_nothing_follows(body: bytes, described: str) -> None:
     failure = errors.refused("get", AZURE_IDENTITY, "n", "i", 404, body, host="https://h")
@@ -103,18 +96,16 @@ def test_no_api_server_refuses_so(code: int, body: bytes) -> None:
     assert not failure.conflict and not failure.forbidden
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED")), "not trusted"),
-        (urllib3.exceptions.SSLError("handshake"), "TLS"),
-        (urllib3.exceptions.NewConnectionError(None, "[Errno 111] Connection refused"), "refused"),  # type: ignore[arg-type]
-        (urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out"), "in time"),  # type: ignore[arg-type]
-        (urllib3.exceptions.ProxyError("Unable to connect to proxy", OSError("x")), "proxy"),
-        (urllib3.exceptions.NewConnectionError(None, "[Errno -2] Name or service not known"), "resolved"),  # type: ignore[arg-type]
-        (urllib3.exceptions.NewConnectionError(None, "[Errno -3] Temporary failure in name resolution"), "resolved"),  # type: ignore[arg-type]
-        (OSError("odd"), "connection failed"),
-    ],
+@table(
+    "error, words",
+    (urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED")), "not trusted"),
+    (urllib3.exceptions.SSLError("handshake"), "TLS"),
+    (urllib3.exceptions.NewConnectionError(None, "[Errno 111] Connection refused"), "refused"),  # type: ignore[arg-type]
+    (urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out"), "in time"),  # type: ignore[arg-type]
+    (urllib3.exceptions.ProxyError("Unable to connect to proxy", OSError("x")), "proxy"),
+    (urllib3.exceptions.NewConnectionError(None, "[Errno -2] Name or service not known"), "resolved"),  # type: ignore[arg-type]
+    (urllib3.exceptions.NewConnectionError(None, "[Errno -3] Temporary failure in name resolution"), "resolved"),  # type: ignore[arg-type]
+    (OSError("odd"), "connection failed"),
 )
 def test_no_answer(error: Exception, words: str) -> None:
     failure = errors.unreachable("https://h", error)

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe_job
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import job_pods
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 
-@pytest.mark.parametrize(
-    ("state", "killed", "why"),
-    [
-        ({"terminated": {"reason": "OOMKilled", "exitCode": 137}}, True, " (OOMKilled)"),
-        ({"terminated": {"reason": "StartError", "message": "exec: no sh."}}, False, " (StartError exec: no sh)"),
-        ({"terminated": {"reason": "Completed"}}, False, " (Completed)"),
-        ({"running": {}}, False, ""),
-        ({}, False, ""),
-    ],
+@table(
+    "state, killed, why",
+    ({"terminated": {"reason": "OOMKilled", "exitCode": 137}}, True, " (OOMKilled)"),
+    ({"terminated": {"reason": "StartError", "message": "exec: no sh."}}, False, " (StartError exec: no sh)"),
+    ({"terminated": {"reason": "Completed"}}, False, " (Completed)"),
+    ({"running": {}}, False, ""),
+    ({}, False, ""),
 )
 def test_out_of_memory(state: dict[str, Any], killed: bool, why: str) -> None:
     pod = {"status": {"containerStatuses": [{"name": "mesh"}, {"name": probe_job.CONTAINER, "state": state}]}}

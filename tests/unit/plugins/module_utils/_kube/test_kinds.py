@@ -4,12 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    NODE,
-    POD,
-    label,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AZURE_IDENTITY, NODE, POD, label
 
 
 def test_paths_and_names() -> None:

@@ -15,6 +15,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.workloads import Place
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 Raw = dict[str, Any]
 
@@ -64,9 +65,7 @@ def test_what_changes_nothing_of_it_is_no_conflict(others: int) -> None:
     assert server.written == [{"value": 1, "metadata": {"resourceVersion": str(others + 1)}}]
 
 
-@pytest.mark.parametrize(
-    "meanwhile", [[{"value": 1}], [None], [{"status": number} for number in range(10)]], ids=["other", "gone", "busy"]
-)
+@cases("meanwhile", ("other", [{"value": 1}]), ("gone", [None]), ("busy", [{"status": number} for number in range(10)]))
 def test_what_was_not_decided_is_not_written(meanwhile: list[Raw | None]) -> None:
     server = Server(*meanwhile)
     with pytest.raises(ApiFailure) as raised:

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import kernel
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 ERROR, DONE, ANSWER = 2, 3, 20
 
@@ -52,14 +53,12 @@ def test_up_to_a_good_end_all_is_told(answers: list[bytes], end: bytes) -> None:
     assert kernel.nft_tables() == {"nat"}
 
 
-@pytest.mark.parametrize(
+@cases(
     "bad",
-    [
-        pytest.param(message(DONE, code(-errno.ENOENT)), id="the end of a kernel without tcp_diag"),
-        pytest.param(message(ERROR, code(-errno.ENOENT)), id="an error"),
-        pytest.param(message(ANSWER, LISTENER[:10]), id="half an address"),
-        pytest.param(message(ANSWER, LISTENER[:5]), id="half a port"),
-    ],
+    ("the end of a kernel without tcp_diag", message(DONE, code(-errno.ENOENT))),
+    ("an error", message(ERROR, code(-errno.ENOENT))),
+    ("half an address", message(ANSWER, LISTENER[:10])),
+    ("half a port", message(ANSWER, LISTENER[:5])),
 )
 def test_where_the_kernel_fails_nothing_is_known_of_listeners(answers: list[bytes], bad: bytes) -> None:
     """So that /proc is read, which an empty list would keep from it."""

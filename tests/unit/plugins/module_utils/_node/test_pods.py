@@ -8,9 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import pods
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 
 def process(proc: Path, name: str, program: str, network: str, users: str = "1") -> None:
@@ -41,18 +40,16 @@ SUBNET = {"ipam": {"type": "host-local", "subnet": "10.244.2.0/24"}}
 AZURE = {"type": "azure-vnet", "ipam": {"type": "azure-cns"}}
 
 
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        pytest.param({"10-kubenet.conflist": {"plugins": [{"type": "bridge", **RANGES}]}}, "10.244.1.0/24", id="list"),
-        pytest.param({"10-bridge.conf": {"type": "bridge", **SUBNET}}, "10.244.2.0/24", id="single"),
-        pytest.param({"15-azure.conflist": {"plugins": [AZURE]}}, "", id="azure"),
-        pytest.param({"15-azure.conflist": {"plugins": [AZURE]}, "20-old.conf": SUBNET}, "", id="first-counts"),
-        pytest.param({"notes.txt": SUBNET}, "", id="other-file"),
-        pytest.param({"10-a.conf": {"ipam": {"type": "host-local", "subnet": 7, "ranges": 7}}}, "", id="wrong-types"),
-        pytest.param({"10-a.conf": ["no object"]}, "", id="no-object"),
-        pytest.param({}, "", id="no-file"),
-    ],
+@cases(
+    "files, found",
+    ("list", {"10-kubenet.conflist": {"plugins": [{"type": "bridge", **RANGES}]}}, "10.244.1.0/24"),
+    ("single", {"10-bridge.conf": {"type": "bridge", **SUBNET}}, "10.244.2.0/24"),
+    ("azure", {"15-azure.conflist": {"plugins": [AZURE]}}, ""),
+    ("first-counts", {"15-azure.conflist": {"plugins": [AZURE]}, "20-old.conf": SUBNET}, ""),
+    ("other-file", {"notes.txt": SUBNET}, ""),
+    ("wrong-types", {"10-a.conf": {"ipam": {"type": "host-local", "subnet": 7, "ranges": 7}}}, ""),
+    ("no-object", {"10-a.conf": ["no object"]}, ""),
+    ("no-file", {}, ""),
 )
 def test_range_of_pods_by_the_configuration_of_their_network(tmp_path: Path, files: dict[str, Any], found: str) -> None:
     for name, content in files.items():

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import access
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.access import Binding, Question
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 Raw = dict[str, Any]
 
@@ -28,22 +29,20 @@ def account(name: str = "web", namespace: str = "") -> Raw:
     return {"kind": "ServiceAccount", "name": name, **({"namespace": namespace} if namespace else {})}
 
 
-@pytest.mark.parametrize(
-    ("subjects", "namespace", "names"),
-    [
-        ([account(namespace="team")], "team", True),
-        ([account()], "team", True),
-        ([account(namespace="other")], "team", False),
-        ([account()], "other", False),
-        ([account(namespace="team")], "", True),
-        ([account("web2", "team")], "team", False),
-        ([{"kind": "User", "name": "system:serviceaccount:team:web"}], "other", True),
-        ([{"kind": "User", "name": "web"}], "team", False),
-        ([{"kind": "Group", "name": "system:serviceaccounts:team"}], "team", False),
-        ([{"kind": "Group", "name": "web"}, account("x"), account()], "team", True),
-        ([{}], "team", False),
-        ([], "team", False),
-    ],
+@table(
+    "subjects, namespace, names",
+    ([account(namespace="team")], "team", True),
+    ([account()], "team", True),
+    ([account(namespace="other")], "team", False),
+    ([account()], "other", False),
+    ([account(namespace="team")], "", True),
+    ([account("web2", "team")], "team", False),
+    ([{"kind": "User", "name": "system:serviceaccount:team:web"}], "other", True),
+    ([{"kind": "User", "name": "web"}], "team", False),
+    ([{"kind": "Group", "name": "system:serviceaccounts:team"}], "team", False),
+    ([{"kind": "Group", "name": "web"}, account("x"), account()], "team", True),
+    ([{}], "team", False),
+    ([], "team", False),
 )
 def test_who_is_named(subjects: list[Raw], namespace: str, names: bool) -> None:
     assert binding(*subjects, namespace=namespace).names("team", "web") is names
@@ -65,24 +64,18 @@ def rule(verbs: str, groups: str = "", resources: str = "", names: str = "", url
     return {key: value for key, value in found.items() if value}
 
 
-@pytest.mark.parametrize(
-    ("namespace", "rules", "asked"),
-    [
-        (
-            "team",
-            [rule("get list", "core", "pods secrets")],
-            ["get pods", "get secrets", "list pods", "list secrets"],
-        ),
-        ("team", [rule("get", "core apps", "x"), rule("get", "apps", "x")], ["get x", "get x.apps"]),
-        ("team", [rule("*", "*", "*")], ["* *.*"]),
-        ("team", [rule("get", "core", "pods/log */scale")], ["get */scale", "get pods/log"]),
-        ("team", [rule("get", "core", "configmaps", "a b")], ["get configmaps a", "get configmaps b"]),
-        ("team", [rule("get", urls="/metrics")], []),
-        ("", [rule("get", urls="/metrics /healthz/*")], ["get /healthz/*", "get /metrics"]),
-        ("", [rule("get", "core", "nodes")], ["get nodes"]),
-        ("", [], []),
-        ("", [{"verbs": None, "apiGroups": None}], []),
-    ],
+@table(
+    "namespace, rules, asked",
+    ("team", [rule("get list", "core", "pods secrets")], ["get pods", "get secrets", "list pods", "list secrets"]),
+    ("team", [rule("get", "core apps", "x"), rule("get", "apps", "x")], ["get x", "get x.apps"]),
+    ("team", [rule("*", "*", "*")], ["* *.*"]),
+    ("team", [rule("get", "core", "pods/log */scale")], ["get */scale", "get pods/log"]),
+    ("team", [rule("get", "core", "configmaps", "a b")], ["get configmaps a", "get configmaps b"]),
+    ("team", [rule("get", urls="/metrics")], []),
+    ("", [rule("get", urls="/metrics /healthz/*")], ["get /healthz/*", "get /metrics"]),
+    ("", [rule("get", "core", "nodes")], ["get nodes"]),
+    ("", [], []),
+    ("", [{"verbs": None, "apiGroups": None}], []),
 )
 def test_what_is_asked(namespace: str, rules: list[Raw], asked: list[str]) -> None:
     one = binding(account(), namespace=namespace, role=("ClusterRole", "r"))

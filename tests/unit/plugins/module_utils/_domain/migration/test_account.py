@@ -27,7 +27,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION, marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import PROBE_LABEL
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import pod, template
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import pod, template
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 Raw = dict[str, Any]
 CLIENT_ID, TENANT_ID = workload_identity_webhook.CLIENT_ID, workload_identity_webhook.TENANT_ID
@@ -135,24 +136,22 @@ def refusal(act: Callable[[], object]) -> str:
     return refused.value.sentence
 
 
-@pytest.mark.parametrize(
-    ("before", "wish", "after", "kept"),
-    [
-        ({}, {}, {"client": ONE}, {"client_id": None}),
-        ({"other": "x"}, {}, {"client": ONE, "other": "x"}, {"client_id": None}),
-        ({"client": ""}, {}, {"client": ONE}, {"client_id": ""}),
-        ({"client": TWO}, {"override": True}, {"client": ONE}, {"client_id": TWO}),
-        (
-            {"client": TWO},
-            {"override": True, "tenant_id": THREE},
-            {"client": ONE, "tenant": THREE},
-            {"client_id": TWO, "tenant_id": None},
-        ),
-        ({"client": ONE}, {"tenant_id": TWO}, {"client": ONE, "tenant": TWO}, {"client_id": ONE, "tenant_id": None}),
-        ({"mark": "no JSON", "client": TWO}, {"override": True}, {"client": ONE}, {"client_id": TWO}),
-        ({"mark": '{"client_id":7}'}, {}, {"client": ONE}, {"client_id": None}),
-        ({"mark": "[" * 100_000}, {}, {"client": ONE}, {"client_id": None}),
-    ],
+@table(
+    "before, wish, after, kept",
+    ({}, {}, {"client": ONE}, {"client_id": None}),
+    ({"other": "x"}, {}, {"client": ONE, "other": "x"}, {"client_id": None}),
+    ({"client": ""}, {}, {"client": ONE}, {"client_id": ""}),
+    ({"client": TWO}, {"override": True}, {"client": ONE}, {"client_id": TWO}),
+    (
+        {"client": TWO},
+        {"override": True, "tenant_id": THREE},
+        {"client": ONE, "tenant": THREE},
+        {"client_id": TWO, "tenant_id": None},
+    ),
+    ({"client": ONE}, {"tenant_id": TWO}, {"client": ONE, "tenant": TWO}, {"client_id": ONE, "tenant_id": None}),
+    ({"mark": "no JSON", "client": TWO}, {"override": True}, {"client": ONE}, {"client_id": TWO}),
+    ({"mark": '{"client_id":7}'}, {}, {"client": ONE}, {"client_id": None}),
+    ({"mark": "[" * 100_000}, {}, {"client": ONE}, {"client_id": None}),
 )
 def test_an_annotated_account_comes_back(before: Raw, wish: Raw, after: Raw, kept: Raw) -> None:
     cluster = Cluster()
@@ -191,22 +190,16 @@ def test_an_equal_account_is_not_written_and_stays() -> None:
     assert back.result["exists"] and back.result["client_id"] == ONE.upper()
 
 
-@pytest.mark.parametrize(
-    ("before", "wish", "told"),
-    [
-        ({"client": TWO}, {}, f"tells the client_id '{TWO}', which its pods go by, and not '{ONE}'"),
-        ({"client": ONE, "tenant": TWO}, {"tenant_id": ONE}, f"tells the tenant_id '{TWO}'"),
-        ({}, {"client_id": "me"}, "client_id 'me' of ServiceAccount team/new must be a GUID"),
-        ({}, {"tenant_id": "me"}, "tenant_id 'me' of ServiceAccount team/new must be a GUID"),
-        ({}, {"owner": "a b"}, "owner 'a b' is no value of a label"),
-        ({}, {"like": "new"}, "cannot take its own place"),
-        ({}, {"like": "a b"}, "like 'a b' is no name"),
-        (
-            {},
-            {"like": "gone"},
-            "ServiceAccount team/gone, whose place ServiceAccount team/new is to take, does not exist",
-        ),
-    ],
+@table(
+    "before, wish, told",
+    ({"client": TWO}, {}, f"tells the client_id '{TWO}', which its pods go by, and not '{ONE}'"),
+    ({"client": ONE, "tenant": TWO}, {"tenant_id": ONE}, f"tells the tenant_id '{TWO}'"),
+    ({}, {"client_id": "me"}, "client_id 'me' of ServiceAccount team/new must be a GUID"),
+    ({}, {"tenant_id": "me"}, "tenant_id 'me' of ServiceAccount team/new must be a GUID"),
+    ({}, {"owner": "a b"}, "owner 'a b' is no value of a label"),
+    ({}, {"like": "new"}, "cannot take its own place"),
+    ({}, {"like": "a b"}, "like 'a b' is no name"),
+    ({}, {"like": "gone"}, "ServiceAccount team/gone, whose place ServiceAccount team/new is to take, does not exist"),
 )
 def test_refusals(before: Raw, wish: Raw, told: str) -> None:
     cluster = Cluster()
@@ -398,16 +391,14 @@ def labels_only(cluster: Cluster) -> None:
     cluster.account()["metadata"]["labels"] = marks("default")
 
 
-@pytest.mark.parametrize(
-    ("there", "told"),
-    [
-        (taken, "exists, was not made by this collection, and is not as it has to be (client_id, imagePullSecrets,"),
-        (labels_only, "exists, was not made by this collection"),
-        (of_another_owner, "belongs to the owner 'others'"),
-        (of_another_place, "was made to take the place of ServiceAccount team/older"),
-        (copy_taken, "exists and is not the copy of RoleBinding team/own that ServiceAccount team/new needs"),
-        (forged_copy, "exists and is not the copy of RoleBinding team/own"),
-    ],
+@table(
+    "there, told",
+    (taken, "exists, was not made by this collection, and is not as it has to be (client_id, imagePullSecrets,"),
+    (labels_only, "exists, was not made by this collection"),
+    (of_another_owner, "belongs to the owner 'others'"),
+    (of_another_place, "was made to take the place of ServiceAccount team/older"),
+    (copy_taken, "exists and is not the copy of RoleBinding team/own that ServiceAccount team/new needs"),
+    (forged_copy, "exists and is not the copy of RoleBinding team/own"),
 )
 def test_what_is_in_the_way_is_refused(there: Callable[[Cluster], None], told: str) -> None:
     cluster = world()
@@ -473,39 +464,34 @@ def a_pod(name: str = "p", account_name: str = "new", **more: Any) -> Raw:
     return pod(name, spec={"serviceAccountName": account_name}, **more)
 
 
-@pytest.mark.parametrize(
-    ("objects", "users"),
-    [
-        ({}, ()),
-        ({"Deployment": [named()]}, ("Deployment team/web",)),
-        ({"Deployment": [template()]}, ()),
-        ({"Pod": [a_pod()]}, ("Pod team/p",)),
-        ({"Pod": [a_pod(phase="Succeeded"), a_pod("q", "other")]}, ()),
-        # An earlier template of a Deployment is not used any more; its pods may still be there.
-        ({"Deployment": [template()], "ReplicaSet": [named("web-1", owner=("Deployment", "web"))]}, ()),
-        (
-            {
-                "Deployment": [template()],
-                "ReplicaSet": [named("web-1", owner=("Deployment", "web"))],
-                "Pod": [a_pod(owner=("ReplicaSet", "web-1"))],
-            },
-            ("Pod team/p",),
-        ),
-        ({"Pod": [a_pod(owner=("Rollout", "web"))]}, ("Pod team/p",)),
-        ({"Job": [{**named(), "status": {"conditions": [{"type": "Complete", "status": "True"}]}}]}, ()),
-        (
-            {"Job": [{**named(), "status": {"conditions": [{"type": "Suspended", "status": "True"}]}}]},
-            ("Job team/web",),
-        ),
-        # What a killed run has left of its canary.
-        (
-            {
-                "Job": [{**named(), "metadata": {"name": "probe", "namespace": "team", "labels": {PROBE_LABEL: "0"}}}],
-                "Pod": [a_pod(owner=("Job", "probe"), labels={PROBE_LABEL: "0"}), a_pod("q")],
-            },
-            ("Pod team/q",),
-        ),
-    ],
+@table(
+    "objects, users",
+    ({}, ()),
+    ({"Deployment": [named()]}, ("Deployment team/web",)),
+    ({"Deployment": [template()]}, ()),
+    ({"Pod": [a_pod()]}, ("Pod team/p",)),
+    ({"Pod": [a_pod(phase="Succeeded"), a_pod("q", "other")]}, ()),
+    # An earlier template of a Deployment is not used any more; its pods may still be there.
+    ({"Deployment": [template()], "ReplicaSet": [named("web-1", owner=("Deployment", "web"))]}, ()),
+    (
+        {
+            "Deployment": [template()],
+            "ReplicaSet": [named("web-1", owner=("Deployment", "web"))],
+            "Pod": [a_pod(owner=("ReplicaSet", "web-1"))],
+        },
+        ("Pod team/p",),
+    ),
+    ({"Pod": [a_pod(owner=("Rollout", "web"))]}, ("Pod team/p",)),
+    ({"Job": [{**named(), "status": {"conditions": [{"type": "Complete", "status": "True"}]}}]}, ()),
+    ({"Job": [{**named(), "status": {"conditions": [{"type": "Suspended", "status": "True"}]}}]}, ("Job team/web",)),
+    # What a killed run has left of its canary.
+    (
+        {
+            "Job": [{**named(), "metadata": {"name": "probe", "namespace": "team", "labels": {PROBE_LABEL: "0"}}}],
+            "Pod": [a_pod(owner=("Job", "probe"), labels={PROBE_LABEL: "0"}), a_pod("q")],
+        },
+        ("Pod team/q",),
+    ),
 )
 def test_who_uses_an_account(objects: dict[str, list[Raw]], users: tuple[str, ...]) -> None:
     assert account.users("new", objects) == users

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.consumers import STATES
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.products import PRODUCTS
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import (
     CLIENT_ID,
@@ -166,16 +167,14 @@ def test_the_identity_of_the_operator_where_it_names_none() -> None:
     assert yaml.safe_load(one["change"]) == {"spec": {"podIdentity": {"provider": "azure-workload"}}}
 
 
-@pytest.mark.parametrize(
+@table(
     "status",
-    [
-        {"lastActiveTime": EARLY},
-        {"lastActiveTime": None},
-        {"conditions": [{"type": "Ready", "status": "False"}]},
-        {"conditions": "Ready"},
-        {"health": {"s0-queue": {"status": "Failing"}}},
-        {"health": ["Happy"]},
-    ],
+    {"lastActiveTime": EARLY},
+    {"lastActiveTime": None},
+    {"conditions": [{"type": "Ready", "status": "False"}]},
+    {"conditions": "Ready"},
+    {"health": {"s0-queue": {"status": "Failing"}}},
+    {"health": ["Happy"]},
 )
 def test_what_proves_nothing_of_keda(status: Raw) -> None:
     changes = (running(KEDA, on=True), trusted, auth("azure-workload"))
@@ -289,15 +288,13 @@ def test_azure_that_was_not_asked() -> None:
     assert one["state"] == "not_moved" and "was not looked at" in one["reason"]
 
 
-@pytest.mark.parametrize(
-    ("tag", "state", "said", "blocks"),
-    [
-        ("2.7.1", "not_moved", "KEDA has Workload ID from keda 2.8.0 on, and 2.7.1 runs.", True),
-        ("2.8.0", "not_moved", "does not use Workload ID yet", True),
-        ("2.8.0-rc1", "not_known", "Its version is not known", True),
-        ("main", "not_known", "Its version is not known", True),
-        ("2.15.1", "not_moved", "KEDA 2.15.1 has no AAD Pod Identity, so that it gets no token.", False),
-    ],
+@table(
+    "tag, state, said, blocks",
+    ("2.7.1", "not_moved", "KEDA has Workload ID from keda 2.8.0 on, and 2.7.1 runs.", True),
+    ("2.8.0", "not_moved", "does not use Workload ID yet", True),
+    ("2.8.0-rc1", "not_known", "Its version is not known", True),
+    ("main", "not_known", "Its version is not known", True),
+    ("2.15.1", "not_moved", "KEDA 2.15.1 has no AAD Pod Identity, so that it gets no token.", False),
 )
 def test_versions_of_keda(tag: str, state: str, said: str, blocks: bool) -> None:
     one = found(running(f"ghcr.io/kedacore/keda:{tag}"), auth("azure"), kind=TRIGGER)

@@ -28,6 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     parse,
     refusal,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 Raw = dict[str, Any]
 PROXY_ANNOTATION, USE_LABEL = workload_identity_webhook.PROXY_ANNOTATION, workload_identity_webhook.USE_LABEL
@@ -355,15 +356,13 @@ def test_options_name_templates() -> None:
     assert (other.kind, other.namespace, other.name, other.raw) == ("Job", "n", "j", raw)
 
 
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ({"kind": "Job", "name": "x"}, "set namespace"),
-        ({"kind": "Job", "namespace": "n"}, "set name"),
-        ({"kind": "Job", "definition": {"metadata": {"name": "x"}}}, "set namespace"),
-        ({"kind": "Job", "definition": {"kind": "CronJob", "metadata": {"name": "x", "namespace": "n"}}}, "CronJob"),
-        ({"kind": "Job", "definition": {"metadata": "x"}}, "has no metadata"),
-    ],
+@table(
+    "entry, words",
+    ({"kind": "Job", "name": "x"}, "set namespace"),
+    ({"kind": "Job", "namespace": "n"}, "set name"),
+    ({"kind": "Job", "definition": {"metadata": {"name": "x"}}}, "set namespace"),
+    ({"kind": "Job", "definition": {"kind": "CronJob", "metadata": {"name": "x", "namespace": "n"}}}, "CronJob"),
+    ({"kind": "Job", "definition": {"metadata": "x"}}, "has no metadata"),
 )
 def test_options_that_name_nothing(entry: Raw, words: str) -> None:
     with pytest.raises(Failure, match=words):

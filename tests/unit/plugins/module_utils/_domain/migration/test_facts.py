@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.places import Places, policies
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import Made, made, metadata, template
 
@@ -29,44 +28,40 @@ RELEASE = {"meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace":
 FLUX = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 
 
-@pytest.mark.parametrize(
-    ("marks", "kind", "name"),
-    [
-        ({}, "", ""),
-        ({"managedFields": [{"manager": "kubectl-client-side-apply"}]}, "", ""),
-        ({"annotations": RELEASE}, "helm", "shop/web"),
-        ({"labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "old"}}, "helm", "old"),
-        ({"managedFields": [{"manager": "helm"}]}, "helm", ""),
-        ({"annotations": RELEASE, "labels": FLUX}, "flux", "Kustomization flux-system/apps"),
-        ({"managedFields": [{"manager": "kustomize-controller"}]}, "flux", ""),
-        ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:team/web"}}, "argo", "shop"),
-        ({"managedFields": [{"manager": "argocd-controller"}]}, "argo", ""),
-        ({"labels": {"kubernetes.azure.com/managedby": "aks"}}, "addon", ""),
-        ({"ownerReferences": [{"kind": "Database", "name": "x", "controller": True}]}, "operator", "Database x"),
-    ],
+@table(
+    "marks, kind, name",
+    ({}, "", ""),
+    ({"managedFields": [{"manager": "kubectl-client-side-apply"}]}, "", ""),
+    ({"annotations": RELEASE}, "helm", "shop/web"),
+    ({"labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "old"}}, "helm", "old"),
+    ({"managedFields": [{"manager": "helm"}]}, "helm", ""),
+    ({"annotations": RELEASE, "labels": FLUX}, "flux", "Kustomization flux-system/apps"),
+    ({"managedFields": [{"manager": "kustomize-controller"}]}, "flux", ""),
+    ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:team/web"}}, "argo", "shop"),
+    ({"managedFields": [{"manager": "argocd-controller"}]}, "argo", ""),
+    ({"labels": {"kubernetes.azure.com/managedby": "aks"}}, "addon", ""),
+    ({"ownerReferences": [{"kind": "Database", "name": "x", "controller": True}]}, "operator", "Database x"),
 )
 def test_owner(marks: Raw, kind: str, name: str) -> None:
     assert told(marked(**marks))["owner"] == {"kind": kind, "name": name}
 
 
-@pytest.mark.parametrize(
-    ("kind", "spec", "surge"),
-    [
-        ("Deployment", {}, True),
-        ("Deployment", {"replicas": 1}, True),
-        ("Deployment", {"strategy": {"type": "Recreate"}}, False),
-        ("StatefulSet", {"replicas": 3}, False),
-        ("StatefulSet", {"replicas": 1}, False),
-        ("StatefulSet", {}, False),
-        ("StatefulSet", {"replicas": 0}, True),
-        ("StatefulSet", {"replicas": 3, "updateStrategy": {"type": "OnDelete"}}, False),
-        ("DaemonSet", {}, True),
-        ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}, True),
-        ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}, False),
-        ("ReplicaSet", {"replicas": 2}, False),
-        ("CronJob", {}, True),
-        ("Job", {}, False),
-    ],
+@table(
+    "kind, spec, surge",
+    ("Deployment", {}, True),
+    ("Deployment", {"replicas": 1}, True),
+    ("Deployment", {"strategy": {"type": "Recreate"}}, False),
+    ("StatefulSet", {"replicas": 3}, False),
+    ("StatefulSet", {"replicas": 1}, False),
+    ("StatefulSet", {}, False),
+    ("StatefulSet", {"replicas": 0}, True),
+    ("StatefulSet", {"replicas": 3, "updateStrategy": {"type": "OnDelete"}}, False),
+    ("DaemonSet", {}, True),
+    ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}, True),
+    ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}, False),
+    ("ReplicaSet", {"replicas": 2}, False),
+    ("CronJob", {}, True),
+    ("Job", {}, False),
 )
 def test_rollout(kind: str, spec: Raw, surge: bool) -> None:
     def change(one: Made) -> None:
@@ -80,15 +75,13 @@ def test_rollout(kind: str, spec: Raw, surge: bool) -> None:
     assert (found["name"], found["rollout"]["surge"]) == ("only", surge)
 
 
-@pytest.mark.parametrize(
-    ("modes", "replicas", "surge"),
-    [
-        (["ReadWriteOnce"], 1, False),
-        (["ReadWriteOncePod"], 1, False),
-        (["ReadWriteMany"], 1, True),
-        (["ReadWriteOnce", "ReadOnlyMany"], 1, True),
-        (["ReadWriteOnce"], 2, True),
-    ],
+@table(
+    "modes, replicas, surge",
+    (["ReadWriteOnce"], 1, False),
+    (["ReadWriteOncePod"], 1, False),
+    (["ReadWriteMany"], 1, True),
+    (["ReadWriteOnce", "ReadOnlyMany"], 1, True),
+    (["ReadWriteOnce"], 2, True),
 )
 def test_volumes_that_one_node_alone_may_have(modes: list[str], replicas: int, surge: bool) -> None:
     def change(one: Made) -> None:
@@ -120,17 +113,15 @@ def limits(**more: t.Any) -> Raw:
     return {"metadata": metadata("l"), "spec": {"limits": [{"type": "Container", **more}]}}
 
 
-@pytest.mark.parametrize(
-    ("quotas", "ranges", "unset"),
-    [
-        ([], [], ()),
-        ([quota(pods="3", requests_storage="1Gi")], [], ()),
-        ([quota(cpu="1")], [], ("requests.cpu",)),
-        ([quota(limits_memory="1Gi", memory="1Gi")], [], ("limits.memory", "requests.memory")),
-        ([quota(cpu="1")], [limits(defaultRequest={"cpu": "1"})], ()),
-        ([quota(cpu="1", limits_cpu="2")], [limits(default={"cpu": "1"})], ()),
-        ([quota(cpu="1")], [limits(type="Pod", default={"cpu": "1"})], ("requests.cpu",)),
-    ],
+@table(
+    "quotas, ranges, unset",
+    ([], [], ()),
+    ([quota(pods="3", requests_storage="1Gi")], [], ()),
+    ([quota(cpu="1")], [], ("requests.cpu",)),
+    ([quota(limits_memory="1Gi", memory="1Gi")], [], ("limits.memory", "requests.memory")),
+    ([quota(cpu="1")], [limits(defaultRequest={"cpu": "1"})], ()),
+    ([quota(cpu="1", limits_cpu="2")], [limits(default={"cpu": "1"})], ()),
+    ([quota(cpu="1")], [limits(type="Pod", default={"cpu": "1"})], ("requests.cpu",)),
 )
 def test_what_quotas_want_of_containers(quotas: list[Raw], ranges: list[Raw], unset: tuple[str, ...]) -> None:
     assert Places({"ResourceQuota": quotas, "LimitRange": ranges})["team"].unset == unset
@@ -140,21 +131,19 @@ def test_what_quotas_want_of_containers(quotas: list[Raw], ranges: list[Raw], un
 GATE = "K8sLabels.constraints.gatekeeper.sh"
 
 
-@pytest.mark.parametrize(
-    ("match", "looks"),
-    [
-        ({}, True),
-        ({"kinds": [{"kinds": ["Service"]}]}, False),
-        ({"kinds": [{"kinds": ["Deployment"]}]}, True),
-        ({"kinds": [{"kinds": ["*"]}]}, True),
-        ({"namespaces": ["team"]}, True),
-        ({"namespaces": ["other"]}, False),
-        ({"excludedNamespaces": ["te*"]}, False),
-        ({"excludedNamespaces": ["*am"]}, False),
-        ({"namespaces": ["*ea*"]}, True),
-        ({"namespaceSelector": {"matchLabels": {"tier": "x"}}}, True),
-        ({"namespaceSelector": {"matchLabels": {"tier": "y"}}}, False),
-    ],
+@table(
+    "match, looks",
+    ({}, True),
+    ({"kinds": [{"kinds": ["Service"]}]}, False),
+    ({"kinds": [{"kinds": ["Deployment"]}]}, True),
+    ({"kinds": [{"kinds": ["*"]}]}, True),
+    ({"namespaces": ["team"]}, True),
+    ({"namespaces": ["other"]}, False),
+    ({"excludedNamespaces": ["te*"]}, False),
+    ({"excludedNamespaces": ["*am"]}, False),
+    ({"namespaces": ["*ea*"]}, True),
+    ({"namespaceSelector": {"matchLabels": {"tier": "x"}}}, True),
+    ({"namespaceSelector": {"matchLabels": {"tier": "y"}}}, False),
 )
 def test_constraints_of_gatekeeper(match: Raw, looks: bool) -> None:
     objects = {GATE: [{"metadata": {"name": "all"}, "spec": {"match": match}}]}

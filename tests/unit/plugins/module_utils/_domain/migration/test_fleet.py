@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import fleet
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.fleet import Planned
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 IDS = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 
@@ -60,33 +59,19 @@ def test_each_cluster_alone_finds_room() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@cases(
     "plans",
-    [
-        pytest.param(
-            {"a": plan("A", identity(*THERE, wants=FIVE)), "b": plan("B", identity(*THERE, wants=FIVE))},
-            id="20 are possible",
-        ),
-        pytest.param(
-            {"a": plan("A", identity(*THERE, wants=SIX)), "b": plan("A", identity(*THERE, wants=SIX))},
-            id="one cluster twice",
-        ),
-        pytest.param(
-            {"a": plan("A", identity(*THERE, wants=NINETEEN)), "b": plan("B", identity(*THERE))},
-            id="one cluster by itself",
-        ),
-        pytest.param(
-            {name: plan(name, identity(wants=NINETEEN, read=False)) for name in ("a", "b")},
-            id="they were not read",
-        ),
-        pytest.param(
-            {
-                "a": plan("A", identity(*THERE, wants=FIVE)),
-                "b": plan("B", identity(*THERE, *(credential("A", name) for name in FIVE), wants=FIVE)),
-            },
-            id="one has written since the other was planned",
-        ),
-    ],
+    ("20 are possible", {"a": plan("A", identity(*THERE, wants=FIVE)), "b": plan("B", identity(*THERE, wants=FIVE))}),
+    ("one cluster twice", {"a": plan("A", identity(*THERE, wants=SIX)), "b": plan("A", identity(*THERE, wants=SIX))}),
+    ("one cluster by itself", {"a": plan("A", identity(*THERE, wants=NINETEEN)), "b": plan("B", identity(*THERE))}),
+    ("they were not read", {name: plan(name, identity(wants=NINETEEN, read=False)) for name in ("a", "b")}),
+    (
+        "one has written since the other was planned",
+        {
+            "a": plan("A", identity(*THERE, wants=FIVE)),
+            "b": plan("B", identity(*THERE, *(credential("A", name) for name in FIVE), wants=FIVE)),
+        },
+    ),
 )
 def test_identities_with_room(plans: dict[str, Any]) -> None:
     assert overfull(**plans) == []

@@ -11,7 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import CLIENT_ID, IDS, Made, made, metadata, principal
 
@@ -84,24 +85,22 @@ def test_who_may_make_tokens_gains() -> None:
     assert gain(bound(TOKENS, vault, "other"))["gained"] == []
 
 
-@pytest.mark.parametrize(
-    ("rule", "after"),
-    [
-        ({**TOKENS, "resourceNames": ["web"]}, True),
-        ({**TOKENS, "resourceNames": ["other"]}, False),
-        ({**TOKENS, "verbs": ["get"]}, False),
-        ({**TOKENS, "apiGroups": ["apps"]}, False),
-        ({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, True),
-        ({**PODS, "resourceNames": ["web"]}, False),
-        ({**PODS, "verbs": ["patch"]}, False),
-        ({**PODS, "verbs": ["get", "list"]}, False),
-        ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"]}, True),
-        ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"], "resourceNames": ["a"]}, True),
-        ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"], "resourceNames": ["a"]}, False),
-        ({"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["update"]}, False),
-        ({"apiGroups": [""], "resources": ["deployments"], "verbs": ["create"]}, False),
-        ({"apiGroups": ["batch"], "resources": ["cronjobs"], "verbs": ["create"]}, True),
-    ],
+@table(
+    "rule, after",
+    ({**TOKENS, "resourceNames": ["web"]}, True),
+    ({**TOKENS, "resourceNames": ["other"]}, False),
+    ({**TOKENS, "verbs": ["get"]}, False),
+    ({**TOKENS, "apiGroups": ["apps"]}, False),
+    ({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, True),
+    ({**PODS, "resourceNames": ["web"]}, False),
+    ({**PODS, "verbs": ["patch"]}, False),
+    ({**PODS, "verbs": ["get", "list"]}, False),
+    ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"]}, True),
+    ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"], "resourceNames": ["a"]}, True),
+    ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"], "resourceNames": ["a"]}, False),
+    ({"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["update"]}, False),
+    ({"apiGroups": [""], "resources": ["deployments"], "verbs": ["create"]}, False),
+    ({"apiGroups": ["batch"], "resources": ["cronjobs"], "verbs": ["create"]}, True),
 )
 def test_rules_as_the_api_server_reads_them(rule: Raw, after: bool) -> None:
     assert gain(bound(rule, namespace="team"))["after"] == (["User ann"] if after else [])

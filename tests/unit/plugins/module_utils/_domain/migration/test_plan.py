@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as planning
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import problem
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.dry_run import (
     LEFT_ALONE,
     LOSES_FIELDS,
@@ -26,17 +27,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.plan import Plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.problem import (
-    ACCEPT,
-    BLOCKS,
-    EFFECTS,
-    NEEDS,
-    OVERRIDE_OWNER,
-    STAGES,
-    STEPS,
-    SWITCH,
-    WARNS,
-)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 
@@ -117,6 +107,9 @@ CONFIGURED = ("MutatingWebhookConfiguration", 0, "webhooks", 0)
 SERVING = ("Deployment", 1, "spec", "template", "spec", "containers", 0, "image")
 WEBHOOK = "mcr.example/oss/azure/workload-identity/webhook:"
 SPAN = (at("Deployment", 0, "metadata", "annotations", to={"meta.helm.sh/release-name": "shop"}),)
+recreated = at("Deployment", 0, "spec", "strategy", to={"type": "Recreate"})
+by_default, alone = at(*SPEC, "serviceAccountName", to="default"), at("Deployment", 0, "spec", "replicas", to=1)
+UNPROVED = fields(exchanges=[exchange()])
 EGRESS = {
     "metadata": metadata("closed"),
     "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]},
@@ -124,8 +117,58 @@ EGRESS = {
 CLAIM = {"metadata": metadata("data"), "spec": {"accessModes": ["ReadWriteOnce"]}}
 CLAIMED = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
 CSI = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "vault"}}
+OF_CLIENT = {"clientID": CLIENT_ID}
 CLASS = {"metadata": metadata("vault"), "spec": {"provider": "azure", "parameters": {"usePodIdentity": "true"}}}
+POLICY = {"matchConstraints": {"resourceRules": [{"resources": ["deployments"]}]}}
+CONSTRAINT = {"match": {"namespaces": ["te*"], "kinds": [{"kinds": ["Pod"]}]}}
+EXCEPTED = {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}}
+OURS = {"metadata": metadata("default-i", labels={"app.kubernetes.io/managed-by": "azureops.pod_identity"})}
+BASELINE = {"pod-security.kubernetes.io/enforce": "baseline"}
 QUOTA = {"metadata": metadata("all"), "spec": {"hard": {"limits.cpu": "4", "pods": "9"}}}
+
+
+def env(**values: str) -> Change:
+    return at(*CONTAINER, "env", to=[{"name": name, "value": value} for name, value in values.items()])
+
+
+def annotated(to: Raw) -> Change:
+    return at("Deployment", 0, "metadata", "annotations", to=to)
+
+
+def labelled(to: Raw) -> Change:
+    return at("Deployment", 0, "metadata", "labels", to=to)
+
+
+def owned_by(kind: str) -> Change:
+    return at("Deployment", 0, "metadata", to=metadata("web", by=(kind, "web")))
+
+
+def template_annotated(to: Raw) -> Change:
+    return at("Deployment", 0, "spec", "template", "metadata", "annotations", to=to)
+
+
+def volumes(to: list[Raw]) -> Change:
+    return at(*SPEC, "volumes", to=to)
+
+
+def init_containers(*those: Raw) -> Change:
+    return at(*SPEC, "initContainers", to=list(those))
+
+
+def exchanged(**more: t.Any) -> Change:
+    """What the proof of the workload tells, beside that of its service account."""
+    return fields(exchanges=[exchange(), exchange(workload=LABEL, **more)])
+
+
+def trusting(*those: Credential) -> Change:
+    return fields(credentials={f"{IDS}i".lower(): list(those)})
+
+
+def tried(run: DryRun) -> Change:
+    return fields(dry_runs={LABEL: run})
+
+
+mounted = volumes([{"name": "s", "csi": CSI}])
 
 
 def as_job(one: Made) -> None:
@@ -148,11 +191,8 @@ def second_chart(*verbs: str) -> Change:
     """What says that it is the webhook, beside a role of that name which gives its service account these verbs."""
 
     def change(one: Made) -> None:
-        rule = {
-            "apiGroups": ["admissionregistration.k8s.io"],
-            "resources": ["mutatingwebhookconfigurations"],
-            "verbs": list(verbs),
-        }
+        of = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["mutatingwebhookconfigurations"]}
+        rule = {**of, "verbs": list(verbs)}
         role, subject = "azure-wi-webhook-manager-role", {"kind": "ServiceAccount", "namespace": "second", "name": "wi"}
         one.objects["Deployment"].append({**one.objects["Deployment"][1], "metadata": metadata("controller", "second")})
         one.objects["ClusterRole"].append({"metadata": {"name": role}, "rules": [rule]})
@@ -176,7 +216,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
     "template_not_labelled": [
         unlabelled,
         at("Deployment", 0, "spec", "template", "metadata", "labels", USE, to="True"),
-        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={USE: "true"})),
+        both(unlabelled, labelled({USE: "true"})),
     ],
     "pods_older_than_account": [
         at("Pod", 0, "spec", "containers", 0, "env", to=[]),
@@ -191,19 +231,13 @@ WORLDS: dict[str, t.Sequence[Change]] = {
     ],
     "webhook_may_be_passed_over": [at(*CONFIGURED, "failurePolicy", to="Ignore")],
     "fields_would_be_lost": [
-        fields(dry_runs={LABEL: replace(ADMITTED, code=LOSES_FIELDS, lost=("spec.resources",))}),
-        fields(dry_runs={LABEL: replace(ADMITTED, code=LOSES_FIELDS, changed=("spec.resources",))}),
+        tried(replace(ADMITTED, code=LOSES_FIELDS, lost=("spec.resources",))),
+        tried(replace(ADMITTED, code=LOSES_FIELDS, changed=("spec.resources",))),
     ],
-    "labelled_pod_refused": [
-        fields(dry_runs={LABEL: DryRun(QUOTA_REFUSES, "exceeded quota")}),
-        fields(dry_runs={LABEL: DryRun(LEFT_ALONE, "")}),
-    ],
+    "labelled_pod_refused": [tried(DryRun(QUOTA_REFUSES, "exceeded quota")), tried(DryRun(LEFT_ALONE, ""))],
     "container_without_token": [
         lambda one: one.objects["Pod"][0]["spec"]["containers"].append(container("mesh")),
-        at(
-            *("Deployment", 0, "spec", "template", "metadata", "annotations"),
-            to={"azure.workload.identity/skip-containers": "app"},
-        ),
+        template_annotated({"azure.workload.identity/skip-containers": "app"}),
     ],
     "two_webhooks": [
         fields(addon=True),
@@ -218,7 +252,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
     ],
     "runs_on_virtual_nodes": [at(*SPEC, "nodeSelector", to={"type": "virtual-kubelet"})],
     "identity_not_known": [
-        both(at("AzureIdentityBinding", to=[]), at("ServiceAccount", 0, "metadata", "annotations", to={})),
+        both(at("AzureIdentityBinding", to=[]), unannotated),
         at("AzureIdentity", 0, "spec", "clientID", to=""),
     ],
     "identity_is_service_principal": [
@@ -233,38 +267,28 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         both(principal, at("AzureIdentity", 0, "spec", "auxiliaryTenantIDs", to=[TENANT, OTHER_ID])),
     ],
     "several_identities": [
-        both(add("AzureIdentity", identity("j", OTHER_ID)), add("AzureIdentityBinding", binding("j"))),
+        both(add("AzureIdentity", identity("j", OTHER_ID)), add("AzureIdentityBinding", binding("j")))
     ],
-    "own_account_needed": [
-        both(unlabelled, at(*SPEC, "serviceAccountName", to="default")),
-        shared_by_two,
-        at("ServiceAccount", to=[]),
-    ],
-    "account_name_taken": [
-        both(
-            unlabelled,
-            at(*SPEC, "serviceAccountName", to="default"),
-            add("ServiceAccount", {"metadata": metadata("default-i")}),
-        ),
-    ],
+    "own_account_needed": [both(unlabelled, by_default), shared_by_two, at("ServiceAccount", to=[])],
+    "account_name_taken": [both(unlabelled, by_default, add("ServiceAccount", {"metadata": metadata("default-i")}))],
     "account_tells_other_client_id": [
-        at("ServiceAccount", 0, "metadata", "annotations", to={}),
+        unannotated,
         at("ServiceAccount", 0, "metadata", "annotations", CLIENT, to=OTHER_ID),
     ],
     "own_client_id_differs": [
-        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}]),
-        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": "billing"}]),
+        env(AZURE_CLIENT_ID=OTHER_ID),
+        env(AZURE_CLIENT_ID="billing"),
         at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID"}]),
     ],
     "issuer_not_enabled": [fields(issuer="")],
     "not_federated": [
-        fields(credentials={f"{IDS}i".lower(): []}),
-        fields(credentials={f"{IDS}i".lower(): [credential(issuer="https://other/")]}),
-        fields(credentials={f"{IDS}i".lower(): [credential(audience="api://other")]}),
+        trusting(),
+        trusting(credential(issuer="https://other/")),
+        trusting(credential(audience="api://other")),
     ],
     "federated_by_other_spelling": [
-        fields(credentials={f"{IDS}i".lower(): [credential(issuer=ISSUER.rstrip("/"))]}),
-        fields(credentials={f"{IDS}i".lower(): [credential(subject="system:serviceaccount:team:Web")]}),
+        trusting(credential(issuer=ISSUER.rstrip("/"))),
+        trusting(credential(subject="system:serviceaccount:team:Web")),
     ],
     "exchanges_fail": [
         fields(
@@ -275,9 +299,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         fields(credentials=full(20)),
         both(principal, fields(credentials={CLIENT_ID: full(20)[f"{IDS}i".lower()]})),
     ],
-    "uses_identity_binding": [
-        at("Deployment", 0, "spec", "template", "metadata", "annotations", to={BOUND: "true"}),
-    ],
+    "uses_identity_binding": [template_annotated({BOUND: "true"})],
     "proxy_not_annotated": [fields(choices=Choices(proxied=frozenset({LABEL})))],
     "proxy_keeps_job_alive": [
         both(proxied, at(*SERVING, to=f"{WEBHOOK}v1.3.0"), as_job),
@@ -285,88 +307,52 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         both(proxied, at("Node", to=[]), as_job),
     ],
     "proxy_not_admitted": [
-        both(
-            proxied,
-            at("Namespace", 0, "metadata", "labels", to={"pod-security.kubernetes.io/enforce": "baseline"}),
-            fields(dry_runs={}),
-        ),
+        both(proxied, at("Namespace", 0, "metadata", "labels", to=BASELINE), fields(dry_runs={})),
         both(proxied, add("ResourceQuota", QUOTA), fields(dry_runs={})),
-        both(proxied, fields(dry_runs={LABEL: DryRun(POD_SECURITY, "privileged containers are not allowed")})),
+        both(proxied, tried(DryRun(POD_SECURITY, "privileged containers are not allowed"))),
     ],
-    "init_container_before_proxy": [both(proxied, at(*SPEC, "initContainers", to=[container("setup")]))],
+    "init_container_before_proxy": [both(proxied, init_containers(container("setup")))],
     "proxy_on_host_network": [both(proxied, at(*SPEC, "hostNetwork", to=True))],
     "proxy_ignores_parameters": [both(proxied, at(*CONTAINER, "args", to=[f"--identity={IDS}i"]))],
     "asks_metadata_service": [
-        at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token?resource=x"]),
+        at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token?resource=x"])
     ],
     "windows_has_no_proxy": [both(proxied, at(*SPEC, "nodeSelector", to={"kubernetes.io/os": "windows"}))],
     "token_path_hard_coded": [
         both(
             at(*CONTAINER, "args", to=["--token=/var/run/secrets/azure/tokens/azure-identity-token"]),
             at(*SERVING, to=f"{WEBHOOK}v1.6.0"),
-        ),
+        )
     ],
-    "library_too_old": [
-        at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}]),
-    ],
-    "falls_back_to_node": [fields(exchanges=[exchange(), exchange(workload=LABEL, served_by="nmi")])],
-    "assertion_expires": [
-        fields(exchanges=[exchange(), exchange(workload=LABEL, granted=49, codes={"AADSTS700024": 1})])
-    ],
+    "library_too_old": [env(AzureServicesAuthConnectionString="RunAs=App")],
+    "falls_back_to_node": [exchanged(served_by="nmi")],
+    "assertion_expires": [exchanged(granted=49, codes={"AADSTS700024": 1})],
     "login_host_not_reached": [
-        fields(exchanges=[exchange(), exchange(workload=LABEL, asked=0, granted=0, reached=False)]),
-        both(add("NetworkPolicy", EGRESS), fields(exchanges=[exchange()])),
+        exchanged(asked=0, granted=0, reached=False),
+        both(add("NetworkPolicy", EGRESS), UNPROVED),
     ],
     "manifest_has_owner": [
-        both(unlabelled, at("Deployment", 0, "metadata", "annotations", to={"meta.helm.sh/release-name": "shop"})),
-        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={"app.kubernetes.io/managed-by": "Helm"})),
-        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={"kustomize.toolkit.fluxcd.io/name": "apps"})),
+        both(unlabelled, annotated({"meta.helm.sh/release-name": "shop"})),
+        both(unlabelled, labelled({"app.kubernetes.io/managed-by": "Helm"})),
+        both(unlabelled, labelled({"kustomize.toolkit.fluxcd.io/name": "apps"})),
         both(unlabelled, at("Deployment", 0, "metadata", "managedFields", to=[{"manager": "argocd-controller"}])),
     ],
     "made_by_operator": [
-        both(unlabelled, at("Deployment", 0, "metadata", to=metadata("web", by=("Database", "web")))),
-        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={"kubernetes.azure.com/managedby": "aks"})),
+        both(unlabelled, owned_by("Database")),
+        both(unlabelled, labelled({"kubernetes.azure.com/managedby": "aks"})),
     ],
     "template_immutable": [both(unlabelled, as_job)],
     "cannot_surge": [
-        both(unlabelled, at("Deployment", 0, "spec", "strategy", to={"type": "Recreate"})),
-        both(
-            unlabelled,
-            at("Deployment", 0, "spec", "replicas", to=1),
-            at(*SPEC, "volumes", to=CLAIMED),
-            add("PersistentVolumeClaim", CLAIM),
-        ),
+        both(unlabelled, recreated),
+        both(unlabelled, alone, volumes(CLAIMED), add("PersistentVolumeClaim", CLAIM)),
     ],
     "policy_may_refuse": [
-        both(
-            unlabelled,
-            add(
-                "ValidatingAdmissionPolicy",
-                {
-                    "metadata": {"name": "labels"},
-                    "spec": {"matchConstraints": {"resourceRules": [{"resources": ["deployments"]}]}},
-                },
-            ),
-        ),
-        both(
-            unlabelled,
-            add(
-                "K8sLabels.constraints.gatekeeper.sh",
-                {
-                    "metadata": {"name": "all"},
-                    "spec": {"match": {"namespaces": ["te*"], "kinds": [{"kinds": ["Pod"]}]}},
-                },
-            ),
-        ),
+        both(unlabelled, add("ValidatingAdmissionPolicy", {"metadata": {"name": "labels"}, "spec": POLICY})),
+        both(unlabelled, add("K8sLabels.constraints.gatekeeper.sh", {"metadata": {"name": "all"}, "spec": CONSTRAINT})),
     ],
-    "others_take_tokens_by_it": [
-        both(at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]), add("SecretProviderClass", CLASS)),
-    ],
+    "others_take_tokens_by_it": [both(mounted, add("SecretProviderClass", CLASS))],
     "takes_node_identity": [
-        both(
-            unlabelled,
-            add("AzurePodIdentityException", {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}}),
-        ),
+        both(unlabelled, add("AzurePodIdentityException", EXCEPTED)),
         both(unlabelled, at(*SPEC, "hostNetwork", to=True)),
     ],
 }
@@ -376,7 +362,7 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
         at("ServiceAccount", 0, "metadata", "annotations", CLIENT, to=OTHER_ID),
         at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}]),
     ],
-    "template_not_labelled": [at("Deployment", 0, "metadata", "labels", to={"app": "web"})],
+    "template_not_labelled": [labelled({"app": "web"})],
     "identity_is_service_principal": [principal, both(principal, replaced)],
     "service_principal_not_federable": [
         both(principal, at("AzureIdentity", 0, "spec", "tenantID", to=TENANT.upper())),
@@ -386,67 +372,43 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
     "webhook_not_ready": [at("Deployment", 1, "spec", "replicas", to=5)],
     "two_webhooks": [
         # What a tenant labels is none.
-        lambda one: one.objects["Deployment"].append(
-            {**one.objects["Deployment"][1], "metadata": metadata("fake", "team")}
-        ),
+        lambda one: add("Deployment", {**one.objects["Deployment"][1], "metadata": metadata("fake", "team")})(one),
         # Nor is that whose role has the name alone.
         second_chart("get", "list"),
     ],
     "namespace_not_covered": [at(*CONFIGURED, "namespaceSelector", to={"matchLabels": {}})],
-    "own_account_needed": [unlabelled, both(unlabelled, at("ServiceAccount", 0, "metadata", "annotations", to={}))],
-    "account_name_taken": [
-        both(
-            unlabelled,
-            at(*SPEC, "serviceAccountName", to="default"),
-            add(
-                "ServiceAccount",
-                {"metadata": metadata("default-i", labels={"app.kubernetes.io/managed-by": "azureops.pod_identity"})},
-            ),
-        ),
-    ],
-    "own_client_id_differs": [at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": CLIENT_ID.upper()}])],
+    "own_account_needed": [unlabelled, both(unlabelled, unannotated)],
+    "account_name_taken": [both(unlabelled, by_default, add("ServiceAccount", OURS))],
+    "own_client_id_differs": [env(AZURE_CLIENT_ID=CLIENT_ID.upper())],
     "too_many_credentials": [fields(credentials=full(19))],
-    "exchanges_fail": [
-        fields(exchanges=[exchange(granted=49, codes={"AADSTS700213": 1}), exchange(workload=LABEL)]),
-    ],
+    "exchanges_fail": [fields(exchanges=[exchange(granted=49, codes={"AADSTS700213": 1}), exchange(workload=LABEL)])],
     "proxy_keeps_job_alive": [both(proxied, as_job), as_job],
     "proxy_not_admitted": [
         proxied,
         # The API server took it.
         both(proxied, add("ResourceQuota", QUOTA)),
-        at("Namespace", 0, "metadata", "labels", to={"pod-security.kubernetes.io/enforce": "baseline"}),
+        at("Namespace", 0, "metadata", "labels", to=BASELINE),
     ],
     "init_container_before_proxy": [
-        at(*SPEC, "initContainers", to=[container("setup")]),
-        both(proxied, at(*SPEC, "initContainers", to=[{**container("mesh"), "restartPolicy": "Always"}])),
+        init_containers(container("setup")),
+        both(proxied, init_containers({**container("mesh"), "restartPolicy": "Always"})),
     ],
     "asks_metadata_service": [
-        both(proxied, at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token"])),
+        both(proxied, at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token"]))
     ],
     "token_path_hard_coded": [at(*CONTAINER, "args", to=["--token=/var/run/secrets/other/token"])],
-    "library_too_old": [
-        both(proxied, at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}])),
-    ],
+    "library_too_old": [both(proxied, env(AzureServicesAuthConnectionString="RunAs=App"))],
     "login_host_not_reached": [add("NetworkPolicy", EGRESS)],
     "manifest_has_owner": [*SPAN, unlabelled],
     "cannot_surge": [
-        at("Deployment", 0, "spec", "strategy", to={"type": "Recreate"}),
-        both(
-            unlabelled,
-            at("Deployment", 0, "spec", "strategy", to={"type": "Recreate"}),
-            at("Deployment", 0, "spec", "replicas", to=0),
-        ),
-        both(unlabelled, at(*SPEC, "volumes", to=CLAIMED), add("PersistentVolumeClaim", CLAIM)),
+        recreated,
+        both(unlabelled, recreated, at("Deployment", 0, "spec", "replicas", to=0)),
+        both(unlabelled, volumes(CLAIMED), add("PersistentVolumeClaim", CLAIM)),
     ],
     "others_take_tokens_by_it": [
-        both(
-            at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]),
-            add("SecretProviderClass", {**CLASS, "spec": {"provider": "azure", "parameters": {"clientID": CLIENT_ID}}}),
-        ),
+        both(mounted, add("SecretProviderClass", {**CLASS, "spec": {"provider": "azure", "parameters": OF_CLIENT}}))
     ],
-    "takes_node_identity": [
-        add("AzurePodIdentityException", {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}}),
-    ],
+    "takes_node_identity": [add("AzurePodIdentityException", EXCEPTED)],
 }
 # What is not known without an input, and what is left out then.
 UNKNOWN: dict[str, t.Sequence[Change]] = {
@@ -458,26 +420,17 @@ UNKNOWN: dict[str, t.Sequence[Change]] = {
         both(without("AzureIdentityBinding"), unannotated),
         both(without("AzureIdentity"), unannotated),
     ],
-    "made_by_operator": [
-        both(
-            unlabelled,
-            at("Deployment", 0, "metadata", to=metadata("web", by=("StatefulSet", "web"))),
-            without("StatefulSet"),
-        ),
-    ],
-    "others_take_tokens_by_it": [
-        at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]),
-        at(*CONTAINER, "image", to="ghcr.io/kedacore/keda:2.14.0"),
-    ],
+    "made_by_operator": [both(unlabelled, owned_by("StatefulSet"), without("StatefulSet"))],
+    "others_take_tokens_by_it": [mounted, at(*CONTAINER, "image", to="ghcr.io/kedacore/keda:2.14.0")],
     "takes_node_identity": [without("AzurePodIdentityException")],
     "fields_would_be_lost": [fields(dry_runs={})],
     "proxy_not_admitted": [both(proxied, fields(dry_runs={}))],
-    "proxy_ignores_parameters": [both(proxied, fields(exchanges=[exchange()]))],
+    "proxy_ignores_parameters": [both(proxied, UNPROVED)],
     "exchanges_fail": [fields(exchanges=[])],
-    "library_too_old": [fields(exchanges=[exchange()])],
-    "falls_back_to_node": [fields(exchanges=[exchange()])],
-    "assertion_expires": [fields(exchanges=[exchange()])],
-    "login_host_not_reached": [fields(exchanges=[exchange()])],
+    "library_too_old": [UNPROVED],
+    "falls_back_to_node": [UNPROVED],
+    "assertion_expires": [UNPROVED],
+    "login_host_not_reached": [UNPROVED],
     "webhook_not_ready": [without("MutatingWebhookConfiguration"), without("Pod")],
     "webhook_may_be_passed_over": [without("MutatingWebhookConfiguration")],
     "namespace_not_covered": [without("Namespace"), without("MutatingWebhookConfiguration")],
@@ -485,7 +438,7 @@ UNKNOWN: dict[str, t.Sequence[Change]] = {
     "account_tells_other_client_id": [without("ServiceAccount"), both(without("AzureIdentity"), unannotated)],
     "own_client_id_differs": [
         at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}]),
-        both(without("AzureIdentity"), at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}])),
+        both(without("AzureIdentity"), env(AZURE_CLIENT_ID=OTHER_ID)),
     ],
     "issuer_not_enabled": [fields(issuer=None)],
     "service_principal_not_federable": [both(principal, fields(tenant=""))],
@@ -494,28 +447,15 @@ UNKNOWN: dict[str, t.Sequence[Change]] = {
         fields(credentials=None),
         without("AzureIdentity"),
         both(without("AzureIdentityBinding"), unannotated),
-        at(
-            "AzureIdentity",
-            0,
-            "spec",
-            "resourceID",
-            to="/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/a/b",
-        ),
+        at("AzureIdentity", 0, "spec", "resourceID", to=f"{IDS}a/b"),
     ],
-    "cannot_surge": [
-        both(
-            unlabelled,
-            at("Deployment", 0, "spec", "replicas", to=1),
-            at(*SPEC, "volumes", to=CLAIMED),
-            lambda one: one.objects.pop("PersistentVolumeClaim"),
-        )
-    ],
+    "cannot_surge": [both(unlabelled, alone, volumes(CLAIMED), lambda one: one.objects.pop("PersistentVolumeClaim"))],
 }
 
 
 def told(found: Plan) -> dict[str, set[str]]:
     """Codes by what they lead to."""
-    lists = {NEEDS: found.needs, BLOCKS: found.blocked, WARNS: found.warnings}
+    lists = {problem.NEEDS: found.needs, problem.BLOCKS: found.blocked, problem.WARNS: found.warnings}
     return {effect: {item.code for item in items if item.step != "proof"} for effect, items in lists.items()}
 
 
@@ -544,9 +484,9 @@ def test_a_world_with_it(code: str, change: Change) -> None:
     (item, *_more) = [each for each in (*found.needs, *found.blocked, *found.warnings) if each.code == code]
     assert item.reason.endswith(".") or item.reason.endswith("allowed") or code == "labelled_pod_refused"
     assert item.object and item.remedy == row.remedy
-    if row.effect == BLOCKS and row.stage == "switch":
+    if row.effect == problem.BLOCKS and row.stage == "switch":
         assert found.verdict == "blocked"
-    elif row.effect == NEEDS:
+    elif row.effect == problem.NEEDS:
         assert row.step in found.steps and found.verdict in ("needs", "blocked")
 
 
@@ -608,7 +548,7 @@ def test_all_that_trust_a_workload_are_known_once_it_has_left() -> None:
     assert trusting(several([]), has_left) == {CLIENT_ID: "exists"}
     assert trusting(several(None), has_left) == {CLIENT_ID: "exists", OTHER_ID: "unknown"}
     for text in ('{"aadpodidbinding":"z"}', '{"aadpodidbinding":[]}', "[1]"):  # of whoever may write annotations
-        marked = at("Deployment", 0, "metadata", "annotations", to={MIGRATION: text})
+        marked = annotated({MIGRATION: text})
         assert trusting(second, has_left, marked) == {CLIENT_ID: "exists"}
 
 
@@ -662,7 +602,7 @@ def test_a_hard_coded_path_that_is_still_right() -> None:
     """Of a webhook before 1.6.0; an update breaks it."""
     change = at(*CONTAINER, "args", to=["--token=/var/run/secrets/azure/tokens/azure-identity-token"])
     found = made(change).plan()
-    assert told(found) == {NEEDS: set(), BLOCKS: set(), WARNS: {"token_path_hard_coded"}}
+    assert told(found) == {problem.NEEDS: set(), problem.BLOCKS: set(), problem.WARNS: {"token_path_hard_coded"}}
     assert found.verdict == "ready"
 
 
@@ -679,9 +619,11 @@ def test_what_only_a_proof_tells_is_not_known_without_it() -> None:
 
 @pytest.mark.parametrize("row", planning.TABLE, ids=lambda row: row.code)
 def test_a_row_is_sound(row: t.Any) -> None:
-    assert row.effect in EFFECTS and row.stage in STAGES and row.step in ("", *STEPS)
-    assert row.effect != NEEDS or row.step
-    assert row.accepted_by in ("", ACCEPT, OVERRIDE_OWNER) and (not row.accepted_by or row.effect == BLOCKS)
+    assert row.effect in problem.EFFECTS and row.stage in problem.STAGES and row.step in ("", *problem.STEPS)
+    assert row.effect != problem.NEEDS or row.step
+    assert row.accepted_by in ("", problem.ACCEPT, problem.OVERRIDE_OWNER) and (
+        not row.accepted_by or row.effect == problem.BLOCKS
+    )
     assert row.remedy.endswith(".") and row.told_by.endswith(".")
 
 
@@ -701,7 +643,7 @@ def test_an_accepted_problem_is_in_nobodys_way(code: str) -> None:
 def test_nothing_else_accepts_a_problem() -> None:
     everything = Choices(accepted=frozenset(ROWS), override_owner=True)
     for code, row in ROWS.items():
-        if row.effect == BLOCKS and not row.accepted_by:
+        if row.effect == problem.BLOCKS and not row.accepted_by:
             one = made(WORLDS[code][0])
             one.choices = replace(everything, proxied=one.choices.proxied)
             assert code in {item.code for item in of(one).blocked}, code
@@ -720,7 +662,10 @@ def test_pods_are_tried_of_what_nothing_keeps_from_workload_id(code: str) -> Non
                 for each, found in planning.plans(world)
                 if each.moves and not each.is_bound and not each.provides_itself
                 # Nobody else would try what an owner merges.
-                if not any(item.stage == SWITCH and item.accepted_by != OVERRIDE_OWNER for item in found.blocked)
+                if not any(
+                    item.stage == problem.SWITCH and item.accepted_by != problem.OVERRIDE_OWNER
+                    for item in found.blocked
+                )
             }
             assert {each.key for each in planning.to_try(world)} == expected
 
@@ -750,7 +695,7 @@ def test_steps_are_in_the_order_of_the_migration() -> None:
 
 def test_what_waits_for_its_leave_alone_is_not_blocked_from_the_switch() -> None:
     """An init container on the metadata service: the switch is allowed, the leave is not."""
-    change = both(proxied, unlabelled, at(*SPEC, "initContainers", to=[container("setup")]))
+    change = both(proxied, unlabelled, init_containers(container("setup")))
     found = made(change).plan()
     assert found.verdict == "needs" and "label" in found.steps
     assert [(item.code, item.stage) for item in found.blocked] == [("init_container_before_proxy", "leave")]

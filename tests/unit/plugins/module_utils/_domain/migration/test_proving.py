@@ -18,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 )
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import owned
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.migration import migration_world
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 Raw = dict[str, Any]
 USE, SELECTOR = "azure.workload.identity/use", "aadpodidbinding"
@@ -65,16 +66,14 @@ def test_fewer_than_the_controller_says_are_not_all() -> None:
     assert not proving.prove("Deployment", raw, [pod(raw)], CLIENT_ID).replaced
 
 
-@pytest.mark.parametrize(
+@table(
     "change",
-    [
-        {"labels": {USE: None}},
-        {"labels": {SELECTOR: "other"}},
-        {"labels": {SELECTOR: None}},
-        {"annotations": {PROXY: "true"}},
-        {"annotations": {"azureops.pod-identity/restarted": "3"}},
-        {"account": "default"},
-    ],
+    {"labels": {USE: None}},
+    {"labels": {SELECTOR: "other"}},
+    {"labels": {SELECTOR: None}},
+    {"annotations": {PROXY: "true"}},
+    {"annotations": {"azureops.pod-identity/restarted": "3"}},
+    {"account": "default"},
 )
 def test_a_pod_that_was_made_otherwise_is_another(change: Raw) -> None:
     raw = workload(replicas=1)
@@ -180,25 +179,23 @@ def template(**annotations: str) -> Raw:
     return made
 
 
-@pytest.mark.parametrize(
-    ("tried", "client_id", "code"),
-    [
-        (run(dry_run.MUTATED, change()), CLIENT_ID.upper(), ""),
-        (run(dry_run.MUTATED, change(added={})), "", ""),
-        (run(dry_run.MUTATED, change(added={})), CLIENT_ID, "account_tells_other_client_id"),
-        (run(dry_run.MUTATED, change(added={"AZURE_CLIENT_ID": OTHER_ID})), CLIENT_ID, "account_tells_other_client_id"),
-        (run(dry_run.MUTATED, change(added={}, own=("AZURE_CLIENT_ID",))), CLIENT_ID, ""),
-        (run(dry_run.MUTATED, change(), change(name="side", has_token=False)), "", "container_without_token"),
-        (run(dry_run.MUTATED, change(), change(name="left-out", has_token=False)), CLIENT_ID, ""),
-        (run(dry_run.MUTATED, change(has_token=False, own=("AZURE_FEDERATED_TOKEN_FILE",))), CLIENT_ID, ""),
-        (run(dry_run.LOSES_FIELDS, change()), CLIENT_ID, "fields_would_be_lost"),
-        (run(dry_run.NOT_TRIED), CLIENT_ID, dry_run.NOT_TRIED),
-        *(
-            (run(code), CLIENT_ID, "labelled_pod_refused")
-            for code in dry_run.MEANINGS
-            if code not in (dry_run.MUTATED, dry_run.LOSES_FIELDS, dry_run.NOT_TRIED)
-        ),
-    ],
+@table(
+    "tried, client_id, code",
+    (run(dry_run.MUTATED, change()), CLIENT_ID.upper(), ""),
+    (run(dry_run.MUTATED, change(added={})), "", ""),
+    (run(dry_run.MUTATED, change(added={})), CLIENT_ID, "account_tells_other_client_id"),
+    (run(dry_run.MUTATED, change(added={"AZURE_CLIENT_ID": OTHER_ID})), CLIENT_ID, "account_tells_other_client_id"),
+    (run(dry_run.MUTATED, change(added={}, own=("AZURE_CLIENT_ID",))), CLIENT_ID, ""),
+    (run(dry_run.MUTATED, change(), change(name="side", has_token=False)), "", "container_without_token"),
+    (run(dry_run.MUTATED, change(), change(name="left-out", has_token=False)), CLIENT_ID, ""),
+    (run(dry_run.MUTATED, change(has_token=False, own=("AZURE_FEDERATED_TOKEN_FILE",))), CLIENT_ID, ""),
+    (run(dry_run.LOSES_FIELDS, change()), CLIENT_ID, "fields_would_be_lost"),
+    (run(dry_run.NOT_TRIED), CLIENT_ID, dry_run.NOT_TRIED),
+    *(
+        (run(code), CLIENT_ID, "labelled_pod_refused")
+        for code in dry_run.MEANINGS
+        if code not in (dry_run.MUTATED, dry_run.LOSES_FIELDS, dry_run.NOT_TRIED)
+    ),
 )
 def test_what_a_dry_run_says_against_it(tried: DryRun, client_id: str, code: str) -> None:
     found = proving.refusal(tried, template(), client_id)

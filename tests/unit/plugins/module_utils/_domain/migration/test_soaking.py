@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import logs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import soaking
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.soaking import Log, Soak, Taken
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=timezone.utc)
 START, BEFORE = "2026-11-30T01:00:00Z", "2026-11-29T00:00:00Z"
@@ -40,10 +41,7 @@ def log(*lines: str, begins: str = BEFORE, **more: Any) -> dict[str, Log]:
 
 def test_the_youngest_pod_counts() -> None:
     found = soaking.judge([pod(), pod("web-2", "2026-11-30T02:30:00Z")], log(), NOW, 1)
-    assert (found.pods, found.since, found.covered_since, found.seconds) == (
-        2,
-        "2026-11-30T02:30:00Z",
-    ) + (
+    assert (found.pods, found.since, found.covered_since, found.seconds) == (2, "2026-11-30T02:30:00Z") + (
         "2026-11-30T02:30:00Z",
         1800,
     )
@@ -60,18 +58,16 @@ def test_where_there_is_no_nmi_nothing_intercepts_requests() -> None:
     assert soaking.judge([pod()], {}, NOW, 1).seconds == 7200
 
 
-@pytest.mark.parametrize(
-    ("line", "count"),
-    [
-        (asked(), 1),
-        (asked(path=f"{PATH}/"), 1),
-        (asked(path="/Metadata/Identity/OAuth2/Token"), 1),
-        (asked(status=404), 0),
-        (asked(path="/metadata/instance"), 0),
-        (asked(ip="10.0.0.8"), 0),
-        (asked("2026-11-30T00:59:59Z"), 0),  # of the pod that had the address before
-        ("what is no such line", 0),
-    ],
+@table(
+    "line, count",
+    (asked(), 1),
+    (asked(path=f"{PATH}/"), 1),
+    (asked(path="/Metadata/Identity/OAuth2/Token"), 1),
+    (asked(status=404), 0),
+    (asked(path="/metadata/instance"), 0),
+    (asked(ip="10.0.0.8"), 0),
+    (asked("2026-11-30T00:59:59Z"), 0),  # of the pod that had the address before
+    ("what is no such line", 0),
 )
 def test_tokens_of_nmi(line: str, count: int) -> None:
     found = soaking.judge([pod()], log(line), NOW, 1)
@@ -105,17 +101,15 @@ def test_without_pods_there_is_nothing_to_prove() -> None:
 TAKEN = (Taken("shop/web-1", "n1", 1, START),)
 
 
-@pytest.mark.parametrize(
-    ("soak", "over"),
-    [
-        (Soak(2, START, START, 7199), False),
-        (Soak(2, START, START, 7200), True),
-        (Soak(2, START, START, 0, "A log was not read."), False),
-        (Soak(2, START, START, 60, tokens=TAKEN), True),  # no time makes that good
-        (Soak(0), True),
-        (Soak(0, unproved="Of 2 pods it has none."), False),
-        (Soak(0, unproved="It does not exist.", exists=False), True),
-    ],
+@table(
+    "soak, over",
+    (Soak(2, START, START, 7199), False),
+    (Soak(2, START, START, 7200), True),
+    (Soak(2, START, START, 0, "A log was not read."), False),
+    (Soak(2, START, START, 60, tokens=TAKEN), True),  # no time makes that good
+    (Soak(0), True),
+    (Soak(0, unproved="Of 2 pods it has none."), False),
+    (Soak(0, unproved="It does not exist.", exists=False), True),
 )
 def test_what_is_waited_for(soak: Soak, over: bool) -> None:
     assert soaking.is_over(soak, 7200) == over

@@ -36,6 +36,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     Wanted,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 Raw = dict[str, Any]
 USE, SELECTOR = "azure.workload.identity/use", "aadpodidbinding"
@@ -80,10 +81,7 @@ def workload(
         del made["replicas"]
         made["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
     if kind == "Deployment":
-        made["strategy"] = {
-            "type": "RollingUpdate",
-            "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"},
-        }
+        made["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}}
     metadata = {"namespace": "team", "name": "web", "annotations": {"of": "team"}}
     if note is not None:
         metadata["annotations"] = {"of": "team", MIGRATION: note}
@@ -185,15 +183,13 @@ def test_the_default_account_is_the_same_by_name_and_without() -> None:
     assert run(own, ORIGINAL) == nobody
 
 
-@pytest.mark.parametrize(
-    ("given", "during"),
-    [
-        ({"maxUnavailable": "25%", "maxSurge": "25%"}, {"maxUnavailable": 0, "maxSurge": "25%"}),
-        ({"maxUnavailable": 1, "maxSurge": 0}, {"maxUnavailable": 0, "maxSurge": 1}),
-        ({"maxUnavailable": "100%", "maxSurge": "0%"}, {"maxUnavailable": 0, "maxSurge": 1}),
-        ({"maxUnavailable": 0, "maxSurge": 1}, {"maxUnavailable": 0, "maxSurge": 1}),
-        ({"maxUnavailable": "0%", "maxSurge": 3}, {"maxUnavailable": "0%", "maxSurge": 3}),
-    ],
+@table(
+    "given, during",
+    ({"maxUnavailable": "25%", "maxSurge": "25%"}, {"maxUnavailable": 0, "maxSurge": "25%"}),
+    ({"maxUnavailable": 1, "maxSurge": 0}, {"maxUnavailable": 0, "maxSurge": 1}),
+    ({"maxUnavailable": "100%", "maxSurge": "0%"}, {"maxUnavailable": 0, "maxSurge": 1}),
+    ({"maxUnavailable": 0, "maxSurge": 1}, {"maxUnavailable": 0, "maxSurge": 1}),
+    ({"maxUnavailable": "0%", "maxSurge": 3}, {"maxUnavailable": "0%", "maxSurge": 3}),
 )
 @pytest.mark.parametrize("state", switching.STATES)
 def test_no_pod_is_missing_while_a_rollout_lasts(given: Raw, during: Raw, state: str) -> None:
@@ -207,13 +203,11 @@ def test_no_pod_is_missing_while_a_rollout_lasts(given: Raw, during: Raw, state:
     assert rolling(ended) == given and "strategy" not in (note(ended) or {})
 
 
-@pytest.mark.parametrize(
-    ("given", "during"),
-    [
-        ({"maxUnavailable": 1, "maxSurge": 0}, {"maxUnavailable": 0, "maxSurge": 1}),
-        ({"maxUnavailable": "10%", "maxSurge": "0%"}, {"maxUnavailable": 0, "maxSurge": 1}),
-        ({"maxUnavailable": 0, "maxSurge": "30%"}, {"maxUnavailable": 0, "maxSurge": "30%"}),
-    ],
+@table(
+    "given, during",
+    ({"maxUnavailable": 1, "maxSurge": 0}, {"maxUnavailable": 0, "maxSurge": 1}),
+    ({"maxUnavailable": "10%", "maxSurge": "0%"}, {"maxUnavailable": 0, "maxSurge": 1}),
+    ({"maxUnavailable": 0, "maxSurge": "30%"}, {"maxUnavailable": 0, "maxSurge": "30%"}),
 )
 @pytest.mark.parametrize("state", switching.STATES)
 def test_a_daemon_set_surges_while_a_rollout_lasts(given: Raw, during: Raw, state: str) -> None:
@@ -231,20 +225,15 @@ def test_of_a_daemon_set_both_amounts_are_never_more_than_nothing() -> None:
     raw = run(workload("DaemonSet"), SWITCHED, finishes=False)
     raw["spec"]["updateStrategy"]["rollingUpdate"]["maxSurge"] = 2
     decision = switching.finish("DaemonSet", raw)
-    assert {(each.name, each.was, each.now) for each in decision.left} == {
-        ("maxSurge", 0, 2),
-        ("maxUnavailable", 1, 0),
-    }
+    assert {(each.name, each.was, each.now) for each in decision.left} == {("maxSurge", 0, 2), ("maxUnavailable", 1, 0)}
     assert rolling(written(raw, decision)) == {"maxUnavailable": 0, "maxSurge": 2}
 
 
-@pytest.mark.parametrize(
-    ("kind", "spec"),
-    [
-        ("Deployment", {"strategy": {"type": "Recreate"}}),
-        ("Deployment", {"replicas": 0}),
-        ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}),
-    ],
+@table(
+    "kind, spec",
+    ("Deployment", {"strategy": {"type": "Recreate"}}),
+    ("Deployment", {"replicas": 0}),
+    ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}),
 )
 def test_where_nothing_is_replaced_by_and_by_the_strategy_stays(kind: str, spec: Raw) -> None:
     rolled = run(workload(kind, **spec), SWITCHED, finishes=False)
@@ -252,16 +241,14 @@ def test_where_nothing_is_replaced_by_and_by_the_strategy_stays(kind: str, spec:
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
-@pytest.mark.parametrize(
+@table(
     "pod",
-    [
-        {"containers": [{"name": "app", "ports": [{"containerPort": 80, "hostPort": 8080}]}]},
-        {"containers": [{"name": "app", "ports": [{"containerPort": 8080}]}], "hostNetwork": True},
-        {
-            "containers": [{"name": "app"}],
-            "initContainers": [{"name": "log", "restartPolicy": "Always", "ports": [{"hostPort": 8080}]}],
-        },
-    ],
+    {"containers": [{"name": "app", "ports": [{"containerPort": 80, "hostPort": 8080}]}]},
+    {"containers": [{"name": "app", "ports": [{"containerPort": 8080}]}], "hostNetwork": True},
+    {
+        "containers": [{"name": "app"}],
+        "initContainers": [{"name": "log", "restartPolicy": "Always", "ports": [{"hostPort": 8080}]}],
+    },
 )
 def test_pods_with_a_port_of_their_node_cannot_surge(kind: str, pod: Raw) -> None:
     """It is told before, and where that is accepted the strategy stays as it is."""
@@ -470,24 +457,22 @@ def test_any_template_comes_back_byte_for_byte(
     assert json.dumps(run(raw, ORIGINAL), sort_keys=True) == json.dumps(before, sort_keys=True)
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
-    [
-        "",
-        "no JSON",
-        "[]",
-        "{}",
-        "[" * 100_000,
-        '{"image": "x"}',
-        '{"label": 1}',
-        '{"service_account": "x"}',
-        '{"service_account": "x", "service_account_set": 1}',
-        '{"strategy": {"type": "Recreate"}}',
-        '{"strategy": {"maxSurge": {}}}',
-        '{"strategy": null}',
-        '{"unproved": false}',
-        '{"unproved": "true"}',
-    ],
+    "",
+    "no JSON",
+    "[]",
+    "{}",
+    "[" * 100_000,
+    '{"image": "x"}',
+    '{"label": 1}',
+    '{"service_account": "x"}',
+    '{"service_account": "x", "service_account_set": 1}',
+    '{"strategy": {"type": "Recreate"}}',
+    '{"strategy": {"maxSurge": {}}}',
+    '{"strategy": null}',
+    '{"unproved": false}',
+    '{"unproved": "true"}',
 )
 @pytest.mark.parametrize("state", switching.STATES)
 def test_a_note_that_is_none_of_ours_is_refused(text: str, state: str) -> None:
@@ -537,14 +522,12 @@ def test_what_is_refused(name: str, state: str) -> None:
     assert switching.refusals(state, again, owner, rollout, **options) == [], "nothing is written"
 
 
-@pytest.mark.parametrize(
-    ("kind", "spec", "told"),
-    [
-        ("Deployment", {"paused": True}, "it is paused"),
-        ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"partition": 1}}}, "its partition is 1"),
-        ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"partition": 0}}}, ""),
-        ("CronJob", {"suspend": True}, ""),
-    ],
+@table(
+    "kind, spec, told",
+    ("Deployment", {"paused": True}, "it is paused"),
+    ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"partition": 1}}}, "its partition is 1"),
+    ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"partition": 0}}}, ""),
+    ("CronJob", {"suspend": True}, ""),
 )
 def test_what_replaces_no_pods_is_refused_but_brought_back(kind: str, spec: Raw, told: str) -> None:
     raw = workload(kind, **spec)

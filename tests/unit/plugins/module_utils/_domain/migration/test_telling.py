@@ -18,7 +18,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices, Exchange
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.telling import as_data
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import (
     CLIENT,
@@ -428,14 +429,12 @@ def test_pods_of_one_unknown_owner_with_two_selectors_are_told_apart() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("annotations", "addon", "webhooks"),
-    [
-        ({}, False, ["kube-system"]),
-        ({}, True, ["addon"]),
-        ({"meta.helm.sh/release-name": "aks-managed-workload-identity"}, None, ["addon"]),
-        ({"meta.helm.sh/release-name": "workload-identity-webhook"}, None, ["kube-system"]),
-    ],
+@table(
+    "annotations, addon, webhooks",
+    ({}, False, ["kube-system"]),
+    ({}, True, ["addon"]),
+    ({"meta.helm.sh/release-name": "aks-managed-workload-identity"}, None, ["addon"]),
+    ({"meta.helm.sh/release-name": "workload-identity-webhook"}, None, ["kube-system"]),
 )
 def test_the_webhook_of_aks_is_one_webhook(
     annotations: dict[str, str], addon: bool | None, webhooks: list[str]

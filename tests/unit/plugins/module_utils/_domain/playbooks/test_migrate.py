@@ -17,6 +17,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
     identity,
     plan,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 COUNTS = {"ready": 1, "needs": 2, "blocked": 0, "not_looked_at": 3}
 
@@ -122,15 +123,13 @@ def begin(plans: dict[str, Any], cluster: str, **failures: Any) -> str:
 CANARY_FAILED = "It was not begun, because cluster a, which comes before it, failed; see why, and run again."
 
 
-@pytest.mark.parametrize(
-    ("failures", "message"),
-    [
-        pytest.param({"a": False, "b": False, "c": False}, "", id="the first batch"),
-        pytest.param({"a": "", "b": False, "c": False}, "", id="behind one that was moved"),
-        pytest.param({"a": "No token.", "b": False, "c": False}, CANARY_FAILED, id="behind one that failed"),
-        pytest.param({"a": "No token.", "b": "Not begun.", "c": False}, CANARY_FAILED, id="behind two"),
-        pytest.param({"a": "", "b": False, "away": "No answer.", "c": False}, "", id="beside one that is away"),
-    ],
+@cases(
+    "failures, message",
+    ("the first batch", {"a": False, "b": False, "c": False}, ""),
+    ("behind one that was moved", {"a": "", "b": False, "c": False}, ""),
+    ("behind one that failed", {"a": "No token.", "b": False, "c": False}, CANARY_FAILED),
+    ("behind two", {"a": "No token.", "b": "Not begun.", "c": False}, CANARY_FAILED),
+    ("beside one that is away", {"a": "", "b": False, "away": "No answer.", "c": False}, ""),
 )
 def test_a_batch_begins_where_none_before_has_failed(failures: dict[str, Any], message: str) -> None:
     plans = {name: {} if name == "away" else counted(name) for name in failures}

@@ -20,6 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     Options,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 HELLO = "user=0\nhost=n1\npython=/usr/bin/python3\n"
 CLEAN = {"transport": "ssh", "outcome": "clean"}
@@ -34,18 +35,16 @@ def part(**lists: Any) -> dict[str, Any]:
     return {"result": {"backends": {"nft": {"found": [], "removed": [], "left": [], **lists}}, "nmi": []}}
 
 
-@pytest.mark.parametrize(
-    ("output", "errors", "name", "access"),
-    [
-        pytest.param(HELLO, "", "n1", role.Access("", "0", "/usr/bin/python3"), id="the node"),
-        pytest.param(HELLO, "", "N1", role.Access("", "0", "/usr/bin/python3"), id="the node in capitals"),
-        pytest.param(HELLO, "", None, role.Access("", "0", "/usr/bin/python3"), id="no name is known"),
-        pytest.param("motd\n user=7\r\nhost=n1\r\n", "", "n1", role.Access("", "7", ""), id="a terminal"),
-        pytest.param(HELLO, "", "n2", role.Access("another machine answers there, n1"), id="another machine"),
-        pytest.param("user=0\n", "", "n1", role.Access("another machine answers there, "), id="no name is said"),
-        pytest.param("", " no shell \n", "n1", role.Access("no shell"), id="an error"),
-        pytest.param("", "", "n1", role.Access("it does not run commands"), id="nothing"),
-    ],
+@cases(
+    "output, errors, name, access",
+    ("the node", HELLO, "", "n1", role.Access("", "0", "/usr/bin/python3")),
+    ("the node in capitals", HELLO, "", "N1", role.Access("", "0", "/usr/bin/python3")),
+    ("no name is known", HELLO, "", None, role.Access("", "0", "/usr/bin/python3")),
+    ("a terminal", "motd\n user=7\r\nhost=n1\r\n", "", "n1", role.Access("", "7", "")),
+    ("another machine", HELLO, "", "n2", role.Access("another machine answers there, n1")),
+    ("no name is said", "user=0\n", "", "n1", role.Access("another machine answers there, ")),
+    ("an error", "", " no shell \n", "n1", role.Access("no shell")),
+    ("nothing", "", "", "n1", role.Access("it does not run commands")),
 )
 def test_a_way_leads_to_the_node_of_that_name_alone(
     output: str, errors: str, name: str | None, access: role.Access
@@ -192,24 +191,18 @@ def test_what_was_not_tried_and_what_was_not_reached() -> None:
     assert first.pods == ("n2", "n3")
 
 
-@pytest.mark.parametrize(
-    ("done", "outcome", "stops", "more"),
-    [
-        pytest.param({**part(), "answer": IMDS}, "clean", False, False, id="clean and proved"),
-        pytest.param(part(), "clean", False, True, id="clean, not asked"),
-        pytest.param({**part(), "answer": {**IMDS, "proved": False}}, "clean", False, True, id="clean, not proved"),
-        pytest.param(
-            {**part(), "answer": {"answered_by": "unknown", "proved": False}}, "clean", False, True, id="silent"
-        ),
-        pytest.param({**part(saved_to="/f"), "changed": True}, "cleaned", False, True, id="cleaned"),
-        pytest.param({"failed": True, "msg": "no."}, "error", True, False, id="error"),
-        pytest.param({"unreachable": True, "msg": "no."}, "unreachable", False, False, id="unreachable"),
-        pytest.param({"failed": True, "result": {"nmi": ["nmi"]}}, "refused", False, False, id="an NMI lives"),
-        pytest.param(
-            {"failed": True, "result": {"nmi": ["nmi"]}, "taken": ["-A X"]}, "error", True, False, id="a rule is gone"
-        ),
-        pytest.param({**part(saved_to="/f"), "failed": True, "msg": "no."}, "error", True, True, id="failed later"),
-    ],
+@cases(
+    "done, outcome, stops, more",
+    ("clean and proved", {**part(), "answer": IMDS}, "clean", False, False),
+    ("clean, not asked", part(), "clean", False, True),
+    ("clean, not proved", {**part(), "answer": {**IMDS, "proved": False}}, "clean", False, True),
+    ("silent", {**part(), "answer": {"answered_by": "unknown", "proved": False}}, "clean", False, True),
+    ("cleaned", {**part(saved_to="/f"), "changed": True}, "cleaned", False, True),
+    ("error", {"failed": True, "msg": "no."}, "error", True, False),
+    ("unreachable", {"unreachable": True, "msg": "no."}, "unreachable", False, False),
+    ("an NMI lives", {"failed": True, "result": {"nmi": ["nmi"]}}, "refused", False, False),
+    ("a rule is gone", {"failed": True, "result": {"nmi": ["nmi"]}, "taken": ["-A X"]}, "error", True, False),
+    ("failed later", {**part(saved_to="/f"), "failed": True, "msg": "no."}, "error", True, True),
 )
 def test_how_a_first_node_ended(done: dict[str, Any], outcome: str, stops: bool, more: bool) -> None:
     ended = role.ended(BEGUN, done, first=True, force=False, check_mode=False)
@@ -257,56 +250,42 @@ def plan(part: str, observed: dict[str, Any], *, check_mode: bool = False, **opt
     return PARTS[part].plan(options, observed, Run(check_mode=check_mode))
 
 
-@pytest.mark.parametrize(
-    ("gate", "changes", "outcome", "reason"),
-    [
-        pytest.param(Gate(OPEN, None, ""), {}, "", "", id="open"),
-        pytest.param(Gate(OPEN, {"nodes": [OPEN]}, ""), {}, "", "", id="still open"),
-        pytest.param(Gate({"os": "windows"}, None, "n9"), {}, "clean", "Windows node", id="Windows"),
-        pytest.param(Gate({}, None, ""), {}, "refused", "neither the API server nor Azure could be", id="unknown"),
-        pytest.param(
-            Gate(SHUT, None, ""), {}, "refused", "because NMI covers it; and it carries stray. As a last", id="shut"
-        ),
-        pytest.param(Gate(OPEN, {"nodes": [SHUT]}, ""), {}, "refused", "NMI covers it", id="shut by now"),
-        pytest.param(Gate(SHUT, {"nodes": [OPEN]}, ""), {}, "", "", id="open by now"),
-        pytest.param(Gate(SHUT, {"nodes": []}, ""), {}, "refused", "NMI covers it", id="not told of any more"),
-        pytest.param(
-            Gate(OPEN, {"msg": "No."}, ""), {}, "refused", "could not be asked again (No). Mend", id="no answer"
-        ),
-        pytest.param(Gate(OPEN, {}, ""), {}, "refused", "could not be asked again (no answer)", id="nobody asked"),
-        pytest.param(Gate(SHUT, {}, ""), {"accept_open_imds": True}, "", "", id="accepted"),
-        pytest.param(Gate(OPEN, None, "n9"), {}, "stopped", "the run stopped at n9.", id="stopped"),
-        pytest.param(Gate(SHUT, None, "n9"), {}, "refused", "NMI covers it", id="shut, and stopped"),
-        pytest.param(Gate(OPEN, None, ""), {"artifact_target": "secret:a/b"}, "", "", id="a Secret"),
-        pytest.param(
-            Gate(OPEN, None, ""),
-            {"artifact_target": "secret:a"},
-            "error",
-            "is named as secret:NAMESPACE/NAME",
-            id="wrong",
-        ),
-        pytest.param(Gate(OPEN, None, ""), {"artifact_target": "secret:a/b/c"}, "error", "is secret:a/b/c;", id="long"),
-    ],
+@cases(
+    "gate, changes, outcome, reason",
+    ("open", Gate(OPEN, None, ""), {}, "", ""),
+    ("still open", Gate(OPEN, {"nodes": [OPEN]}, ""), {}, "", ""),
+    ("Windows", Gate({"os": "windows"}, None, "n9"), {}, "clean", "Windows node"),
+    ("unknown", Gate({}, None, ""), {}, "refused", "neither the API server nor Azure could be"),
+    ("shut", Gate(SHUT, None, ""), {}, "refused", "because NMI covers it; and it carries stray. As a last"),
+    ("shut by now", Gate(OPEN, {"nodes": [SHUT]}, ""), {}, "refused", "NMI covers it"),
+    ("open by now", Gate(SHUT, {"nodes": [OPEN]}, ""), {}, "", ""),
+    ("not told of any more", Gate(SHUT, {"nodes": []}, ""), {}, "refused", "NMI covers it"),
+    ("no answer", Gate(OPEN, {"msg": "No."}, ""), {}, "refused", "could not be asked again (No). Mend"),
+    ("nobody asked", Gate(OPEN, {}, ""), {}, "refused", "could not be asked again (no answer)"),
+    ("accepted", Gate(SHUT, {}, ""), {"accept_open_imds": True}, "", ""),
+    ("stopped", Gate(OPEN, None, "n9"), {}, "stopped", "the run stopped at n9."),
+    ("shut, and stopped", Gate(SHUT, None, "n9"), {}, "refused", "NMI covers it"),
+    ("a Secret", Gate(OPEN, None, ""), {"artifact_target": "secret:a/b"}, "", ""),
+    ("wrong", Gate(OPEN, None, ""), {"artifact_target": "secret:a"}, "error", "is named as secret:NAMESPACE/NAME"),
+    ("long", Gate(OPEN, None, ""), {"artifact_target": "secret:a/b/c"}, "error", "is secret:a/b/c;"),
 )
 def test_what_keeps_a_node_untouched(gate: Gate, changes: dict[str, Any], outcome: str, reason: str) -> None:
     found = role.verdict(replace(OPTIONS, **changes), gate)
     assert (found.outcome, reason in found.reason, bool(found.reason)) == (outcome, True, bool(reason))
 
 
-@pytest.mark.parametrize(
-    ("gate", "changes", "looks"),
-    [
-        pytest.param(Gate(SHUT, None, ""), {}, True, id="shut"),
-        pytest.param(Gate(OPEN, {"nodes": [SHUT]}, ""), {}, True, id="shut by now"),
-        pytest.param(Gate({}, None, ""), {}, False, id="unknown"),
-        pytest.param(Gate({"closed_because": ["x"]}, None, ""), {}, False, id="without a name"),
-        pytest.param(Gate({"name": "n1"}, None, ""), {}, False, id="nobody knows why"),
-        pytest.param(Gate(SHUT, {"msg": "No."}, ""), {}, False, id="no answer"),
-        pytest.param(Gate(SHUT, None, "n9"), {}, False, id="stopped"),
-        pytest.param(Gate(SHUT, None, ""), {"artifact_target": "secret:a"}, False, id="wrong options"),
-        pytest.param(Gate({**SHUT, "os": "windows"}, None, ""), {}, False, id="Windows"),
-        pytest.param(Gate(OPEN, None, ""), {}, False, id="open"),
-    ],
+@cases(
+    "gate, changes, looks",
+    ("shut", Gate(SHUT, None, ""), {}, True),
+    ("shut by now", Gate(OPEN, {"nodes": [SHUT]}, ""), {}, True),
+    ("unknown", Gate({}, None, ""), {}, False),
+    ("without a name", Gate({"closed_because": ["x"]}, None, ""), {}, False),
+    ("nobody knows why", Gate({"name": "n1"}, None, ""), {}, False),
+    ("no answer", Gate(SHUT, {"msg": "No."}, ""), {}, False),
+    ("stopped", Gate(SHUT, None, "n9"), {}, False),
+    ("wrong options", Gate(SHUT, None, ""), {"artifact_target": "secret:a"}, False),
+    ("Windows", Gate({**SHUT, "os": "windows"}, None, ""), {}, False),
+    ("open", Gate(OPEN, None, ""), {}, False),
 )
 def test_which_nodes_are_only_looked_at(gate: Gate, changes: dict[str, Any], looks: bool) -> None:
     assert role.verdict(replace(OPTIONS, **changes), gate).looks == looks
@@ -339,21 +318,19 @@ def inventory(
     return {"node": node, "environment": environment, **known, **further}
 
 
-@pytest.mark.parametrize(
-    ("hosts", "options", "environment", "clusters"),
-    [
-        pytest.param((), {"cluster_name": "c"}, True, [("c", "")], id="named"),
-        pytest.param((("n1", {}, ""),), {}, False, [], id="an inventory"),
-        pytest.param((), {"kubeconfig": "/k"}, False, [("", "")], id="a kubeconfig"),
-        pytest.param((), {}, True, [("", "")], id="the environment"),
-        pytest.param(
-            tuple((name, {"cluster_name": cluster, "resource_group": "g"}, "") for name, cluster in ("ax", "by", "cx")),
-            {"kubeconfig": "/k"},
-            False,
-            [("x", "g"), ("y", "g")],
-            id="those of hosts",
-        ),
-    ],
+@cases(
+    "hosts, options, environment, clusters",
+    ("named", (), {"cluster_name": "c"}, True, [("c", "")]),
+    ("an inventory", (("n1", {}, ""),), {}, False, []),
+    ("a kubeconfig", (), {"kubeconfig": "/k"}, False, [("", "")]),
+    ("the environment", (), {}, True, [("", "")]),
+    (
+        "those of hosts",
+        tuple((name, {"cluster_name": cluster, "resource_group": "g"}, "") for name, cluster in ("ax", "by", "cx")),
+        {"kubeconfig": "/k"},
+        False,
+        [("x", "g"), ("y", "g")],
+    ),
 )
 def test_where_nodes_are_looked_for(
     hosts: Any, options: dict[str, Any], environment: bool, clusters: list[tuple[str, str]]
@@ -378,14 +355,12 @@ def test_clusters_are_no_nodes(way: str, options: dict[str, Any]) -> None:
         plan("search", hosts, **options)
 
 
-@pytest.mark.parametrize(
-    ("node", "cluster", "way", "options"),
-    [
-        pytest.param({}, "", "local", {}, id="on the node itself"),
-        pytest.param({}, "c", "local", {"cluster_name": "c"}, id="with -e, which is for all hosts"),
-        pytest.param({}, "c", "ssh", {}, id="over ssh"),
-        pytest.param({"cluster_name": "c", "resource_group": "g"}, "c", "local", {}, id="of aks_nodes"),
-    ],
+@cases(
+    "node, cluster, way, options",
+    ("on the node itself", {}, "", "local", {}),
+    ("with -e, which is for all hosts", {}, "c", "local", {"cluster_name": "c"}),
+    ("over ssh", {}, "c", "ssh", {}),
+    ("of aks_nodes", {"cluster_name": "c", "resource_group": "g"}, "c", "local", {}),
 )
 def test_what_is_no_cluster_is_a_node(node: dict[str, Any], cluster: str, way: str, options: dict[str, Any]) -> None:
     found = plan("search", inventory(("n1", node, ""), cluster=cluster, way=way), **options)
@@ -395,18 +370,16 @@ def test_what_is_no_cluster_is_a_node(node: dict[str, Any], cluster: str, way: s
 CLUSTER = {"cluster_name": "c", "resource_group": "g"}
 
 
-@pytest.mark.parametrize(
-    ("hosts", "named", "options", "taken"),
-    [
-        pytest.param([], [], {}, {"N1": "10.0.0.1"}, id="no inventory"),
-        pytest.param(["n1"], [], {}, {"n1": "there"}, id="by name"),
-        pytest.param(["other"], [], {}, {}, id="not of the inventory"),
-        pytest.param(["other"], [], {"cluster_name": "c"}, {"N1": "10.0.0.1"}, id="the cluster is named"),
-        pytest.param(["web"], [], {}, {"web": "10.0.0.1"}, id="by address"),
-        pytest.param(["n1"], ["n1"], {}, {"n1": "there"}, id="the host is named"),
-        pytest.param(["n1"], ["N1"], {}, {"n1": "there"}, id="the node is named"),
-        pytest.param(["n1"], ["n2"], {}, {}, id="another is named"),
-    ],
+@cases(
+    "hosts, named, options, taken",
+    ("no inventory", [], [], {}, {"N1": "10.0.0.1"}),
+    ("by name", ["n1"], [], {}, {"n1": "there"}),
+    ("not of the inventory", ["other"], [], {}, {}),
+    ("the cluster is named", ["other"], [], {"cluster_name": "c"}, {"N1": "10.0.0.1"}),
+    ("by address", ["web"], [], {}, {"web": "10.0.0.1"}),
+    ("the host is named", ["n1"], ["n1"], {}, {"n1": "there"}),
+    ("the node is named", ["n1"], ["N1"], {}, {"n1": "there"}),
+    ("another is named", ["n1"], ["n2"], {}, {}),
 )
 def test_a_node_is_the_host_of_its_name_or_address(
     hosts: list[str], named: list[str], options: dict[str, Any], taken: dict[str, str]
@@ -426,20 +399,16 @@ def test_a_node_is_the_host_of_its_name_or_address(
         assert (each["instance"], each["node"]["cluster_name"]) == ("/ss/virtualMachines/7", "c")
 
 
-@pytest.mark.parametrize(
-    ("hosts", "named", "taken", "options", "rest"),
-    [
-        pytest.param(["a", "b"], [], [("a", "n1")], {}, ["b"], id="of no cluster"),
-        pytest.param(["a", "b"], ["b"], [], {}, ["b"], id="named"),
-        pytest.param(["a"], ["n1"], [("a", "n1")], {}, [], id="named by its node"),
-        pytest.param(["a"], [], [("n1", "n1")], {"cluster_name": "c"}, [], id="the cluster is named"),
-        pytest.param(["a"], ["x"], [], {}, "no Linux node x in the inventory; correct the name", id="not there"),
-        pytest.param([], ["x"], [], {}, "no Linux node x in the cluster of the kubeconfig", id="kubeconfig"),
-        pytest.param(["a"], ["a"], [], {"cluster_name": "c"}, "no Linux node a in cluster c;", id="not of the cluster"),
-        pytest.param(
-            ["a"], [], [], {"cluster_name": "c"}, "no Linux node in cluster c, so there is nothing", id="empty"
-        ),
-    ],
+@cases(
+    "hosts, named, taken, options, rest",
+    ("of no cluster", ["a", "b"], [], [("a", "n1")], {}, ["b"]),
+    ("named", ["a", "b"], ["b"], [], {}, ["b"]),
+    ("named by its node", ["a"], ["n1"], [("a", "n1")], {}, []),
+    ("the cluster is named", ["a"], [], [("n1", "n1")], {"cluster_name": "c"}, []),
+    ("not there", ["a"], ["x"], [], {}, "no Linux node x in the inventory; correct the name"),
+    ("kubeconfig", [], ["x"], [], {}, "no Linux node x in the cluster of the kubeconfig"),
+    ("not of the cluster", ["a"], ["a"], [], {"cluster_name": "c"}, "no Linux node a in cluster c;"),
+    ("empty", ["a"], [], [], {"cluster_name": "c"}, "no Linux node in cluster c, so there is nothing"),
 )
 def test_hosts_of_which_no_cluster_tells(
     hosts: list[str], named: list[str], taken: list[tuple[str, str]], options: dict[str, Any], rest: list[str] | str
@@ -464,18 +433,12 @@ RESULT: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("observed", "outcome", "reason"),
-    [
-        ({"looked": True, "there": False}, "gone", "The node does not exist any more."),
-        (
-            {"looked": False, "there": False},
-            "unreachable",
-            "ssh: refused. Without touching it, a reimage of the instance",
-        ),
-        ({"node": LINUX}, "unreachable", "az vmss reimage --ids /ss --instance-ids 7 (drain the node first)"),
-        ({"result": {**RESULT, "attempts": []}}, "unreachable", "There is no way to try. Without touching it"),
-    ],
+@table(
+    "observed, outcome, reason",
+    ({"looked": True, "there": False}, "gone", "The node does not exist any more."),
+    ({"looked": False, "there": False}, "unreachable", "ssh: refused. Without touching it, a reimage of the instance"),
+    ({"node": LINUX}, "unreachable", "az vmss reimage --ids /ss --instance-ids 7 (drain the node first)"),
+    ({"result": {**RESULT, "attempts": []}}, "unreachable", "There is no way to try. Without touching it"),
 )
 def test_a_node_to_which_no_way_led(observed: dict[str, Any], outcome: str, reason: str) -> None:
     given = {"result": RESULT, "node": {}, "looked": True, "there": True, **observed}
@@ -486,14 +449,12 @@ def test_a_node_to_which_no_way_led(observed: dict[str, Any], outcome: str, reas
 TOLD = {"msg": "", "timed_out": False, "unreachable": False}
 
 
-@pytest.mark.parametrize(
-    ("told", "first", "outcome", "stops"),
-    [
-        pytest.param({"timed_out": True}, True, "unreachable", False, id="too long"),
-        pytest.param({"unreachable": True}, True, "unreachable", False, id="no connection"),
-        pytest.param({}, True, "error", True, id="failed"),
-        pytest.param({}, False, "error", False, id="failed, not the first"),
-    ],
+@cases(
+    "told, first, outcome, stops",
+    ("too long", {"timed_out": True}, True, "unreachable", False),
+    ("no connection", {"unreachable": True}, True, "unreachable", False),
+    ("failed", {}, True, "error", True),
+    ("failed, not the first", {}, False, "error", False),
 )
 def test_how_a_node_ends_of_which_the_clean_up_told_nothing(
     told: dict[str, Any], first: bool, outcome: str, stops: bool
@@ -504,15 +465,13 @@ def test_how_a_node_ends_of_which_the_clean_up_told_nothing(
     assert (result["outcome"], result["stops"], result["reason"]) == (outcome, stops, "It went wrong.")
 
 
-@pytest.mark.parametrize(
-    ("told", "observed", "outcome", "stops"),
-    [
-        pytest.param({}, {}, "error", False, id="failed"),
-        pytest.param({}, {"first": True}, "error", True, id="the first"),
-        pytest.param({"timed_out": True}, {"first": True}, "error", False, id="too long"),
-        pytest.param({"timed_out": True}, {"proves": True}, "unproved", False, id="the proof took too long"),
-        pytest.param({}, {"result": {**RESULT, "stops": True}}, "error", True, id="it stopped before"),
-    ],
+@cases(
+    "told, observed, outcome, stops",
+    ("failed", {}, {}, "error", False),
+    ("the first", {}, {"first": True}, "error", True),
+    ("too long", {"timed_out": True}, {"first": True}, "error", False),
+    ("the proof took too long", {"timed_out": True}, {"proves": True}, "unproved", False),
+    ("it stopped before", {}, {"result": {**RESULT, "stops": True}}, "error", True),
 )
 def test_what_goes_wrong_behind_the_clean_up(
     told: dict[str, Any], observed: dict[str, Any], outcome: str, stops: bool
@@ -534,9 +493,13 @@ def test_tables_go_into_files_or_a_secret() -> None:
     assert found["reads"][0]["command"] == "gzip -c < '/v/na t' > /dev/null && gzip -c < '/v/na t' | base64 && echo ."
 
 
-@pytest.mark.parametrize(
-    ("output", "content"),
-    [("YWJj\nZGVm\n.\n", "YWJjZGVm"), ("YWJj\r\n.\r\n", "YWJj"), (".", ""), ("YWJj\n", None), ("", None)],
+@table(
+    "output, content",
+    ("YWJj\nZGVm\n.\n", "YWJjZGVm"),
+    ("YWJj\r\n.\r\n", "YWJj"),
+    (".", ""),
+    ("YWJj\n", None),
+    ("", None),
 )
 def test_a_table_without_its_end_was_not_read(output: str, content: str | None) -> None:
     read = plan("read", {"files": ["/v/nat"], "outputs": [output]})
@@ -550,23 +513,19 @@ def test_a_table_without_its_end_was_not_read(output: str, content: str | None) 
 OURS = {"app.kubernetes.io/managed-by": "azureops.pod_identity", "azureops.pod-identity/owner": "us"}
 
 
-@pytest.mark.parametrize(
-    ("labels", "foreign"), [([], False), ([OURS], False), ([{}], True), ([None], True), ([{**OURS, "x": "y"}], False)]
-)
+@table("labels, foreign", ([], False), ([OURS], False), ([{}], True), ([None], True), ([{**OURS, "x": "y"}], False))
 def test_whose_a_secret_is(labels: list[Any], foreign: bool) -> None:
     assert plan("secret", {"labels": labels}, owner="us") == {"foreign": foreign}
     assert plan("secret", {"labels": labels})["foreign"] == bool(labels)
 
 
-@pytest.mark.parametrize(
-    ("observed", "saved", "reason"),
-    [
-        ({"places": ["/d/nat", ""]}, ["/d/nat"], ""),
-        ({"in_secret": True}, ["secret:a/b-n1"], ""),
-        ({}, ["only on the node: /t"], "because they could not be read."),
-        ({"problems": ["", "No space.", "x"]}, ["only on the node: /t"], "because No space."),
-        ({"foreign": True, "problems": ["x"]}, ["only on the node: /t"], "the Secret a/b-n1 belongs to somebody else."),
-    ],
+@table(
+    "observed, saved, reason",
+    ({"places": ["/d/nat", ""]}, ["/d/nat"], ""),
+    ({"in_secret": True}, ["secret:a/b-n1"], ""),
+    ({}, ["only on the node: /t"], "because they could not be read."),
+    ({"problems": ["", "No space.", "x"]}, ["only on the node: /t"], "because No space."),
+    ({"foreign": True, "problems": ["x"]}, ["only on the node: /t"], "the Secret a/b-n1 belongs to somebody else."),
 )
 def test_where_tables_are(observed: dict[str, Any], saved: list[str], reason: str) -> None:
     empty = {"files": ["/t"], "in_secret": False, "foreign": False, "places": [], "problems": []}
@@ -582,24 +541,22 @@ JOBS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("said", "missing", "outcome", "proof", "reason"),
-    [
-        pytest.param([{}, {"answer": IMDS}], JOBS, "", "imds", "", id="proved"),
-        pytest.param([SILENT, {"answer": IMDS}], [], "", "imds", "", id="proved on the node"),
-        pytest.param([NOBODY, {}], [], "unproved", "nobody", "A rule stands.", id="a rule stands"),
-        pytest.param([SILENT, {"msg": "No."}], [], "unproved", "unknown", "Silence. No.", id="silence"),
-        pytest.param([], [], "unproved", "unknown", "", id="nobody asked"),
-        pytest.param(
-            [SILENT],
-            JOBS,
-            "unproved",
-            "unknown",
-            "No plain pod is made for the proof, because in the namespace default these rights are missing: create "
-            "jobs, get pods/log. Silence.",
-            id="no pod may",
-        ),
-    ],
+@cases(
+    "said, missing, outcome, proof, reason",
+    ("proved", [{}, {"answer": IMDS}], JOBS, "", "imds", ""),
+    ("proved on the node", [SILENT, {"answer": IMDS}], [], "", "imds", ""),
+    ("a rule stands", [NOBODY, {}], [], "unproved", "nobody", "A rule stands."),
+    ("silence", [SILENT, {"msg": "No."}], [], "unproved", "unknown", "Silence. No."),
+    ("nobody asked", [], [], "unproved", "unknown", ""),
+    (
+        "no pod may",
+        [SILENT],
+        JOBS,
+        "unproved",
+        "unknown",
+        "No plain pod is made for the proof, because in the namespace default these rights are missing: create "
+        "jobs, get pods/log. Silence.",
+    ),
 )
 def test_the_last_answer_proves(said: list[Any], missing: list[Any], outcome: str, proof: str, reason: str) -> None:
     observed = {"result": RESULT, "said": said, "missing": missing, "first": True}
@@ -634,15 +591,13 @@ def test_what_a_killed_run_has_begun_is_reimaged_first() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("cordoned", "labels", "begun", "done", "marks", "uncordons"),
-    [
-        pytest.param(False, {}, False, False, {REIMAGING: "b1", CORDONED: "true"}, True, id="new"),
-        pytest.param(True, {}, False, False, {REIMAGING: "b1"}, False, id="somebody cordoned it"),
-        pytest.param(True, {REIMAGING: "b1", CORDONED: "true"}, True, False, None, True, id="begun"),
-        pytest.param(True, {REIMAGING: "b1"}, True, False, None, False, id="begun, somebody cordoned it"),
-        pytest.param(True, {REIMAGING: "b0", CORDONED: "true"}, True, True, None, True, id="done"),
-    ],
+@cases(
+    "cordoned, labels, begun, done, marks, uncordons",
+    ("new", False, {}, False, False, {REIMAGING: "b1", CORDONED: "true"}, True),
+    ("somebody cordoned it", True, {}, False, False, {REIMAGING: "b1"}, False),
+    ("begun", True, {REIMAGING: "b1", CORDONED: "true"}, True, False, None, True),
+    ("begun, somebody cordoned it", True, {REIMAGING: "b1"}, True, False, None, False),
+    ("done", True, {REIMAGING: "b0", CORDONED: "true"}, True, True, None, True),
 )
 def test_how_far_a_reimage_is(
     cordoned: bool, labels: dict[str, str], begun: bool, done: bool, marks: dict[str, str] | None, uncordons: bool
@@ -665,22 +620,18 @@ NODE = {**LINUX, "name": "n1", "ready": False, "labels": {}, "closed_because": [
 MARKED = {**NODE, "labels": {REIMAGING: "b"}}
 
 
-@pytest.mark.parametrize(
-    ("observed", "options", "said"),
-    [
-        pytest.param({}, {}, "", id="nothing"),
-        pytest.param({"stops": [True, True, False]}, {}, "the run stopped at b", id="stopped"),
-        pytest.param({"node": {**NODE, "ready": None}}, {}, "a node is drained first, and", id="not asked"),
-        pytest.param({"node": {}}, {}, "a node is drained first, and", id="not seen"),
-        pytest.param({}, {"kubeconfig": ""}, "a node is drained first, and", id="no API server"),
-        pytest.param({"environment": True}, {"kubeconfig": ""}, "", id="that of the environment"),
-        pytest.param(
-            {"node_resource_group": ""}, {}, "so nothing proves whose instance it is: name the", id="no group"
-        ),
-        pytest.param({"node": {**NODE, "scale_set": ""}}, {}, "it is no instance of a scale set", id="no scale set"),
-        pytest.param({"nodes": [{**MARKED, "name": "n2"}]}, {}, "n2 is still being reimaged, and", id="another one"),
-        pytest.param({"nodes": [MARKED, {**MARKED, "name": "n2"}], "node": MARKED}, {}, "", id="begun itself"),
-    ],
+@cases(
+    "observed, options, said",
+    ("nothing", {}, {}, ""),
+    ("stopped", {"stops": [True, True, False]}, {}, "the run stopped at b"),
+    ("not asked", {"node": {**NODE, "ready": None}}, {}, "a node is drained first, and"),
+    ("not seen", {"node": {}}, {}, "a node is drained first, and"),
+    ("no API server", {}, {"kubeconfig": ""}, "a node is drained first, and"),
+    ("that of the environment", {"environment": True}, {"kubeconfig": ""}, ""),
+    ("no group", {"node_resource_group": ""}, {}, "so nothing proves whose instance it is: name the"),
+    ("no scale set", {"node": {**NODE, "scale_set": ""}}, {}, "it is no instance of a scale set"),
+    ("another one", {"nodes": [{**MARKED, "name": "n2"}]}, {}, "n2 is still being reimaged, and"),
+    ("begun itself", {"nodes": [MARKED, {**MARKED, "name": "n2"}], "node": MARKED}, {}, ""),
 )
 def test_what_speaks_against_a_reimage(observed: dict[str, Any], options: dict[str, Any], said: str) -> None:
     given = {
@@ -717,9 +668,12 @@ def test_missing_permissions_are_named_together() -> None:
     assert plan("permitted", {"azure": [], "kubernetes": []}) == {}
 
 
-@pytest.mark.parametrize(
-    ("done", "code", "check_mode", "said"),
-    [(True, "", False, False), (False, "NotFound", False, False), (False, "", True, False), (False, "", False, True)],
+@table(
+    "done, code, check_mode, said",
+    (True, "", False, False),
+    (False, "NotFound", False, False),
+    (False, "", True, False),
+    (False, "", False, True),
 )
 def test_whether_a_node_is_still_cordoned(done: bool, code: str, check_mode: bool, said: bool) -> None:
     observed = {"node": "n1", "done": done, "code": code, "message": "Forbidden."}
@@ -728,18 +682,14 @@ def test_whether_a_node_is_still_cordoned(done: bool, code: str, check_mode: boo
     assert cordoned.startswith(expected) if said else cordoned == ""
 
 
-@pytest.mark.parametrize(
-    ("reimaged", "done", "problem", "began", "reason"),
-    [
-        pytest.param({}, False, "", False, "these pods did not end within 10 seconds: a/b, a/c.", id="not drained"),
-        pytest.param({}, False, "No.", False, "It was not reimaged, because No.", id="not begun"),
-        pytest.param({"failed": True, "started": False}, False, "No.", False, "because No.", id="refused"),
-        pytest.param({"failed": True}, False, "Lost.", True, "stays cordoned: Lost. Run again", id="not known"),
-        pytest.param(
-            {"changed": True}, False, "", True, "its new system was not Ready within 20 seconds.", id="not back"
-        ),
-        pytest.param({}, True, "No.", True, "Its reimage has begun", id="by an earlier run"),
-    ],
+@cases(
+    "reimaged, done, problem, began, reason",
+    ("not drained", {}, False, "", False, "these pods did not end within 10 seconds: a/b, a/c."),
+    ("not begun", {}, False, "No.", False, "It was not reimaged, because No."),
+    ("refused", {"failed": True, "started": False}, False, "No.", False, "because No."),
+    ("not known", {"failed": True}, False, "Lost.", True, "stays cordoned: Lost. Run again"),
+    ("not back", {"changed": True}, False, "", True, "its new system was not Ready within 20 seconds."),
+    ("by an earlier run", {}, True, "No.", True, "Its reimage has begun"),
 )
 def test_a_reimage_that_did_not_end(
     reimaged: dict[str, Any], done: bool, problem: str, began: bool, reason: str

@@ -22,20 +22,19 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     given_options,
     refuse,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 PHASES = ROLE_PHASES["pod_identity_verify"]
 
 
-@pytest.mark.parametrize(
-    ("tags", "skipped", "phases"),
-    [
-        pytest.param(("all",), (), PHASES, id="all"),
-        pytest.param(("all",), PHASES[:1], PHASES[1:], id="skipped"),
-        pytest.param(PHASES[:1], (), PHASES[:1], id="one"),
-        pytest.param(("pod_identity_chart_wait",), (), (), id="that of another role"),
-        pytest.param(("mine", "pod_identity_prod_all_clusters"), (), PHASES, id="of the operator"),
-        pytest.param(("pod_identity_prod_all", PHASES[0]), (), PHASES[:1], id="of the operator and one"),
-    ],
+@cases(
+    "tags, skipped, phases",
+    ("all", ("all",), (), PHASES),
+    ("skipped", ("all",), PHASES[:1], PHASES[1:]),
+    ("one", PHASES[:1], (), PHASES[:1]),
+    ("that of another role", ("pod_identity_chart_wait",), (), ()),
+    ("of the operator", ("mine", "pod_identity_prod_all_clusters"), (), PHASES),
+    ("of the operator and one", ("pod_identity_prod_all", PHASES[0]), (), PHASES[:1]),
 )
 def test_tags_select_phases(tags: tuple[str, ...], skipped: tuple[str, ...], phases: tuple[str, ...]) -> None:
     assert Run(tags=tags, skipped_tags=skipped).phases(PHASES) == phases
@@ -61,14 +60,12 @@ class Switches:
     off: bool = False
 
 
-@pytest.mark.parametrize(
-    ("given", "on", "off"),
-    [
-        pytest.param({}, True, False, id="not read"),
-        pytest.param({"on": None, "off": None}, False, False, id="null"),
-        pytest.param({"on": True, "off": True}, True, True, id="true"),
-        pytest.param({"on": False, "off": False}, False, False, id="false"),
-    ],
+@cases(
+    "given, on, off",
+    ("not read", {}, True, False),
+    ("null", {"on": None, "off": None}, False, False),
+    ("true", {"on": True, "off": True}, True, True),
+    ("false", {"on": False, "off": False}, False, False),
 )
 def test_null_is_off(given: dict[str, bool | None], on: bool, off: bool) -> None:
     assert given_options(Switches, given) == Switches(on, off)
@@ -81,13 +78,11 @@ class Lists:
     tags: dict[str, str] | None = None
 
 
-@pytest.mark.parametrize(
-    ("given", "options"),
-    [
-        pytest.param({}, Lists(), id="not read"),
-        pytest.param({"names": None, "sizes": None, "tags": None}, Lists(), id="null"),
-        pytest.param({"names": ["a", "b"], "sizes": ["", "a"], "tags": {}}, Lists(("a", "b"), (0, 1), {}), id="set"),
-    ],
+@cases(
+    "given, options",
+    ("not read", {}, Lists()),
+    ("null", {"names": None, "sizes": None, "tags": None}, Lists()),
+    ("set", {"names": ["a", "b"], "sizes": ["", "a"], "tags": {}}, Lists(("a", "b"), (0, 1), {})),
 )
 def test_lists_are_tuples(given: dict[str, Any], options: Lists) -> None:
     assert given_options(Lists, given) == options
@@ -111,19 +106,17 @@ def test_a_plan_leaves_as_plain_data() -> None:
     assert part.plan({"size": 1}, {}, Run(tags=("a",))) == {"size": 2, "parts": [{}]}
 
 
-@pytest.mark.parametrize(
-    ("run", "runs"),
-    [
-        (Run(), True),
-        (Run(tags=("all",)), True),
-        (Run(tags=("a",)), True),
-        (Run(tags=("other",)), False),
-        (Run(tags=("other",), inherited=("other",)), True),
-        (Run(tags=("other",), inherited=("always",)), True),
-        (Run(skipped_tags=("a",)), False),
-        (Run(skipped_tags=("other",)), True),
-        (Run(skipped_tags=("other",), inherited=("other",)), False),
-    ],
+@table(
+    "run, runs",
+    (Run(), True),
+    (Run(tags=("all",)), True),
+    (Run(tags=("a",)), True),
+    (Run(tags=("other",)), False),
+    (Run(tags=("other",), inherited=("other",)), True),
+    (Run(tags=("other",), inherited=("always",)), True),
+    (Run(skipped_tags=("a",)), False),
+    (Run(skipped_tags=("other",)), True),
+    (Run(skipped_tags=("other",), inherited=("other",)), False),
 )
 def test_whether_ansible_runs_a_phase(run: Run, runs: bool) -> None:
     assert run.runs("a") is runs

@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.tests.support.report_world import
     plan,
     token,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/shop"
 CLUSTER = {"id": ID, "name": "shop", "resource_group": "rg"}
@@ -47,13 +48,11 @@ def observed(options: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     return PARTS["observed"].plan(options, found, Run())
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({}, "pod_identity_report_target does not say where"),
-        ({"target": "a.html", "formats": ["csv"]}, "a.html is one file, of the format html"),
-        ({"target": "a", "log_files": ["l"]}, "name their files with pod_identity_report_files."),
-    ],
+@table(
+    "options, said",
+    ({}, "pod_identity_report_target does not say where"),
+    ({"target": "a.html", "formats": ["csv"]}, "a.html is one file, of the format html"),
+    ({"target": "a", "log_files": ["l"]}, "name their files with pod_identity_report_files."),
 )
 def test_what_cannot_be_reported_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(Refused, match=said):

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -28,15 +27,24 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     ROLES,
     SCALE_SETS,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import (
+    CHECK,
+    RUN,
+    Raw,
+    each_has,
+    only,
+    refusal,
+    sentences,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
-RUN = Run()
 NAMED = {"cluster_name": "one", "cluster_resource_group": "rg"}
 SUBSCRIPTION = "/subscriptions/s"
 GROUP, MC = f"{SUBSCRIPTION}/resourcegroups/rg", f"{SUBSCRIPTION}/resourceGroups/MC"
 ONE, TWO, OWN = (
     f"{GROUP}/providers/microsoft.managedidentity/userassignedidentities/{name}" for name in ("one", "two", "own")
 )
-CLUSTER: dict[str, Any] = {
+CLUSTER: Raw = {
     "id": f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/one",
     "name": "one",
     "resource_group": "rg",
@@ -47,139 +55,81 @@ CLUSTER: dict[str, Any] = {
 }
 
 
-def plan(part: str, observed: dict[str, Any], run: Run = RUN, **options: Any) -> Any:
+def plan(part: str, observed: Raw, run: Run = RUN, **options: Any) -> Any:
     return PARTS[part].plan({"confirm": "one", **options}, observed, run)
 
 
-@pytest.mark.parametrize(
-    ("options", "named", "run", "parts"),
-    [
-        ({}, NAMED, RUN, []),
-        (
-            {"confirm": ""},
-            NAMED,
-            RUN,
-            ["would be removed from cluster one; to confirm, set pod_identity_uninstall_confirm=one"],
-        ),
-        ({"confirm": "One"}, NAMED, RUN, ["to confirm, set"]),
-        ({"confirm": ""}, NAMED, Run(check_mode=True), []),
-        ({}, {**NAMED, "cluster_name": None}, RUN, ["No cluster is named, so its scale sets cannot be looked at"]),
-        ({}, {**NAMED, "cluster_resource_group": ""}, RUN, ["No cluster is named"]),
-        ({"confirm": "2024"}, {"cluster_name": 2024, "cluster_resource_group": 1}, RUN, []),
-        (
-            {"confirm": "1"},
-            {"cluster_name": 2024, "cluster_resource_group": 1},
-            RUN,
-            ["pod_identity_uninstall_confirm=2024"],
-        ),
-        ({"artifact_target": "secret:a/b"}, NAMED, RUN, []),
-        ({"artifact_target": "/b"}, NAMED, RUN, []),
-        (
-            {"artifact_target": "secret:a"},
-            NAMED,
-            RUN,
-            ["pod_identity_artifact_target is secret:a; a Secret is named as"],
-        ),
-        ({"artifact_target": "secret:a/b/c"}, NAMED, RUN, ["a Secret is named as secret:NAMESPACE/NAME."]),
-        ({"delete_identities": [ONE, TWO.upper()]}, NAMED, RUN, []),
-        (
-            {"delete_identities": [ONE, "two", ONE + "/x"]},
-            NAMED,
-            RUN,
-            [f"two, {ONE}/x in pod_identity_uninstall_delete_identities"],
-        ),
-        (
-            {"confirm": "", "artifact_target": "secret:", "delete_identities": ["x"]},
-            NAMED,
-            RUN,
-            ["to confirm", "a Secret is named", "x in pod_identity_uninstall_delete_identities is not the resource id"],
-        ),
-    ],
+@table(
+    "options, named, parts",
+    ({}, {}, []),
+    ({"confirm": ""}, {}, ["would be removed from cluster one; to confirm, set pod_identity_uninstall_confirm=one"]),
+    ({"confirm": "One"}, {}, ["to confirm, set"]),
+    ({}, {"cluster_name": None}, ["No cluster is named, so its scale sets cannot be looked at"]),
+    ({}, {"cluster_resource_group": ""}, ["No cluster is named"]),
+    ({"confirm": "2024"}, {"cluster_name": 2024, "cluster_resource_group": 1}, []),
+    ({"confirm": "1"}, {"cluster_name": 2024}, ["pod_identity_uninstall_confirm=2024"]),
+    ({"artifact_target": "secret:a/b"}, {}, []),
+    ({"artifact_target": "/b"}, {}, []),
+    ({"artifact_target": "secret:a"}, {}, ["pod_identity_artifact_target is secret:a; a Secret is named as"]),
+    ({"artifact_target": "secret:a/b/c"}, {}, ["a Secret is named as secret:NAMESPACE/NAME."]),
+    ({"delete_identities": [ONE, TWO.upper()]}, {}, []),
+    ({"delete_identities": [ONE, "x", ONE + "/x"]}, {}, [f"x, {ONE}/x in pod_identity_uninstall_delete_identities"]),
+    (
+        {"confirm": "", "artifact_target": "secret:", "delete_identities": ["x"]},
+        {},
+        ["to confirm", "a Secret is named", "x in pod_identity_uninstall_delete_identities is not the resource id"],
+    ),
 )
-def test_options_are_checked(options: dict[str, Any], named: dict[str, Any], run: Run, parts: list[str]) -> None:
-    told: tuple[str, ...] = ()
-    try:
-        plan("options", named, run, **options)
-    except Refused as refused:
-        told = refused.sentences
-    assert [part in sentence for part, sentence in zip_longest(parts, told, fillvalue="")] == [True] * len(parts), told
+def test_options_are_checked(options: Raw, named: Raw, parts: list[str]) -> None:
+    told = sentences(plan, "options", {**NAMED, **named}, **options)
+    assert each_has(told, parts), told
+
+
+def test_nothing_is_confirmed_for_check_mode() -> None:
+    assert plan("options", NAMED, CHECK, confirm="")
 
 
 def test_phases() -> None:
     whole = plan("options", NAMED)
     assert (whole["phases"], whole["whole"], whole["bundle_in"]) == (list(PHASES), True, "file")
-    secret = plan("options", NAMED, artifact_target="secret:a/b")
-    assert secret["bundle_in"] == "secret"
-    part = plan("options", NAMED, Run(tags=(SCALE_SETS,)))
+    assert plan("options", NAMED, artifact_target="secret:a/b")["bundle_in"] == "secret"
+    part = plan("options", NAMED, only(SCALE_SETS))
     assert (part["phases"], part["whole"]) == ([SCALE_SETS], False)
     assert not plan("options", NAMED, Run(skipped_tags=(NODES,)))["whole"]
 
 
-def needs(run: Run = RUN, **options: Any) -> list[tuple[str, str, str]]:
-    """Resource, verbs and namespace."""
+def needs(run: Run = RUN, **options: Any) -> list[str]:
+    """Verbs, resource and namespace."""
     found = plan("options", NAMED, run, **options)["kubernetes"]
-    return [(need["resource"], ",".join(need["verbs"]), need["namespace"]) for need in found]
+    return [f"{','.join(need['verbs'])} {need['resource']} {need['namespace']}".strip() for need in found]
 
 
 ALWAYS = [each for each in KUBERNETES_PERMISSIONS.values() if each.phase == "always"]
 
 
-@pytest.mark.parametrize(
-    ("run", "options", "expected"),
-    [
-        pytest.param(Run(tags=(BINDINGS,)), {}, [("azureidentitybindings", "delete", "")], id="bindings"),
-        pytest.param(
-            Run(tags=(CHART,)),
-            {"release_namespaces": ["a", "b"]},
-            [
-                *(("secrets", "get,list", place) for place in "ab"),
-                *(("secrets", "update,patch,delete", place) for place in "ab"),
-                *(("deployments", "get,delete", place) for place in "ab"),
-                *(("daemonsets", "get,delete", place) for place in "ab"),
-            ],
-            id="chart",
-        ),
-        pytest.param(
-            Run(tags=(NODES,)),
-            {"probe_namespace": "p"},
-            [("jobs", "list,create,delete", "p"), ("pods", "get", "p")],
-            id="nodes",
-        ),
-        pytest.param(Run(tags=(NODES,)), {"probe_nodes": False}, [], id="no probes"),
-        pytest.param(
-            Run(tags=(ROLES,)),
-            {"artifact_target": "secret:a/b"},
-            [("secrets", "get,list,create,patch", "a")],
-            id="bundle in a Secret",
-        ),
-        pytest.param(
-            Run(tags=(ROLES,)),
-            {"recreate_definitions": True},
-            [("customresourcedefinitions", "get,create,patch,delete", "")],
-            id="definitions",
-        ),
-    ],
+CHARTS = ("get,list secrets", "update,patch,delete secrets", "get,delete deployments", "get,delete daemonsets")
+
+
+@cases(
+    "tag, options, expected",
+    ("bindings", BINDINGS, {}, ["delete azureidentitybindings"]),
+    ("chart", CHART, {"release_namespaces": ["a", "b"]}, [f"{need} {place}" for need in CHARTS for place in "ab"]),
+    ("nodes", NODES, {"probe_namespace": "p"}, ["list,create,delete jobs p", "get pods p"]),
+    ("no probes", NODES, {"probe_nodes": False}, []),
+    ("bundle in a Secret", ROLES, {"artifact_target": "secret:a/b"}, ["get,list,create,patch secrets a"]),
+    ("definitions", ROLES, {"recreate_definitions": True}, ["get,create,patch,delete customresourcedefinitions"]),
 )
-def test_what_the_cluster_is_asked(run: Run, options: dict[str, Any], expected: list[tuple[str, str, str]]) -> None:
-    least = needs(Run(tags=(ROLES,)))
-    assert ("leases", "get,create,patch,delete", "default") in least
+def test_what_the_cluster_is_asked(tag: str, options: Raw, expected: list[str]) -> None:
+    least = needs(only(ROLES))
+    assert "get,create,patch,delete leases default" in least
     assert len(least) == len(ALWAYS) - 3  # neither releases nor bundle nor definitions
-    assert [need for need in needs(run, **options) if need not in least] == expected
+    assert [need for need in needs(only(tag), **options) if need not in least] == expected
 
 
-REMOVAL: dict[str, Any] = {
-    "objects": [],
-    "releases": [],
-    "programs": [],
-    "reconciled_by": [],
-    "identities": [],
-    "secrets": [],
-    "other_secrets": [],
-    "documents": [],
-    "release_namespaces": ["default"],
-}
+LISTED = ("objects", "releases", "programs", "reconciled_by", "identities", "secrets", "other_secrets", "documents")
+REMOVAL: Raw = {**{name: [] for name in LISTED}, "release_namespaces": ["default"]}
 OFF = {"addons": [{"enabled": False, "identities": []}]}
-NOTHING: dict[str, Any] = {
+NOTHING: Raw = {
     "cluster": CLUSTER,
     "permitted": True,
     "earlier": [],
@@ -192,14 +142,12 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def there(changes: dict[str, Any] | None = None, **removal: Any) -> dict[str, Any]:
+def there(changes: Raw | None = None, **removal: Any) -> Raw:
     """What is in the cluster."""
     return {**NOTHING, **(changes or {}), "removal": {**REMOVAL, **removal}}
 
 
-def looks(
-    part: str, observed: dict[str, Any], run: Run = RUN, *, told: dict[str, Any] | None = None, **options: Any
-) -> dict[str, dict[str, Any]]:
+def looks(part: str, observed: Raw, run: Run = RUN, *, told: Raw | None = None, **options: Any) -> dict[str, Raw]:
     """Arguments of the modules that look, by their names. ``told``: what they find."""
     found = dict(observed)
     made = {}
@@ -212,13 +160,11 @@ def looks(
 def test_secrets_that_go() -> None:
     observed = there(secrets=["a/x", "b/y", "a/z"])
     found = plan("cluster", observed, vault_id="v")["kubernetes"]
-    assert [(need["resource"], need["verbs"], need["namespace"]) for need in found] == [
-        ("secrets", ["get", "delete"], "a"),
-        ("secrets", ["get", "delete"], "b"),
-    ]
-    assert plan("cluster", observed, Run(tags=(ROLES,)), vault_id="v")["kubernetes"] == []
+    expected = [("secrets", ["get", "delete"], place) for place in "ab"]
+    assert [(need["resource"], need["verbs"], need["namespace"]) for need in found] == expected
+    assert plan("cluster", observed, only(ROLES), vault_id="v")["kubernetes"] == []
     assert plan("cluster", observed)["kubernetes"] == []
-    assert not any(need[:2] == ("secrets", "get,delete") for need in needs(Run(tags=(OBJECTS,))))
+    assert not any(need.startswith("get,delete secrets") for need in needs(only(OBJECTS)))
 
 
 AWAY = "/subscriptions/other/resourcegroups/rg/providers/microsoft.managedidentity/userassignedidentities/x"
@@ -227,31 +173,17 @@ NODES_THERE = [
     "azure:///subscriptions/s/resourceGroups/Other/providers/Microsoft.Compute/virtualMachines/b",
     "kind://docker/kind/node",
 ]
-LOOK = there(
-    {
-        "nodes": {
-            "resources": [
-                {"metadata": {"name": name}, "spec": {"providerID": provider}}
-                for name, provider in zip("abc", NODES_THERE)
-            ]
-        },
-        "earlier": [TWO, OWN],
-    },
-    identities=[ONE, OWN],
-)
+PROVIDERS = zip("abc", NODES_THERE)
+MACHINES = [{"metadata": {"name": name}, "spec": {"providerID": provider}} for name, provider in PROVIDERS]
+LOOK = there({"nodes": {"resources": MACHINES}, "earlier": [TWO, OWN]}, identities=[ONE, OWN])
 UNSEEN = {"cluster": CLUSTER, "permitted": False, "earlier": [], "poll_interval": ""}
 
 
 def test_what_is_looked_at_in_the_cluster() -> None:
     found = looks("cluster", LOOK, owner="team", release_namespaces=["a"])
     assert list(found) == ["addon", "removal", "nmi", "nodes", "inventory"]
-    assert found["addon"] == {
-        "subscription_id": "s",
-        "resource_group": "rg",
-        "cluster_name": "one",
-        "wait": True,
-        "poll_interval": None,
-    }
+    at = {"subscription_id": "s", "resource_group": "rg", "cluster_name": "one"}
+    assert found["addon"] == {**at, "wait": True, "poll_interval": None}
     assert found["removal"] == {"owner": "team", "scope": "owned", "release_namespaces": ["a"]}
     assert looks("cluster", UNSEEN) == {}
     assert not plan("cluster", UNSEEN)["looked"]
@@ -265,96 +197,66 @@ def test_nobody_is_asked_for_rights_in_another_subscription() -> None:
     assert AWAY in [each["scope"] for each in plan("cluster", observed)["role_scopes"]]
 
 
-def asked(part: str, observed: dict[str, Any], run: Run = RUN, **options: Any) -> list[tuple[str, str]]:
+def asked(part: str, observed: Raw, run: Run = RUN, **options: Any) -> list[tuple[str, str]]:
     """Scopes, and the first action of each."""
-    return [
-        (need["scope"], need["actions"][0].partition(".")[2]) for need in plan(part, observed, run, **options)["azure"]
-    ]
+    needs = plan(part, observed, run, **options)["azure"]
+    return [(need["scope"], need["actions"][0].partition(".")[2]) for need in needs]
 
 
 LOOK_AT, ROLES_READ = "Compute/virtualMachineScaleSets/read", "Authorization/roleAssignments/read"
+WRITE, SETS_WRITE = "ContainerService/managedClusters/write", "Compute/virtualMachineScaleSets/write"
+ROLES_DELETE, IDENTITY = "Authorization/roleAssignments/delete", "ManagedIdentity/userAssignedIdentities"
 
 
 def test_what_is_read_in_azure() -> None:
     other = f"{SUBSCRIPTION}/resourceGroups/Other"
     assert asked("cluster", LOOK) == [(MC, LOOK_AT), (other, LOOK_AT), (MC, ROLES_READ)]
     assert asked("cluster", UNSEEN, remove_role_assignments=True) == [(MC, LOOK_AT), (MC, ROLES_READ)]
-    assert asked("cluster", LOOK, remove_role_assignments=True)[:3] == [
-        (ONE, ROLES_READ),
-        (GROUP, ROLES_READ),
-        (TWO, ROLES_READ),
-    ]
-    assert asked("cluster", UNSEEN, delete_identities=[ONE])[-2:] == [
-        (ONE, "ManagedIdentity/userAssignedIdentities/read"),
-        (SUBSCRIPTION, ROLES_READ),
-    ]
+    scopes = asked("cluster", LOOK, remove_role_assignments=True)[:3]
+    assert scopes == [(ONE, ROLES_READ), (GROUP, ROLES_READ), (TWO, ROLES_READ)]
+    to_delete = asked("cluster", UNSEEN, delete_identities=[ONE])[-2:]
+    assert to_delete == [(ONE, f"{IDENTITY}/read"), (SUBSCRIPTION, ROLES_READ)]
 
 
-@pytest.mark.parametrize(
-    ("cluster", "options", "expected"),
-    [
-        pytest.param(
-            {},
-            {},
-            [(MC, 2, "nodes"), (ONE, 1, "nodes"), (GROUP, 1, "nodes"), (TWO, 1, "nodes"), (TWO, 1, "plane")],
-            id="nodes and control plane",
-        ),
-        pytest.param(
-            {},
-            {"principal_id": "x"},
-            [(MC, 2, "x"), (ONE, 1, "x"), (GROUP, 1, "x"), (TWO, 1, "x"), (TWO, 1, "plane")],
-            id="named",
-        ),
-        pytest.param({"kubelet_identity": {}, "identity": None}, {}, [], id="nobody"),
-        pytest.param(
-            {"node_resource_group": "RG"},
-            {},
-            [
-                (f"{SUBSCRIPTION}/resourceGroups/RG", 2, "nodes"),
-                (ONE, 1, "nodes"),
-                (TWO, 1, "nodes"),
-                (TWO, 1, "plane"),
-            ],
-            id="one group",
-        ),
-    ],
+@cases(
+    "cluster, options, expected",
+    ("nodes and control plane", {}, {}, [(MC, 2), (ONE, 1), (GROUP, 1), (TWO, 1), (TWO, 1, "plane")]),
+    ("named", {}, {"principal_id": "x"}, [(MC, 2), (ONE, 1), (GROUP, 1), (TWO, 1), (TWO, 1, "plane")]),
+    ("nobody", {"kubelet_identity": {}, "identity": None}, {}, []),
+    ("one group", {"node_resource_group": "RG"}, {}, [(f"{MC[:-2]}RG", 2), (ONE, 1), (TWO, 1), (TWO, 1, "plane")]),
 )
-def test_where_roles_are_looked_for(
-    cluster: dict[str, Any], options: dict[str, Any], expected: list[tuple[str, int, str]]
-) -> None:
+def test_where_roles_are_looked_for(cluster: Raw, options: Raw, expected: list[Any]) -> None:
+    """For the principal of the nodes, or that which is named, if not for another."""
     scopes = plan("cluster", {**LOOK, "cluster": {**CLUSTER, **cluster}}, **options)["role_scopes"]
-    assert [(each["scope"], len(each["roles"]), each["principal_id"]) for each in scopes] == expected
+    nodes = options.get("principal_id", "nodes")
+    found = [(each["scope"], len(each["roles"]), each["principal_id"]) for each in scopes]
+    assert found == [(*each, nodes)[:3] for each in expected]
 
 
-def known(there_is: dict[str, Any] | None = None, /, **changes: Any) -> dict[str, Any]:
+def known(there_is: Raw | None = None, /, **changes: Any) -> Raw:
     """What parts have that decide later."""
     beginning = {**plan("cluster", there_is or there()), **changes}
     return {"cluster": CLUSTER, "known": beginning, "now": None, "poll_interval": ""}
 
 
-def assigned(*roles: str, inherited: bool = False) -> dict[str, Any]:
+def assigned(*roles: str, inherited: bool = False) -> Raw:
     """What role_assignment_info tells of /x."""
     scope = "/" if inherited else "/x"
     return {"assignments": [{"role_name": each, "scope": scope, "inherited": inherited} for each in roles]}
 
 
 def test_what_is_needed_is_known_in_part_beforehand() -> None:
-    write = "ContainerService/managedClusters/write"
-    of_nodes = [(MC, LOOK_AT), (MC, ROLES_READ), (MC, "Compute/virtualMachineScaleSets/write")]
     own = {"cluster": {**CLUSTER, "pod_identity_profile": None}}
-    assert asked("beforehand", own) == of_nodes
-    assert asked("beforehand", {"cluster": CLUSTER}).count((CLUSTER["id"], write)) == 2
+    assert asked("beforehand", own) == [(MC, LOOK_AT), (MC, ROLES_READ), (MC, SETS_WRITE)]
+    assert asked("beforehand", {"cluster": CLUSTER}).count((CLUSTER["id"], WRITE)) == 2
     given = {"release_namespaces": ["kube-system"], "probe_namespace": "probes"}
-    needs = plan("beforehand", own, Run(tags=("workload_identity_migration_finish",)), **given)["kubernetes"]
+    needs = plan("beforehand", own, only("workload_identity_migration_finish"), **given)["kubernetes"]
     assert needs == plan("options", NAMED, RUN, **given)["kubernetes"] and needs
 
 
 AT_X = {"scope": "/x", "roles": ["R"], "principal_id": "nodes"}
-ENTRIES_THERE = [
-    {"identity": ONE, "provisioning_state": "Failed"},
-    {"identity": TWO, "provisioning_state": "Assigned"},
-]
-GOING: dict[str, Any] = {
+ENTRIES_THERE = [{"identity": ONE, "provisioning_state": "Failed"}, {"identity": TWO, "provisioning_state": "Assigned"}]
+GOING: Raw = {
     **known(role_scopes=[AT_X], addon={"enabled": True, "identities": ENTRIES_THERE}),
     "permitted": True,
     "attached": {
@@ -368,61 +270,35 @@ GOING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("changes", "run", "options", "expected"),
-    [
-        pytest.param(
-            {}, Run(tags=(ENTRIES,)), {}, [(CLUSTER["id"], "ContainerService/managedClusters/write")], id="entries"
-        ),
-        pytest.param(
-            {}, Run(tags=(ADDON,)), {}, [(CLUSTER["id"], "ContainerService/managedClusters/write")], id="add-on"
-        ),
-        pytest.param(
-            {"cluster": {**CLUSTER, "pod_identity_profile": None}}, Run(tags=(ADDON, ENTRIES)), {}, [], id="off"
-        ),
-        pytest.param(
-            {"cluster": {**CLUSTER, "pod_identity_profile": {}}},
-            Run(tags=(ENTRIES,)),
-            {"recreate_identity": True},
-            [(GROUP, "ManagedIdentity/userAssignedIdentities/write")],
-            id="recreate",
-        ),
-        pytest.param(
-            {},
-            Run(tags=(IDENTITIES,)),
-            {"delete_identities": [ONE]},
-            [(ONE, "ManagedIdentity/userAssignedIdentities/delete")],
-            id="identities",
-        ),
-        pytest.param(
-            {},
-            Run(tags=(SCALE_SETS,)),
-            {},
-            [("/set", "Compute/virtualMachineScaleSets/write"), ("/machine", "Compute/virtualMachines/write")],
-            id="scale sets",
-        ),
-        pytest.param(
-            {"attached": None},
-            Run(tags=(SCALE_SETS, ROLES)),
-            {"remove_role_assignments": True},
-            [(MC, "Compute/virtualMachineScaleSets/write"), (MC, "Authorization/roleAssignments/delete")],
-            id="not looked",
-        ),
-        pytest.param({}, Run(tags=(ROLES,)), {}, [], id="roles stay"),
-        pytest.param(
-            {},
-            Run(tags=(ROLES,)),
-            {"remove_role_assignments": True},
-            [("/x", "Authorization/roleAssignments/delete")],
-            id="roles",
-        ),
-    ],
+@cases(
+    "changes, tags, options, expected",
+    ("entries", {}, (ENTRIES,), {}, [(CLUSTER["id"], WRITE)]),
+    ("add-on", {}, (ADDON,), {}, [(CLUSTER["id"], WRITE)]),
+    ("off", {"cluster": {**CLUSTER, "pod_identity_profile": None}}, (ADDON, ENTRIES), {}, []),
+    (
+        "recreate",
+        {"cluster": {**CLUSTER, "pod_identity_profile": {}}},
+        (ENTRIES,),
+        {"recreate_identity": True},
+        [(GROUP, f"{IDENTITY}/write")],
+    ),
+    ("identities", {}, (IDENTITIES,), {"delete_identities": [ONE]}, [(ONE, f"{IDENTITY}/delete")]),
+    ("scale sets", {}, (SCALE_SETS,), {}, [("/set", SETS_WRITE), ("/machine", "Compute/virtualMachines/write")]),
+    (
+        "not looked",
+        {"attached": None},
+        (SCALE_SETS, ROLES),
+        {"remove_role_assignments": True},
+        [(MC, SETS_WRITE), (MC, ROLES_DELETE)],
+    ),
+    ("roles stay", {}, (ROLES,), {}, []),
+    ("roles", {}, (ROLES,), {"remove_role_assignments": True}, [("/x", ROLES_DELETE)]),
 )
 def test_what_is_changed_in_azure(
-    changes: dict[str, Any], run: Run, options: dict[str, Any], expected: list[tuple[str, str]]
+    changes: Raw, tags: tuple[str, ...], options: Raw, expected: list[tuple[str, str]]
 ) -> None:
     observed = {name: value for name, value in {**GOING, **changes}.items() if value is not None or name == "now"}
-    assert asked("azure", observed, run, **options) == expected
+    assert asked("azure", observed, only(*tags), **options) == expected
 
 
 def test_what_is_looked_at_in_azure() -> None:
@@ -446,11 +322,8 @@ def test_what_is_looked_at_in_azure() -> None:
     assert looks("azure", {**observed, "known": plan("cluster", UNSEEN)}) == {}
     refused = {"failed": True, "msg": "No."}
     for removes in (False, True):
-        (look,) = (
-            each
-            for each in PARTS["azure"].looks_at({"remove_role_assignments": removes}, dict(observed), RUN)
-            if each.name == "roles 0"
-        )
+        made = PARTS["azure"].looks_at({"remove_role_assignments": removes}, dict(observed), RUN)
+        (look,) = (each for each in made if each.name == "roles 0")
         assert look.tolerates is not None
         assert look.tolerates(refused) is not removes
 
@@ -460,15 +333,14 @@ ELSEWHERE = {"metadata": {"name": "node"}, "spec": {"providerID": f"azure://{MC}
 ASSIGNED = {"name": "a", "node": "node", "resource_id": ONE, "type": 0}
 
 
-def thing(kind: str, name: str, namespace: str = "n", **more: Any) -> dict[str, Any]:
+def thing(kind: str, name: str, namespace: str = "n", **more: Any) -> Raw:
     given = {"removable": True, "by_aks": False, "foreign_finalizers": [], **more}
     return {"kind": kind, "namespace": namespace, "name": name, **given}
 
 
 GETS = [{"namespace": "n", "binding": name, "name": name} for name in ("old", "new", "of-aks")]
 BINDINGS_THERE = [
-    thing("AzureIdentityBinding", "old"),
-    thing("AzureIdentityBinding", "of-aks", by_aks=True),
+    *(thing("AzureIdentityBinding", "old"), thing("AzureIdentityBinding", "of-aks", by_aks=True)),
     thing("AzureIdentity", "new"),
 ]
 DEPLOYMENT = {"kind": "Deployment", "namespace": "n", "name": "api", "identities": GETS, "findings": []}
@@ -476,7 +348,7 @@ DEPLOYMENT = {"kind": "Deployment", "namespace": "n", "name": "api", "identities
 
 def inventory(
     *, assigned: Any = (ASSIGNED,), nodes: Any = (NODE,), mic_works: bool = True, immutable: Any = None
-) -> dict[str, Any]:
+) -> Raw:
     identities = [
         {"resource_id": ONE, "type": 0, "client_id": "C"},
         {"resource_id": TWO, "type": 0, "client_id": ""},
@@ -495,9 +367,7 @@ def inventory(
     return known(found)
 
 
-@pytest.mark.parametrize(
-    ("run", "left"), [(RUN, ["new"]), (Run(tags=(SCALE_SETS,)), ["old", "new"])], ids=["all", "bindings stay"]
-)
+@cases("run, left", ("all", RUN, ["new"]), ("bindings stay", only(SCALE_SETS), ["old", "new"]))
 def test_who_still_gets_an_identity(run: Run, left: list[str]) -> None:
     (workload,) = plan("detach", inventory(), run)["workloads"]
     assert [each["binding"] for each in workload.pop("identities")] == left
@@ -511,19 +381,17 @@ def test_who_gets_what_is_looked_at_again() -> None:
     assert [each["name"] for each in plan("detach", {**inventory(), "now": found})["workloads"]] == ["new"]
     assert plan("detach", {**inventory(), "now": []})["workloads"] == []
     assert list(looks("detach", inventory())) == ["inventory"]
-    assert looks("detach", inventory(), Run(check_mode=True)) == {}
+    assert looks("detach", inventory(), CHECK) == {}
 
 
-@pytest.mark.parametrize(
-    ("immutable", "named", "protected"),
-    [
-        ([], [], []),
-        (None, [], []),
-        ("c", [], [ONE]),
-        (["c", "x"], [], [ONE]),
-        (["c"], [ONE.upper(), OWN], [ONE.upper(), OWN]),
-        (["", None], [], []),
-    ],
+@table(
+    "immutable, named, protected",
+    ([], [], []),
+    (None, [], []),
+    ("c", [], [ONE]),
+    (["c", "x"], [], [ONE]),
+    (["c"], [ONE.upper(), OWN], [ONE.upper(), OWN]),
+    (["", None], [], []),
 )
 def test_what_is_protected(immutable: Any, named: list[str], protected: list[str]) -> None:
     found = plan("detach", inventory(immutable=immutable), protected_identities=named)
@@ -531,43 +399,39 @@ def test_what_is_protected(immutable: Any, named: list[str], protected: list[str
     assert found["known"] == [{"id": TWO, "source": "an entry of the pod identity add-on"}]
 
 
-@pytest.mark.parametrize(
-    ("changes", "run", "left"),
-    [
-        pytest.param({}, RUN, True, id="MIC detaches it"),
-        pytest.param({"assigned": [ASSIGNED, {**ASSIGNED, "name": "b"}]}, RUN, True, id="once"),
-        pytest.param({"mic_works": False}, RUN, False, id="no MIC"),
-        pytest.param({}, Run(tags=(SCALE_SETS,)), False, id="bindings stay"),
-        pytest.param({"nodes": []}, RUN, False, id="no node"),
-        pytest.param({"nodes": [ELSEWHERE]}, RUN, False, id="another group"),
-        pytest.param({"nodes": [{"metadata": {"name": "node"}}]}, RUN, False, id="unknown machine"),
-        pytest.param({"assigned": [ASSIGNED, ASSIGNED]}, RUN, False, id="equal names"),
-        pytest.param({"assigned": [{**ASSIGNED, "type": 1}]}, RUN, False, id="service principal"),
-        pytest.param({"assigned": [{**ASSIGNED, "resource_id": None}]}, RUN, False, id="no identity"),
-    ],
+@cases(
+    "changes, run, left",
+    ("MIC detaches it", {}, RUN, True),
+    ("once", {"assigned": [ASSIGNED, {**ASSIGNED, "name": "b"}]}, RUN, True),
+    ("no MIC", {"mic_works": False}, RUN, False),
+    ("bindings stay", {}, only(SCALE_SETS), False),
+    ("no node", {"nodes": []}, RUN, False),
+    ("another group", {"nodes": [ELSEWHERE]}, RUN, False),
+    ("unknown machine", {"nodes": [{"metadata": {"name": "node"}}]}, RUN, False),
+    ("equal names", {"assigned": [ASSIGNED, ASSIGNED]}, RUN, False),
+    ("service principal", {"assigned": [{**ASSIGNED, "type": 1}]}, RUN, False),
+    ("no identity", {"assigned": [{**ASSIGNED, "resource_id": None}]}, RUN, False),
 )
-def test_what_is_left_to_mic(changes: dict[str, Any], run: Run, left: bool) -> None:
+def test_what_is_left_to_mic(changes: Raw, run: Run, left: bool) -> None:
     expected = [{"id": ONE, "provider_id": NODE["spec"]["providerID"]}] if left else []
     assert plan("detach", inventory(**changes), run)["left_to_mic"] == expected
 
 
-EARLIER: dict[str, Any] = {"cluster": {"id": CLUSTER["id"]}, "directory": "/saved"}
+EARLIER: Raw = {"cluster": {"id": CLUSTER["id"]}, "directory": "/saved"}
 IN_SECRETS = {
     "bundles": [{"place": "/saved/one-1.json", "handed_out": [ONE]}, {"place": "secret:a/b", "handed_out": [TWO, ONE]}]
 }
 
 
-@pytest.mark.parametrize(
-    ("confirmed", "identities"),
-    [
-        pytest.param(None, [ONE], id="files"),
-        pytest.param(assigned("R"), [ONE, TWO], id="Azure confirms it"),
-        pytest.param(assigned("R", inherited=True), [ONE], id="at a wider scope"),
-        pytest.param(assigned(), [ONE], id="Azure does not"),
-        pytest.param({"failed": True, "msg": "No."}, [ONE], id="it could not be seen"),
-    ],
+@cases(
+    "confirmed, identities",
+    ("files", None, [ONE]),
+    ("Azure confirms it", assigned("R"), [ONE, TWO]),
+    ("at a wider scope", assigned("R", inherited=True), [ONE]),
+    ("Azure does not", assigned(), [ONE]),
+    ("it could not be seen", {"failed": True, "msg": "No."}, [ONE]),
 )
-def test_what_bundles_of_earlier_runs_are_believed(confirmed: dict[str, Any] | None, identities: list[str]) -> None:
+def test_what_bundles_of_earlier_runs_are_believed(confirmed: Raw | None, identities: list[str]) -> None:
     observed = {**EARLIER, "told": IN_SECRETS, f"operator of {TWO}": confirmed}
     assert plan("earlier", observed) == {"identities": identities}
 
@@ -582,17 +446,9 @@ def test_what_a_secret_tells_is_asked_of_azure() -> None:
     assert told.arguments == {"target": "/saved", "cluster_id": CLUSTER["id"]}
     told, *operators = looks("p", artifact_target="secret:a/b")
     assert told.in_cluster
+    asked = {"subscription_id": "s", "roles": ["Managed Identity Operator"], "principal_id": "p"}
     assert [(each.module, each.arguments) for each in operators] == [
-        (
-            "role_assignment_info",
-            {
-                "subscription_id": "s",
-                "scope": identity,
-                "roles": ["Managed Identity Operator"],
-                "principal_id": "p",
-            },
-        )
-        for identity in sorted((ONE, TWO))
+        ("role_assignment_info", {**asked, "scope": identity}) for identity in sorted((ONE, TWO))
     ]
     assert all(each.tolerates and each.tolerates({"failed": True}) for each in operators)
 
@@ -602,24 +458,18 @@ ENTRY = {"name": "e", "namespace": "n", "identity": TWO.upper()}
 ON = {"enabled": True, "identities": [{**ENTRY, "provisioning_state": "Assigned"}]}
 MIC = [{"namespace": "n", "name": name, "mic_leader": leader} for name, leader in (("a", ""), ("b", "mic-0"))]
 GONE_LAST = ["programs", "bindings", "assigned"]
-IN_CLUSTER: dict[str, Any] = {
-    "found": False,
-    "installed": False,
-    "definitions": False,
-    "mic_works": False,
-    "waits_for_mic": False,
-    "twins": [],
-    "foreign": [],
-    "reconciled_by": [],
-    "entries": [],
-    "absent_entries": [],
-    "bindings": [],
-    "handed_out": [],
-    "identities": [],
-    "going_secrets": [],
+FLAGS = ("found", "installed", "definitions", "mic_works", "waits_for_mic")
+LISTS = ("twins", "foreign", "reconciled_by", "entries", "absent_entries", "bindings", "handed_out", "identities")
+IN_CLUSTER: Raw = {
+    **dict.fromkeys(FLAGS, False),
+    **{name: [] for name in (*LISTS, "going_secrets")},
     "gone_before_assigned": ["programs", "bindings"],
     "gone_before_objects": GONE_LAST,
 }
+OF_ENTRY = {"entries": [ENTRY], "absent_entries": [ENTRY], "gone_before_objects": [*GONE_LAST, "addon"]}
+WAITING = {"mic_works": True, "waits_for_mic": True}
+MADE_AGAIN = {"name": "earlier-1", "namespace": "default", "identity": ONE}
+BY_AKS, BY_FLUX = "DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"
 
 
 OF_REMOVAL = {"objects", "releases", "programs", "reconciled_by", "secrets", "identities"}
@@ -629,117 +479,64 @@ def binding(name: str) -> dict[str, str]:
     return {"name": name, "namespace": "n", "binding_name": name, "only": "binding", "state": "absent"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "options", "expected"),
-    [
-        pytest.param({}, {}, {}, id="nothing"),
-        pytest.param({"releases": ["r"]}, {}, {"found": True, "installed": True}, id="release"),
-        pytest.param({"programs": ["DaemonSet n/nmi"]}, {}, {"found": True, "installed": True}, id="program"),
-        pytest.param(
-            {"objects": [thing("CustomResourceDefinition", "x")]},
-            {},
-            {"found": True, "definitions": True},
-            id="definition",
-        ),
-        pytest.param(
-            {"installations": MIC},
-            {},
-            {"mic_works": True, "gone_before_assigned": GONE_LAST},
-            id="MIC without work",
-        ),
-        pytest.param(
-            {"installations": MIC[:1], "objects": [thing(ASSIGNED_KIND, "a")]}, {}, {"found": True}, id="MIC is down"
-        ),
-        pytest.param(
-            {
-                "installations": MIC,
-                "objects": [
-                    thing(ASSIGNED_KIND, "b"),
-                    thing(ASSIGNED_KIND, "a"),
-                    thing(ASSIGNED_KIND, "a", "m"),
-                    thing(BINDING_KIND, "b", by_aks=False),
-                ],
-            },
-            {},
-            {
-                "found": True,
-                "mic_works": True,
-                "waits_for_mic": True,
-                "twins": ["a"],
-                "bindings": [binding("b")],
-                "gone_before_assigned": GONE_LAST,
-            },
-            id="MIC with work",
-        ),
-        pytest.param(
-            {"objects": [thing("AzureIdentity", "a", removable=False)]},
-            {},
-            {"found": True, "foreign": [thing("AzureIdentity", "a", removable=False)]},
-            id="of others",
-        ),
-        pytest.param(
-            {"addon": ON, "objects": [thing(BINDING_KIND, "a", by_aks=True), thing(BINDING_KIND, "b")]},
-            {},
-            {
-                "found": True,
-                "entries": [ENTRY],
-                "absent_entries": [ENTRY],
-                "bindings": [binding("b")],
-                "handed_out": [TWO],
-                "identities": [TWO],
-                "gone_before_objects": [*GONE_LAST, "addon"],
-            },
-            id="add-on",
-        ),
-        pytest.param(
-            {"objects": [thing(BINDING_KIND, "a", by_aks=True)]},
-            {},
-            {"found": True, "bindings": [binding("a")]},
-            id="binding that AKS left",
-        ),
-        pytest.param(
-            {"earlier": [TWO, ONE], "identities": [OWN, ONE]},
-            {},
-            {"handed_out": [ONE, TWO], "identities": [ONE, OWN, TWO]},
-            id="identities",
-        ),
-        pytest.param(
-            {"earlier": [TWO, ONE], "addon": ON},
-            {"recreate_identity": True},
-            {
-                "handed_out": [ONE, TWO],
-                "identities": [ONE, TWO],
-                "entries": [ENTRY],
-                "absent_entries": [ENTRY, {"name": "earlier-1", "namespace": "default", "identity": ONE}],
-                "gone_before_objects": [*GONE_LAST, "addon"],
-            },
-            id="identities that may have been made again",
-        ),
-        pytest.param({"secrets": ["n/s"]}, {}, {}, id="secrets stay"),
-        pytest.param({"secrets": ["n/s"]}, {"vault_id": "v"}, {"going_secrets": ["n/s"]}, id="secrets go"),
-        pytest.param(
-            {"reconciled_by": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"]},
-            {},
-            {"reconciled_by": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"]},
-            id="brought back",
-        ),
-        pytest.param(
-            {
-                "reconciled_by": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"],
-                "addon": {"enabled": True, "identities": []},
-            },
-            {},
-            {
-                "reconciled_by": ["Deployment n/mic (managed by Flux)"],
-                "gone_before_objects": [*GONE_LAST, "addon"],
-            },
-            id="AKS does not once the add-on is off",
-        ),
-    ],
+@cases(
+    "changes, options, expected",
+    ("nothing", {}, {}, {}),
+    ("release", {"releases": ["r"]}, {}, {"found": True, "installed": True}),
+    ("program", {"programs": ["DaemonSet n/nmi"]}, {}, {"found": True, "installed": True}),
+    ("definition", {"objects": [thing("CustomResourceDefinition", "x")]}, {}, {"found": True, "definitions": True}),
+    ("MIC without work", {"installations": MIC}, {}, {"mic_works": True, "gone_before_assigned": GONE_LAST}),
+    ("MIC is down", {"installations": MIC[:1], "objects": [thing(ASSIGNED_KIND, "a")]}, {}, {"found": True}),
+    (
+        "MIC with work",
+        {
+            "installations": MIC,
+            "objects": [*(thing(ASSIGNED_KIND, *name) for name in ("b", "a", "am")), thing(BINDING_KIND, "b")],
+        },
+        {},
+        {**WAITING, "found": True, "twins": ["a"], "bindings": [binding("b")], "gone_before_assigned": GONE_LAST},
+    ),
+    (
+        "of others",
+        {"objects": [thing("AzureIdentity", "a", removable=False)]},
+        {},
+        {"found": True, "foreign": [thing("AzureIdentity", "a", removable=False)]},
+    ),
+    (
+        "add-on",
+        {"addon": ON, "objects": [thing(BINDING_KIND, "a", by_aks=True), thing(BINDING_KIND, "b")]},
+        {},
+        {**OF_ENTRY, "found": True, "bindings": [binding("b")], "handed_out": [TWO], "identities": [TWO]},
+    ),
+    (
+        "binding that AKS left",
+        {"objects": [thing(BINDING_KIND, "a", by_aks=True)]},
+        {},
+        {"found": True, "bindings": [binding("a")]},
+    ),
+    (
+        "identities",
+        {"earlier": [TWO, ONE], "identities": [OWN, ONE]},
+        {},
+        {"handed_out": [ONE, TWO], "identities": [ONE, OWN, TWO]},
+    ),
+    (
+        "identities that may have been made again",
+        {"earlier": [TWO, ONE], "addon": ON},
+        {"recreate_identity": True},
+        {**OF_ENTRY, "handed_out": [ONE, TWO], "identities": [ONE, TWO], "absent_entries": [ENTRY, MADE_AGAIN]},
+    ),
+    ("secrets stay", {"secrets": ["n/s"]}, {}, {}),
+    ("secrets go", {"secrets": ["n/s"]}, {"vault_id": "v"}, {"going_secrets": ["n/s"]}),
+    ("brought back", {"reconciled_by": [BY_AKS, BY_FLUX]}, {}, {"reconciled_by": [BY_AKS, BY_FLUX]}),
+    (
+        "AKS does not once the add-on is off",
+        {"reconciled_by": [BY_AKS, BY_FLUX], "addon": {"enabled": True, "identities": []}},
+        {},
+        {"reconciled_by": [BY_FLUX], "gone_before_objects": [*GONE_LAST, "addon"]},
+    ),
 )
-def test_what_of_the_installation_goes(
-    changes: dict[str, Any], options: dict[str, Any], expected: dict[str, Any]
-) -> None:
+def test_what_of_the_installation_goes(changes: Raw, options: Raw, expected: Raw) -> None:
     others = {
         **({"earlier": changes["earlier"]} if "earlier" in changes else {}),
         **({"addon": {"addons": [changes["addon"]]}} if "addon" in changes else {}),
@@ -749,59 +546,52 @@ def test_what_of_the_installation_goes(
     assert {name: found[name] for name in IN_CLUSTER} == {**IN_CLUSTER, **expected}
 
 
-HELD = ["x/a"]
 WAITS = "Its deletion waits until whoever owns the finalizer x/a takes it away."
 
 
-@pytest.mark.parametrize(
-    ("objects", "others", "run", "told"),
-    [
-        pytest.param([thing("AzureIdentity", "a")], {}, RUN, [], id="no finalizer"),
-        pytest.param(
-            [thing("AzureIdentity", "a", foreign_finalizers=HELD)], {}, RUN, [f"AzureIdentity n/a: {WAITS}"], id="one"
-        ),
-        pytest.param(
-            [thing("ConfigMap", "c", foreign_finalizers=["x/a", "b"])],
-            {},
-            Run(check_mode=True),
-            ["ConfigMap n/c: Its deletion waits until whoever owns the finalizers x/a, b takes them away."],
-            id="two, in check mode",
-        ),
-        pytest.param([thing("AzureIdentity", "a", removable=False, foreign_finalizers=HELD)], {}, RUN, [], id="stays"),
-        pytest.param(
-            [thing("AzureIdentity", "a", foreign_finalizers=HELD)], {}, Run(tags=(BINDINGS,)), [], id="another phase"
-        ),
-        pytest.param(
-            [thing(ASSIGNED_KIND, "a", foreign_finalizers=HELD)],
-            {"nmi": {"installations": MIC}},
-            Run(tags=(BINDINGS,)),
-            [f"{ASSIGNED_KIND} n/a: {WAITS}"],
-            id="what MIC deletes",
-        ),
-        pytest.param(
-            [thing("AzureIdentity", "a", by_aks=True, foreign_finalizers=HELD)],
-            {"addon": {"addons": [ON]}},
-            Run(tags=(ENTRIES,)),
-            [f"AzureIdentity n/a: {WAITS}"],
-            id="what AKS deletes",
-        ),
-    ],
+def held(kind: str = "AzureIdentity", *finalizers: str, **more: Any) -> Raw:
+    """Return an object that somebody else's finalizer holds."""
+    return thing(kind, "a", foreign_finalizers=list(finalizers or ("x/a",)), **more)
+
+
+@cases(
+    "thing_there, others, run, told",
+    ("no finalizer", thing("AzureIdentity", "a"), {}, RUN, []),
+    ("one", held(), {}, RUN, [f"AzureIdentity n/a: {WAITS}"]),
+    (
+        "two, in check mode",
+        held("ConfigMap", "x/a", "b"),
+        {},
+        CHECK,
+        ["ConfigMap n/a: Its deletion waits until whoever owns the finalizers x/a, b takes them away."],
+    ),
+    ("stays", held(removable=False), {}, RUN, []),
+    ("another phase", held(), {}, only(BINDINGS), []),
+    (
+        "what MIC deletes",
+        held(ASSIGNED_KIND),
+        {"nmi": {"installations": MIC}},
+        only(BINDINGS),
+        [f"{ASSIGNED_KIND} n/a: {WAITS}"],
+    ),
+    (
+        "what AKS deletes",
+        held(by_aks=True),
+        {"addon": {"addons": [ON]}},
+        only(ENTRIES),
+        [f"AzureIdentity n/a: {WAITS}"],
+    ),
 )
-def test_whose_deletion_will_wait(
-    objects: list[dict[str, Any]], others: dict[str, Any], run: Run, told: list[str]
-) -> None:
-    found = plan("cluster", there(others, objects=objects), run, wait_timeout=9)["waiting"]
+def test_whose_deletion_will_wait(thing_there: Raw, others: Raw, run: Run, told: list[str]) -> None:
+    found = plan("cluster", there(others, objects=[thing_there]), run, wait_timeout=9)["waiting"]
     assert [each.partition(" Ask them to, or the run stops there after 9 seconds")[0] for each in found] == told
 
 
-@pytest.mark.parametrize("run", [RUN, Run(check_mode=True)], ids=["run", "check mode"])
+@pytest.mark.parametrize("run", [RUN, CHECK], ids=["run", "check mode"])
 def test_the_account_tells_whose_deletion_waits(run: Run) -> None:
-    objects = [thing("AzureIdentity", "a", foreign_finalizers=HELD), thing("AzureIdentity", "b")]
-    rows = plan("account", audit({"removal": {"objects": objects}}), run)["rows"]
-    assert [(row["what"], row["reason"]) for row in rows if row["what"].startswith("AzureIdentity")] == [
-        ("AzureIdentity n/a", WAITS),
-        ("AzureIdentity n/b", ""),
-    ]
+    rows = plan("account", audit({"removal": {"objects": [held(), thing("AzureIdentity", "b")]}}), run)["rows"]
+    reasons = {row["what"]: row["reason"] for row in rows if row["what"].startswith("AzureIdentity")}
+    assert reasons == {"AzureIdentity n/a": WAITS, "AzureIdentity n/b": ""}
 
 
 def test_which_roles_were_found() -> None:
@@ -816,43 +606,27 @@ def test_which_roles_were_found() -> None:
         "roles 2": {"failed": True, "msg": "No."},
     }
     found = plan("azure", observed)
-    assert found["assignments"] == [
-        {"role": "R", "scope": "/X", "principal_id": "nodes"},
-        {"role": "S", "scope": "/X", "principal_id": "nodes"},
-    ]
+    assert found["assignments"] == [{"role": role, "scope": "/X", "principal_id": "nodes"} for role in "RS"]
     assert found["unlisted"] == [{"roles": ["R", "S"], "msg": "No."}]
     assert found["warnings"] == ["nodes still holds S at /X, inherited from /."]
 
 
-@pytest.mark.parametrize(
-    ("scope", "status", "tolerated"),
-    [
-        (AWAY, 404, True),
-        (AWAY, 403, True),
-        (AWAY, 401, True),
-        (AWAY, 400, True),
-        (AWAY, 500, False),
-        (AWAY, None, False),
-        (ONE, 404, False),
-        (ONE, 403, False),
-    ],
-)
-def test_no_identity_of_another_subscription_stops_an_uninstall(
-    scope: str, status: int | None, tolerated: bool
-) -> None:
+@pytest.mark.parametrize("scope", [AWAY, ONE])
+@pytest.mark.parametrize("status", [404, 403, 401, 400, 500, None])
+def test_no_identity_of_another_subscription_stops_an_uninstall(scope: str, status: int | None) -> None:
     """Whoever may write AzureIdentities names any."""
+    tolerated = scope == AWAY and status in (404, 403, 401, 400)
     asked = {"scope": scope, "principal_id": "nodes", "roles": ["R"]}
     failed = {"failed": True, "msg": "No.", **({"error": {"status": status, "code": "Gone"}} if status else {})}
     found = {**known(role_scopes=[asked]), "permitted": True}
     *dummy, look = PARTS["azure"].looks_at({"remove_role_assignments": True}, dict(found), RUN)
     assert look.tolerates is not None and look.tolerates(failed) is tolerated
-    told = plan("azure", {**found, "attached": {"resources": []}, "roles 0": failed})
-    (unlisted,) = told["unlisted"]
+    (unlisted,) = plan("azure", {**found, "attached": {"resources": []}, "roles 0": failed})["unlisted"]
     known_reason = "that lies in another subscription, where this credential may not look (Gone)."
     assert unlisted["msg"].endswith(known_reason if tolerated else "No.")
 
 
-def crds(*names: str) -> dict[str, Any]:
+def crds(*names: str) -> Raw:
     return {"definitions": {"resources": [{"metadata": {"name": name}} for name in names]}}
 
 
@@ -860,43 +634,35 @@ def test_definitions_that_are_gone() -> None:
     group = "aadpodidentity.k8s.io"
     there = [f"{name}.{group}" for name in ("azureidentities", "azureidentitybindings", "azureassignedidentities")]
     found = plan("definitions", crds(*there, "azurepodidentityexceptions.example.com"))
-    assert found["missing"] == [
-        {
-            "name": f"azurepodidentityexceptions.{group}",
-            "kind": "AzurePodIdentityException",
-            "plural": "azurepodidentityexceptions",
-        }
-    ]
+    plural = "azurepodidentityexceptions"
+    missing = {"name": f"{plural}.{group}", "kind": "AzurePodIdentityException", "plural": plural}
+    assert found["missing"] == [missing]
     assert len(found["kinds"]) == len(plan("definitions", crds())["missing"]) == 4
     assert [each["kind"] for each in looks("definitions", {}).values()] == ["CustomResourceDefinition"]
 
 
 def in_the_way(
     *, foreign: int = 0, reconciled_by: Any = (), protected: Any = (), attached: Any = (), **plan: Any
-) -> dict[str, Any]:
+) -> Raw:
     theirs = [thing("K", "a", removable=False)] * foreign
     observed = known(foreign=theirs, reconciled_by=list(reconciled_by), **plan)
     return {**observed, "protected": list(protected), "attached": list(attached)}
 
 
-@pytest.mark.parametrize(
-    ("foreign", "reconciled_by", "parts"),
-    [
-        (0, [], []),
-        (2, [], ["2 objects of AAD Pod Identity do not carry the labels of this collection with the owner team"]),
-        (0, ["a (Flux)", "b (Flux)"], ["a (Flux), b (Flux) would be put there again; nothing was changed."]),
-        (1, ["a (Flux)"], ["1 objects", "a (Flux) would"]),
-    ],
+@table(
+    "foreign, reconciled_by, parts",
+    (0, [], []),
+    (2, [], ["2 objects of AAD Pod Identity do not carry the labels of this collection with the owner team"]),
+    (0, ["a (Flux)", "b (Flux)"], ["a (Flux), b (Flux) would be put there again; nothing was changed."]),
+    (1, ["a (Flux)"], ["1 objects", "a (Flux) would"]),
 )
 def test_what_must_not_go(foreign: int, reconciled_by: list[str], parts: list[str]) -> None:
-    told: tuple[str, ...] = ()
-    try:
-        plan("refusal", in_the_way(foreign=foreign, reconciled_by=reconciled_by), owner="team")
-    except Refused as refused:
-        told = refused.sentences
-        assert plain(refused.plan)["rows"] == [{"kind": "K", "namespace": "n", "name": "a"}] * foreign
-    begun = [sentence.startswith(part) for part, sentence in zip_longest(parts, told, fillvalue="")]
-    assert begun == [True] * len(parts)
+    observed = in_the_way(foreign=foreign, reconciled_by=reconciled_by)
+    told = sentences(plan, "refusal", observed, owner="team")
+    assert each_has(told, parts) and all(map(str.startswith, told, parts))
+    if told:
+        rows = plain(refusal(plan, "refusal", observed, owner="team").plan)["rows"]
+        assert rows == [{"kind": "K", "namespace": "n", "name": "a"}] * foreign
 
 
 REMEDY = (
@@ -905,52 +671,38 @@ REMEDY = (
 )
 
 
-@pytest.mark.parametrize(
-    ("found", "rows", "remedy"),
-    [
-        pytest.param({"bindings": {}}, [], "", id="another error"),
-        pytest.param(
-            {
-                "bindings": {
-                    "in_use": [
-                        {"identity": "n/a", "users": ["Pod n/x", "Pod n/y"]},
-                        {"identity": "n/b", "users": ["Pod n/x"]},
-                    ]
-                }
-            },
-            [("Pod n/x", "n/a"), ("Pod n/y", "n/a"), ("Pod n/x", "n/b")],
-            REMEDY,
-            id="bindings",
-        ),
-        pytest.param({"entries": {"users": ["Pod n/x"]}}, [("Pod n/x", "")], REMEDY, id="entries"),
-    ],
+@cases(
+    "found, rows, remedy",
+    ("another error", {"bindings": {}}, [], ""),
+    (
+        "bindings",
+        {"bindings": {"in_use": [{"identity": "n/a", "users": ["Pod x", "Pod y"]}, {"identity": "b", "users": ["Z"]}]}},
+        [("Pod x", "n/a"), ("Pod y", "n/a"), ("Z", "b")],
+        REMEDY,
+    ),
+    ("entries", {"entries": {"users": ["Pod n/x"]}}, [("Pod n/x", "")], REMEDY),
 )
-def test_who_uses_what_would_go(found: dict[str, Any], rows: list[tuple[str, str]], remedy: str) -> None:
+def test_who_uses_what_would_go(found: Raw, rows: list[tuple[str, str]], remedy: str) -> None:
     failed = {name: {"failed": True, "msg": "In use.", **told} for name, told in found.items()}
-    with pytest.raises(Refused) as refused:
-        plan("refusal", {**in_the_way(), **failed})
-    assert str(refused.value) == f"{remedy}In use."
-    told = plain(refused.value.plan)
+    refused = refusal(plan, "refusal", {**in_the_way(), **failed})
+    assert str(refused) == f"{remedy}In use."
+    told = plain(refused.plan)
     assert told["rows"] == [{"used_by": user, "identity": identity} for user, identity in rows]
     assert told["columns"] == ["used_by", "identity"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "options", "expected"),
-    [
-        pytest.param({}, {}, ["bindings", "entries", f"deleted {TWO}"], id="all"),
-        pytest.param({"foreign": 1}, {}, [], id="of others"),
-        pytest.param({"reconciled_by": ["a (Flux)"]}, {}, [], id="brought back"),
-        pytest.param({}, {"allow_in_use": True}, [f"deleted {TWO}"], id="although it is used"),
-        pytest.param({"told": {"bindings": {"failed": True}}}, {}, ["bindings"], id="bindings are used"),
-        pytest.param({"told": {"entries": {"failed": True}}}, {}, ["bindings", "entries"], id="entries are used"),
-        pytest.param({"protected": [TWO]}, {}, ["bindings", "entries"], id="an identity must stay"),
-        pytest.param({"bindings": [], "entries": []}, {"delete_identities": []}, [], id="nothing goes"),
-    ],
+@cases(
+    "changes, options, expected",
+    ("all", {}, {}, ["bindings", "entries", f"deleted {TWO}"]),
+    ("of others", {"foreign": 1}, {}, []),
+    ("brought back", {"reconciled_by": ["a (Flux)"]}, {}, []),
+    ("although it is used", {}, {"allow_in_use": True}, [f"deleted {TWO}"]),
+    ("bindings are used", {"told": {"bindings": {"failed": True}}}, {}, ["bindings"]),
+    ("entries are used", {"told": {"entries": {"failed": True}}}, {}, ["bindings", "entries"]),
+    ("an identity must stay", {"protected": [TWO]}, {}, ["bindings", "entries"]),
+    ("nothing goes", {"bindings": [], "entries": []}, {"delete_identities": []}, []),
 )
-def test_what_is_refused_is_not_looked_at_further(
-    changes: dict[str, Any], options: dict[str, Any], expected: list[str]
-) -> None:
+def test_what_is_refused_is_not_looked_at_further(changes: Raw, options: Raw, expected: list[str]) -> None:
     given = {"bindings": [binding("b")], "entries": [ENTRY], **changes}
     told = given.pop("told", {})
     made = looks("refusal", in_the_way(**given), told=told, **{"delete_identities": [TWO], **options})
@@ -970,10 +722,8 @@ def test_an_answer_of_a_service_is_no_refusal() -> None:
 
 def test_identities_that_are_used_are_not_deleted() -> None:
     used = {f"deleted {ONE}": in_azure(attached_to=["/vm"]), f"deleted {TWO}": in_azure(federated_credentials=["web"])}
-    with pytest.raises(Refused) as refused:
-        plan("refusal", {**in_the_way(), **used}, delete_identities=[ONE, TWO])
     end = "remove that first, or leave the identity."
-    assert refused.value.sentences == (
+    assert refusal(plan, "refusal", {**in_the_way(), **used}, delete_identities=[ONE, TWO]).sentences == (
         f"The identity one is not deleted, because it is used by /vm: {end}",
         f"The identity two is not deleted, because it is used by its federated credential web: {end}",
     )
@@ -982,67 +732,49 @@ def test_identities_that_are_used_are_not_deleted() -> None:
     assert found["existing"] == [{"id": ONE, "role_assignments": [OF_ONE]}]
 
 
-def in_azure(**changes: Any) -> dict[str, Any]:
+def in_azure(**changes: Any) -> Raw:
     """What user_assigned_identity_info tells of an identity."""
     return {"identities": [{"attached_to": [], "federated_credentials": [], "role_assignments": [], **changes}]}
 
 
-@pytest.mark.parametrize(
-    ("run", "used_by"),
-    [
-        pytest.param(RUN, "/z", id="this run detaches it"),
-        pytest.param(Run(skipped_tags=(SCALE_SETS,)), "/X, /y, /z", id="it does not"),
-    ],
+@cases(
+    "run, used_by", ("this run detaches it", RUN, "/z"), ("it does not", Run(skipped_tags=(SCALE_SETS,)), "/X, /y, /z")
 )
 def test_what_loses_an_identity_in_this_run_does_not_use_it(run: Run, used_by: str) -> None:
     there = {**in_the_way(attached=on_sets()), f"deleted {ONE}": in_azure(attached_to=["/X", "/y", "/z"])}
-    with pytest.raises(Refused) as refused:
-        plan("refusal", there, run, delete_identities=[ONE])
-    assert f"it is used by {used_by}: " in str(refused.value)
+    assert f"it is used by {used_by}: " in str(refusal(plan, "refusal", there, run, delete_identities=[ONE]))
 
 
 def test_identities_that_must_stay_are_not_deleted() -> None:
-    attached = [
-        {
-            "id": "/set",
-            "identities": [
-                {
-                    "id": TWO.upper(),
-                    "ownership": "protected",
-                    "ownership_because": "the cluster names it",
-                    "removable": False,
-                },
-                {"id": OWN, "ownership": "protected", "ownership_because": "it is not named", "removable": False},
-                {"id": ONE, "ownership": "used", "ownership_because": "pods had it", "removable": False},
-            ],
-        }
+    each = {"ownership": "protected", "removable": False}
+    identities = [
+        {**each, "id": TWO.upper(), "ownership_because": "the cluster names it"},
+        {**each, "id": OWN, "ownership_because": "it is not named"},
+        {**each, "id": ONE, "ownership": "used", "ownership_because": "pods had it"},
     ]
-    observed = in_the_way(attached=attached)
+    observed = in_the_way(attached=[{"id": "/set", "identities": identities}])
     assert [each["id"] for each in plan("refusal", observed, delete_identities=[ONE])["identities"]] == [ONE]
-    with pytest.raises(Refused) as refused:
-        plan("refusal", {**observed, "protected": [ONE]}, delete_identities=[ONE.upper(), TWO])
-    assert str(refused.value) == (
+    refused = refusal(plan, "refusal", {**observed, "protected": [ONE]}, delete_identities=[ONE.upper(), TWO])
+    assert str(refused) == (
         "one is protected; TWO is protected, because the cluster names it; nothing was changed. Take it out of "
         "pod_identity_uninstall_delete_identities."
     )
 
 
-def on_sets(**identity: Any) -> list[dict[str, Any]]:
+def on_sets(**identity: Any) -> list[Raw]:
     each = {"id": ONE, "removable": True, "ownership": "leftover", "ownership_because": "MIC has left it", **identity}
     stays = {"id": OWN, "removable": False, "ownership": "unknown", "ownership_because": "nobody knows it"}
     return [{"id": f"/{name}", "name": name, "identities": [stays, each]} for name in ("x", "y")]
 
 
-@pytest.mark.parametrize(
-    ("identity", "run", "places"),
-    [
-        pytest.param({"id": ONE.upper()}, RUN, ["/x", "/y"], id="detached before"),
-        pytest.param({}, Run(skipped_tags=(SCALE_SETS,)), [], id="not in this run"),
-        pytest.param({"removable": False}, RUN, [], id="stays there"),
-        pytest.param({"id": TWO}, RUN, [], id="another one"),
-    ],
+@cases(
+    "identity, run, places",
+    ("detached before", {"id": ONE.upper()}, RUN, ["/x", "/y"]),
+    ("not in this run", {}, Run(skipped_tags=(SCALE_SETS,)), []),
+    ("stays there", {"removable": False}, RUN, []),
+    ("another one", {"id": TWO}, RUN, []),
 )
-def test_where_a_deleted_identity_is_detached_before(identity: dict[str, Any], run: Run, places: list[str]) -> None:
+def test_where_a_deleted_identity_is_detached_before(identity: Raw, run: Run, places: list[str]) -> None:
     observed = in_the_way(attached=on_sets(**identity))
     assert plan("refusal", observed, run, delete_identities=[ONE])["identities"] == [
         {"id": ONE, "subscription_id": "s", "resource_group": "rg", "name": "one", "detached_from": places}
@@ -1050,59 +782,32 @@ def test_where_a_deleted_identity_is_detached_before(identity: dict[str, Any], r
 
 
 OF_ONE = {"role": "R", "scope": "/x"}
-GOES: dict[str, Any] = {
-    "found": False,
-    "addon": {"enabled": False},
-    "attached": [],
-    "deleted": [],
-    "assignments": [],
-    "cluster_name": "one",
-    "directory": "/saved",
-    "written": "20260101T000000Z",
-}
-BUNDLE: dict[str, Any] = {
-    "needed": True,
-    "place": "/saved/one-20260101t000000z.json",
-    "written": GOES["written"],
-    "addon": {},
-    "deleted_identities": [],
-}
+SAVED = {"cluster_name": "one", "directory": "/saved", "written": "20260101T000000Z"}
+GOES: Raw = {"found": False, "addon": {"enabled": False}, "attached": [], "deleted": [], "assignments": [], **SAVED}
+PLACE = {"needed": True, "place": "/saved/one-20260101t000000z.json", "written": SAVED["written"]}
+BUNDLE: Raw = {**PLACE, "addon": {}, "deleted_identities": []}
+UNNEEDED = {"needed": False, "place": ""}
+DELETED = [{"id": ONE, "role_assignments": [OF_ONE]}]
 
 
-@pytest.mark.parametrize(
-    ("changes", "options", "run", "expected"),
-    [
-        pytest.param({}, {}, RUN, {"needed": False, "place": ""}, id="nothing goes"),
-        pytest.param({"found": True}, {}, RUN, {}, id="installation"),
-        pytest.param({"found": True}, {}, Run(check_mode=True), {"needed": False, "place": ""}, id="check mode"),
-        pytest.param(
-            {"found": True},
-            {"artifact_target": "secret:a/b"},
-            RUN,
-            {"place": "secret:a/b-20260101t000000z"},
-            id="to a Secret",
-        ),
-        pytest.param({"addon": {"enabled": True, "x": 1}}, {}, RUN, {"addon": {"enabled": True, "x": 1}}, id="add-on"),
-        pytest.param({"attached": on_sets()}, {}, RUN, {}, id="identities on scale sets"),
-        pytest.param(
-            {"attached": on_sets(removable=False)}, {}, RUN, {"needed": False, "place": ""}, id="identities stay there"
-        ),
-        pytest.param({"assignments": [OF_ONE]}, {}, RUN, {"needed": False, "place": ""}, id="roles stay"),
-        pytest.param({"assignments": [OF_ONE]}, {"remove_role_assignments": True}, RUN, {}, id="roles"),
-        pytest.param(
-            {"deleted": [{"id": ONE, "role_assignments": [OF_ONE]}]},
-            {},
-            RUN,
-            {"deleted_identities": [{"id": ONE, "role_assignments": [OF_ONE]}]},
-            id="identities in Azure",
-        ),
-    ],
+@cases(
+    "changes, options, run, expected",
+    ("nothing goes", {}, {}, RUN, UNNEEDED),
+    ("installation", {"found": True}, {}, RUN, {}),
+    ("check mode", {"found": True}, {}, CHECK, UNNEEDED),
+    ("to a Secret", {"found": True}, {"artifact_target": "secret:a/b"}, RUN, {"place": "secret:a/b-20260101t000000z"}),
+    ("add-on", {"addon": {"enabled": True, "x": 1}}, {}, RUN, {"addon": {"enabled": True, "x": 1}}),
+    ("identities on scale sets", {"attached": on_sets()}, {}, RUN, {}),
+    ("identities stay there", {"attached": on_sets(removable=False)}, {}, RUN, UNNEEDED),
+    ("roles stay", {"assignments": [OF_ONE]}, {}, RUN, UNNEEDED),
+    ("roles", {"assignments": [OF_ONE]}, {"remove_role_assignments": True}, RUN, {}),
+    ("identities in Azure", {"deleted": DELETED}, {}, RUN, {"deleted_identities": DELETED}),
 )
-def test_what_is_saved(changes: dict[str, Any], options: dict[str, Any], run: Run, expected: dict[str, Any]) -> None:
+def test_what_is_saved(changes: Raw, options: Raw, run: Run, expected: Raw) -> None:
     assert plan("bundle", {**GOES, **changes}, run, **options) == {**BUNDLE, **expected}
 
 
-def told_of_addon(*entries: dict[str, Any], enabled: bool = True) -> dict[str, Any]:
+def told_of_addon(*entries: Raw, enabled: bool = True) -> Raw:
     """What aks_pod_identity_info tells."""
     return {"addons": [{"enabled": enabled, "identities": list(entries)}]}
 
@@ -1116,32 +821,21 @@ def test_identities_of_pods_on_scale_sets_stop_the_run() -> None:
     assert list(looks("guarded", {**known(), "of_addon": False})) == ["attached"]
     assert list(looks("guarded", {**known(), "of_addon": True})) == ["addon", "attached"]
     left = {"resources": on_sets()}
-    with pytest.raises(Refused) as refused:
-        plan("detached", {"attached": left, "bundle": "/b"})
-    end = (
-        "they are still on the scale sets, where every pod could take them without NMI, so MIC and NMI stay; run this "
-        "again."
-    )
-    texts = "one on x (MIC has left it); one on y (MIC has left it)"
-    assert str(refused.value) == f"{texts}: {end} The restore bundle is /b."
-    with pytest.raises(Refused) as refused:
-        plan("detached", {"attached": left, "bundle": ""})
-    assert str(refused.value) == f"{texts}: {end}"
-    with pytest.raises(Refused) as refused:
-        plan("guarded", {"attached": {"resources": on_sets(removable=False, ownership="used")}, **of_addon})
-    assert str(refused.value) == (
-        "one, e are still on the scale sets, where every pod could take them without NMI; run the phases before this "
-        "one too."
-    )
+    end = "on the scale sets, where every pod could take them without NMI"
+    texts = "one on x (MIC has left it); one on y (MIC has left it): they are still"
+    for bundle, place in (("/b", " The restore bundle is /b."), ("", "")):
+        refused = str(refusal(plan, "detached", {"attached": left, "bundle": bundle}))
+        assert refused == f"{texts} {end}, so MIC and NMI stay; run this again.{place}"
+    used = {"attached": {"resources": on_sets(removable=False, ownership="used")}, **of_addon}
+    assert str(refusal(plan, "guarded", used)) == f"one, e are still {end}; run the phases before this one too."
 
 
 def test_entries_that_aks_still_hands_out() -> None:
     observed = {"cluster": CLUSTER, "addon": told_of_addon()}
     assert plan("entries_gone", observed) == {}
     assert list(looks("entries_gone", known())) == ["addon"]
-    with pytest.raises(Refused) as refused:
-        plan("entries_gone", {**observed, "addon": told_of_addon(ENTRY, {"name": "f"})})
-    assert str(refused.value) == (
+    left = {**observed, "addon": told_of_addon(ENTRY, {"name": "f"})}
+    assert str(refusal(plan, "entries_gone", left)) == (
         "AKS still hands out e, f by the pod identity add-on of cluster one, so it stays on; run this again."
     )
 
@@ -1150,16 +844,15 @@ def test_what_the_chart_leaves() -> None:
     mine, of_addon = "Deployment n/mic", "DaemonSet kube-system/nmi"
     assert plan("chart_gone", {"left": {"programs": [of_addon], "addon_programs": [of_addon]}}) == {}
     assert looks("chart_gone", known()) == {"left": {"release_namespaces": ["default"]}}
-    with pytest.raises(Refused) as refused:
-        plan("chart_gone", {"left": {"programs": [mine, of_addon], "addon_programs": [of_addon]}}, wait_timeout=5)
-    assert str(refused.value) == (
+    left = {"programs": [mine, of_addon], "addon_programs": [of_addon]}
+    assert str(refusal(plan, "chart_gone", {"left": left}, wait_timeout=5)) == (
         "Deployment n/mic did not go with the chart within 5 seconds; remove it where it comes from, and run this "
         "again."
     )
 
 
 def test_a_cluster_that_is_gone_proves_nothing() -> None:
-    gone: dict[str, Any] = {"addons": []}
+    gone: Raw = {"addons": []}
     for part, observed in (
         ("cluster", there({"addon": gone})),
         ("guarded", {**known(), "addon": gone, "of_addon": True, "attached": {"resources": []}}),
@@ -1171,40 +864,33 @@ def test_a_cluster_that_is_gone_proves_nothing() -> None:
 
 
 def test_what_the_addon_leaves() -> None:
-    objects = [
-        thing(BINDING_KIND, "a", by_aks=True),
-        thing(BINDING_KIND, "b"),
-        thing("AzureIdentity", "c", by_aks=True),
-    ]
-    assert plan("addon_gone", {"left": {"addon_programs": [], "objects": objects}}) == {"bindings": [binding("a")]}
-    with pytest.raises(Refused) as refused:
-        left = {"addon_programs": ["DaemonSet kube-system/nmi"], "objects": objects}
-        plan("addon_gone", {"left": left}, wait_timeout=5)
-    assert str(refused.value) == (
+    theirs = [thing(kind, "a", by_aks=True) for kind in (BINDING_KIND, "AzureIdentity")]
+    left: Raw = {"addon_programs": [], "objects": [*theirs, thing(BINDING_KIND, "b")]}
+    assert plan("addon_gone", {"left": left}) == {"bindings": [binding("a")]}
+    left["addon_programs"] = ["DaemonSet kube-system/nmi"]
+    assert str(refusal(plan, "addon_gone", {"left": left}, wait_timeout=5)) == (
         "AKS has switched its pod identity add-on off, but did not remove DaemonSet kube-system/nmi within 5 seconds; "
         "let it write the cluster once more (az aks update), and run this again."
     )
 
 
-READY = {"type": "Ready", "status": "True"}
+READY, FULL = {"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": "True"}
 
 
-@pytest.mark.parametrize(
-    ("labels", "status", "asked"),
-    [
-        ({"kubernetes.io/os": "linux"}, {"conditions": [{"type": "DiskPressure", "status": "False"}, READY]}, True),
-        ({}, {"conditions": [READY]}, True),
-        (None, {"conditions": [READY]}, True),
-        ({"kubernetes.io/os": "windows"}, {"conditions": [READY]}, False),
-        ({}, {"conditions": [{**READY, "status": "Unknown"}]}, False),
-        ({}, {"conditions": [{"type": "DiskPressure", "status": "True"}]}, False),
-        ({}, {}, False),
-        ({}, None, False),
-    ],
+@table(
+    "labels, conditions, asked",
+    ({"kubernetes.io/os": "linux"}, [{**FULL, "status": "False"}, READY], True),
+    ({}, [READY], True),
+    (None, [READY], True),
+    ({"kubernetes.io/os": "windows"}, [READY], False),
+    ({}, [{**READY, "status": "Unknown"}], False),
+    ({}, [FULL], False),
+    ({}, None, False),
 )
-def test_which_nodes_are_asked(labels: Any, status: Any, asked: bool) -> None:
-    nodes = [{"metadata": {"name": "node", "labels": labels}, "status": status}]
-    assert plan("ready_nodes", {"nodes": {"resources": nodes}})["names"] == (["node"] if asked else [])
+def test_which_nodes_are_asked(labels: Any, conditions: Any, asked: bool) -> None:
+    for status in ({"conditions": conditions},) if conditions else ({}, None):
+        nodes = [{"metadata": {"name": "node", "labels": labels}, "status": status}]
+        assert plan("ready_nodes", {"nodes": {"resources": nodes}})["names"] == (["node"] if asked else [])
     assert [each["kind"] for each in looks("ready_nodes", {}).values()] == ["Node"]
 
 
@@ -1216,9 +902,7 @@ def test_nodes_on_which_a_rule_is_left() -> None:
         {"item": "d"},
     ]
     assert plan("dead_nodes", {"answers": answers})["names"] == ["b", "c", "d"]
-    with pytest.raises(Refused) as refused:
-        plan("proof", {"answers": answers})
-    assert str(refused.value) == (
+    assert str(refusal(plan, "proof", {"answers": answers})) == (
         "Pods do not reach the metadata service itself on b (NMI answers); c (It may not be asked); d (). Where "
         "the table of the nodes gives a reason, that names what to do; else run the playbook "
         "azureops.pod_identity.cleanup_nodes. Then run this again."
@@ -1226,27 +910,14 @@ def test_nodes_on_which_a_rule_is_left() -> None:
     assert plan("proof", {"answers": answers[:1]}) == {}
 
 
-AUDIT: dict[str, Any] = {
-    "cluster": CLUSTER,
-    "residue": [],
-    "addon": False,
-    "attached": [],
-    "found": True,
-    "definitions": True,
-    "identities": [],
-    "deleted": [],
-    "secrets": [],
-    "other_secrets": [],
-    "going": [],
-    "assignments": [],
-    "unlisted": [],
-    "nodes_proved": True,
-}
+NONE = ("residue", "attached", "identities", "deleted", "secrets", "other_secrets", "going", "assignments", "unlisted")
+SEEN = {"cluster": CLUSTER, "addon": False, "found": True, "definitions": True, "nodes_proved": True}
+AUDIT: Raw = {**SEEN, **{name: [] for name in NONE}}
 OF_ADDON = "pod_identity_addon"
 GONE = [("cluster", "gone"), ("nodes", "gone"), ("scale sets", "gone"), ("roles", "gone")]
 
 
-def audit(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+def audit(changes: Raw | None = None) -> Raw:
     flat = {**AUDIT, **(changes or {})}
     beginning = known(
         found=flat["found"],
@@ -1271,78 +942,53 @@ def residue(code: str) -> dict[str, str]:
     return {"object": code, "code": code, "message": "It is.", "remedy": "Do."}
 
 
-def attached(**identity: Any) -> list[dict[str, Any]]:
-    each = {"id": ONE, "removable": False, "ownership": "unknown", "ownership_because": "nobody knows it", **identity}
-    return [
-        {"id": f"/{name}", "name": name, "identities": [{**each, "id": text}]}
-        for name, text in (("a", ONE), ("b", ONE.upper()))
-    ]
+def attached(**identity: Any) -> list[Raw]:
+    each = {"removable": False, "ownership": "unknown", "ownership_because": "nobody knows it", **identity}
+    on = {"a": ONE, "b": ONE.upper()}
+    return [{"id": f"/{name}", "name": name, "identities": [{**each, "id": on[name]}]} for name in on]
 
 
-@pytest.mark.parametrize(
-    ("changes", "options", "rows"),
-    [
-        pytest.param({}, {}, GONE, id="everything is gone"),
-        pytest.param({"residue": [residue("x_left")]}, {}, [*GONE[1:], ("cluster", "left")], id="residue"),
-        pytest.param({"residue": [residue("not_read")]}, {}, [*GONE[1:], ("cluster", "not_verified")], id="not read"),
-        pytest.param({"residue": [residue("label_left")]}, {}, [*GONE, ("cluster", "kept")], id="kept residue"),
-        pytest.param({"addon": True}, {}, [*GONE[1:], ("cluster", "left")], id="add-on"),
-        pytest.param({"definitions": False}, {}, [*GONE[1:], ("cluster", "not_verified")], id="definitions"),
-        pytest.param({"definitions": False}, {"recreate_definitions": True}, GONE, id="definitions made again"),
-        pytest.param({"definitions": False, "found": False}, {}, GONE, id="nothing was there"),
-        pytest.param(
-            {"nodes_proved": False}, {}, [GONE[0], *GONE[2:], ("nodes", "not_verified")], id="nodes were not asked"
-        ),
-        pytest.param({"attached": attached()}, {}, [*GONE, ("scale sets", "kept")], id="identity stays"),
-        pytest.param(
-            {"attached": attached(ownership="used")},
-            {},
-            [*GONE[:2], GONE[3], ("scale sets", "left"), ("scale sets", "left"), ("scale sets", "kept")],
-            id="identity of pods",
-        ),
-        pytest.param(
-            {"identities": [ONE, TWO]}, {"delete_identities": [ONE.upper()]}, [*GONE, ("Azure", "kept")], id="Azure"
-        ),
-        pytest.param(
-            {"deleted": [{"id": ONE, "role_assignments": [{"role": "R", "scope": "/x"}]}]},
-            {},
-            [*GONE, ("Azure", "removed"), ("roles", "kept")],
-            id="roles of a deleted identity",
-        ),
-        pytest.param(
-            {"secrets": ["n/a", "n/b"], "going": ["n/a"]},
-            {},
-            [*GONE[1:], ("cluster", "removed"), ("cluster", "kept")],
-            id="secret",
-        ),
-        pytest.param(
-            {"assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}]},
-            {},
-            [*GONE[:3], ("roles", "kept")],
-            id="roles stay",
-        ),
-        pytest.param(
-            {"assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}]},
-            {"remove_role_assignments": True},
-            [*GONE[:3], ("roles", "removed")],
-            id="roles go",
-        ),
-        pytest.param(
-            {"unlisted": [{"roles": ["R"], "msg": "No."}]},
-            {},
-            [*GONE[:3], ("roles", "kept")],
-            id="roles are unknown",
-        ),
-    ],
+ROLE_LEFT = [{"role": "R", "scope": "/x", "principal_id": "nodes"}]
+
+
+@cases(
+    "changes, options, rows",
+    ("everything is gone", {}, {}, GONE),
+    ("residue", {"residue": [residue("x_left")]}, {}, [*GONE[1:], ("cluster", "left")]),
+    ("not read", {"residue": [residue("not_read")]}, {}, [*GONE[1:], ("cluster", "not_verified")]),
+    ("kept residue", {"residue": [residue("label_left")]}, {}, [*GONE, ("cluster", "kept")]),
+    ("add-on", {"addon": True}, {}, [*GONE[1:], ("cluster", "left")]),
+    ("definitions", {"definitions": False}, {}, [*GONE[1:], ("cluster", "not_verified")]),
+    ("definitions made again", {"definitions": False}, {"recreate_definitions": True}, GONE),
+    ("nothing was there", {"definitions": False, "found": False}, {}, GONE),
+    ("nodes were not asked", {"nodes_proved": False}, {}, [GONE[0], *GONE[2:], ("nodes", "not_verified")]),
+    ("identity stays", {"attached": attached()}, {}, [*GONE, ("scale sets", "kept")]),
+    (
+        "identity of pods",
+        {"attached": attached(ownership="used")},
+        {},
+        [*GONE[:2], GONE[3], *[("scale sets", "left")] * 2, ("scale sets", "kept")],
+    ),
+    ("Azure", {"identities": [ONE, TWO]}, {"delete_identities": [ONE.upper()]}, [*GONE, ("Azure", "kept")]),
+    ("roles of a deleted identity", {"deleted": DELETED}, {}, [*GONE, ("Azure", "removed"), ("roles", "kept")]),
+    (
+        "secret",
+        {"secrets": ["n/a", "n/b"], "going": ["n/a"]},
+        {},
+        [*GONE[1:], ("cluster", "removed"), ("cluster", "kept")],
+    ),
+    ("roles stay", {"assignments": ROLE_LEFT}, {}, [*GONE[:3], ("roles", "kept")]),
+    ("roles go", {"assignments": ROLE_LEFT}, {"remove_role_assignments": True}, [*GONE[:3], ("roles", "removed")]),
+    ("roles are unknown", {"unlisted": [{"roles": ["R"], "msg": "No."}]}, {}, [*GONE[:3], ("roles", "kept")]),
 )
-def test_the_account(changes: dict[str, Any], options: dict[str, Any], rows: list[tuple[str, str]]) -> None:
+def test_the_account(changes: Raw, options: Raw, rows: list[tuple[str, str]]) -> None:
     assert list(looks("account", known())) == ["audited", "addon", "attached"]
-    assert list(looks("account", known(), Run(check_mode=True))) == ["audited"]
+    assert list(looks("account", known(), CHECK)) == ["audited"]
     told = plan("account", audit(changes), **options)
     found = told["rows"]
     assert [(row["where"], row["state"]) for row in found] == rows
     assert told["left"] == [row["what"] for row in found if row["state"] == "left"]
-    predicted = plan("account", audit(changes), Run(check_mode=True), **options)["rows"]
+    predicted = plan("account", audit(changes), CHECK, **options)["rows"]
     assert [(row["what"], row["state"]) for row in map(as_of_the_run, predicted)] == [
         (row["what"], row["state"]) for row in found if row["state"] != "left"
     ]
@@ -1352,23 +998,20 @@ def test_check_mode_tells_of_azure_what_was_seen_in_the_beginning() -> None:
     given = {"addon": True, "attached": attached(), "before": attached(), "entries": [ENTRY]}
     seen = audit({**given, "beginning": {"addon": {"enabled": True, "identities": [ENTRY]}}})
     unseen = {name: value for name, value in seen.items() if name not in ("addon", "attached")}
-    check = Run(check_mode=True)
-    rows = plan("account", unseen, check)["rows"]
-    assert rows == plan("account", seen, check)["rows"]
+    rows = plan("account", unseen, CHECK)["rows"]
+    assert rows == plan("account", seen, CHECK)["rows"]
     assert [row["state"] for row in rows if row["where"] == "scale sets"] == ["gone", "kept"]
 
 
-def as_of_the_run(row: dict[str, Any]) -> dict[str, Any]:
+def as_of_the_run(row: Raw) -> Raw:
     return {**row, "state": row["state"].replace("would remove", "removed")}
 
 
-THERE: dict[str, Any] = {
+THERE: Raw = {
     "removal": {
         "objects": [
-            thing("AzureIdentity", "a"),
-            thing("AzureIdentity", "of-aks", by_aks=True),
-            thing(BINDING_KIND, "a"),
-            thing(ASSIGNED_KIND, "a"),
+            *(thing("AzureIdentity", "a"), thing("AzureIdentity", "of-aks", by_aks=True)),
+            *(thing(BINDING_KIND, "a"), thing(ASSIGNED_KIND, "a")),
             thing("CustomResourceDefinition", "azureidentities", "", by_aks=True),
             thing("DaemonSet", "mine"),
         ],
@@ -1381,9 +1024,15 @@ THERE: dict[str, Any] = {
     ],
     "going": ["n/s"],
     "secrets": ["n/s"],
-    "assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}],
+    "assignments": ROLE_LEFT,
     "deleted": [{"id": ONE, "role_assignments": []}],
 }
+WHOLE = [
+    *("entry n/e of the add-on", "helm release n/chart", "add-on of AKS", "AzureIdentity n/a"),
+    *("AzureIdentity n/of-aks", "AzureIdentityBinding n/a", "AzureAssignedIdentity n/a"),
+    *("CustomResourceDefinition azureidentities", "DaemonSet n/mine", "Secret n/s", "R"),
+    *("identity one", "identity one", "identity two", "rules of NMI"),
+]
 WHOLE = [
     "entry n/e of the add-on",
     "helm release n/chart",
@@ -1403,21 +1052,19 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("tags", "removed"),
-    [
-        pytest.param((), WHOLE, id="all"),
-        pytest.param((ENTRIES,), [WHOLE[0], WHOLE[4], WHOLE[13]], id="entries"),
-        pytest.param((BINDINGS,), [WHOLE[5]], id="bindings"),
-        pytest.param((SCALE_SETS,), [WHOLE[6], WHOLE[12]], id="scale sets"),
-        pytest.param((CHART,), [WHOLE[1], WHOLE[8]], id="chart"),
-        pytest.param((CHART, NODES), [WHOLE[1], WHOLE[8], WHOLE[14]], id="chart and nodes"),
-        pytest.param((ADDON,), [WHOLE[2], WHOLE[7]], id="add-on"),
-        pytest.param((NODES,), [], id="nodes"),
-        pytest.param((ROLES,), ["R"], id="roles"),
-        pytest.param((OBJECTS,), [WHOLE[3], WHOLE[9]], id="objects"),
-        pytest.param((IDENTITIES,), [WHOLE[11]], id="identities"),
-    ],
+@cases(
+    "tags, removed",
+    ("all", (), WHOLE),
+    ("entries", (ENTRIES,), [WHOLE[0], WHOLE[4], WHOLE[13]]),
+    ("bindings", (BINDINGS,), [WHOLE[5]]),
+    ("scale sets", (SCALE_SETS,), [WHOLE[6], WHOLE[12]]),
+    ("chart", (CHART,), [WHOLE[1], WHOLE[8]]),
+    ("chart and nodes", (CHART, NODES), [WHOLE[1], WHOLE[8], WHOLE[14]]),
+    ("add-on", (ADDON,), [WHOLE[2], WHOLE[7]]),
+    ("nodes", (NODES,), []),
+    ("roles", (ROLES,), ["R"]),
+    ("objects", (OBJECTS,), [WHOLE[3], WHOLE[9]]),
+    ("identities", (IDENTITIES,), [WHOLE[11]]),
 )
 def test_check_mode_tells_what_the_run_removes(tags: tuple[str, ...], removed: list[str]) -> None:
     options = {"remove_role_assignments": True, "delete_identities": [ONE]}
@@ -1431,9 +1078,7 @@ def test_check_mode_tells_what_the_run_removes(tags: tuple[str, ...], removed: l
 
 def test_a_secret_that_is_no_business_of_what_goes_is_kept() -> None:
     rows = plan("account", audit({"removal": {"other_secrets": ["production/database"]}}), vault_id="v")["rows"]
-    assert [(row["what"], row["state"]) for row in rows if row["state"] == "kept"] == [
-        ("Secret production/database", "kept")
-    ]
+    assert [row["what"] for row in rows if row["state"] == "kept"] == ["Secret production/database"]
 
 
 def test_what_is_there_still_was_not_removed() -> None:
@@ -1445,13 +1090,9 @@ def test_what_is_there_still_was_not_removed() -> None:
         "attached": attached(ownership="used")[:1],
     }
     rows = plan("account", audit({**THERE, **still}), delete_identities=[ONE])["rows"]
-    removed = [(row["what"], row["reason"]) for row in rows if row["state"] == "removed"]
-    secret = "It is, encrypted, in the restore bundle."
-    assert removed == [
-        ("Secret n/s", secret),
-        ("identity one", ONE),
-        ("identity ONE", "on b, nobody knows it"),
-        ("identity two", "on c"),
+    assert [(row["what"], row["reason"]) for row in rows if row["state"] == "removed"] == [
+        ("Secret n/s", "It is, encrypted, in the restore bundle."),
+        *(("identity one", ONE), ("identity ONE", "on b, nobody knows it"), ("identity two", "on c")),
         ("rules of NMI", ""),
     ]
 
@@ -1460,18 +1101,15 @@ def test_what_only_the_role_tells_leads_to_its_code() -> None:
     """The add-on, identities on scale sets, nodes that nobody asked; and no code is explained that is never told."""
     left = {"addon": True, "attached": attached(ownership="used")[:1], "nodes_proved": False}
     rows = [row for row in plan("account", audit(left), probe_nodes=False)["rows"] if row["code"]]
-    assert {(row["state"], row["code"]) for row in rows} == {
-        ("left", "addon_left"),
-        ("left", "identity_attached"),
-        ("not_verified", "nodes_not_asked"),
-    }
+    of_left = {("left", "addon_left"), ("left", "identity_attached"), ("not_verified", "nodes_not_asked")}
+    assert {(row["state"], row["code"]) for row in rows} == of_left
     assert {row["code"] for row in rows} == set(MEANINGS)
     assert all(row["references"] == [catalogue.address(row["code"])] for row in rows)
 
 
 def test_check_mode_proves_nothing_of_nodes() -> None:
     for options, reason in (({}, "In check mode no pod asks"), ({"probe_nodes": False}, "No pod asked")):
-        rows = plan("account", audit({"nodes_proved": False}), Run(check_mode=True), **options)["rows"]
+        rows = plan("account", audit({"nodes_proved": False}), CHECK, **options)["rows"]
         (row,) = [row for row in rows if row["where"] == "nodes"]
         assert (row["state"], row["reason"].startswith(reason)) == ("not_verified", True)
 
@@ -1489,5 +1127,5 @@ def test_why_something_stays() -> None:
 def test_in_check_mode_the_addon_still_keeps_its_identities() -> None:
     of_addon = attached(ownership="protected", protected_code=OF_ADDON)
     assert plan("account", audit({"attached": of_addon}))["rows"][-1]["state"] == "kept"
-    rows = plan("account", audit({"attached": of_addon}), Run(check_mode=True))["rows"]
+    rows = plan("account", audit({"attached": of_addon}), CHECK)["rows"]
     assert [row["state"] for row in rows] == ["gone"] * 4

@@ -27,6 +27,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
     blocker,
     template,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
 CLUSTER = {
@@ -777,27 +778,25 @@ def test_what_the_last_phases_need() -> None:
 CONFIRM = {"until": "leave", "soak_seconds": 3600}
 
 
-@pytest.mark.parametrize(
-    ("options", "run", "reason"),
-    [
-        ({"until": "leave"}, RUN, "_confirm=prod, or look first with --check"),
-        ({**CONFIRM, "confirm": "test"}, RUN, "_confirm=prod"),
-        ({**CONFIRM, "confirm": "prod"}, RUN, ""),
-        (CONFIRM, CHECK, ""),
-        ({"until": "soak", "soak_seconds": 3599}, RUN, "_shorten_soak=true"),
-        ({"until": "soak", "soak_seconds": 20, "shorten_soak": True}, RUN, ""),
-        ({"until": "switch", "soak_seconds": 20}, RUN, ""),
-        ({"until": "credential", "exchange_samples": 0}, RUN, "what nobody has tried is not proved"),
-        ({"until": "credential", "exchange_min_rate": 0}, RUN, "give more than 0"),
-        ({"until": "account", "exchange_samples": 0}, RUN, ""),
-        ({"until": "account", "files": ["/a.json"]}, RUN, "or end with plan"),
-        ({"undo": True, "files": ["/a.json"]}, RUN, "leave them out"),
-        ({"workloads": ["shop/web"]}, RUN, "_workloads has 'shop/web', which is not NAMESPACE/KIND/NAME."),
-        ({"waves": [["shop/Deployment/a", "b"]]}, RUN, "_waves has 'b', which is not NAMESPACE/KIND/NAME."),
-        ({"replacements": {"money": ID}}, RUN, "_replacements has 'money', which is not NAMESPACE/NAME of an Azure"),
-        ({"replacements": {"shop/money": "7"}}, RUN, "_replacements has '7' for shop/money, which is not the resource"),
-        ({"replacements": {"shop/money": ID}, "until": "account"}, RUN, ""),
-    ],
+@table(
+    "options, run, reason",
+    ({"until": "leave"}, RUN, "_confirm=prod, or look first with --check"),
+    ({**CONFIRM, "confirm": "test"}, RUN, "_confirm=prod"),
+    ({**CONFIRM, "confirm": "prod"}, RUN, ""),
+    (CONFIRM, CHECK, ""),
+    ({"until": "soak", "soak_seconds": 3599}, RUN, "_shorten_soak=true"),
+    ({"until": "soak", "soak_seconds": 20, "shorten_soak": True}, RUN, ""),
+    ({"until": "switch", "soak_seconds": 20}, RUN, ""),
+    ({"until": "credential", "exchange_samples": 0}, RUN, "what nobody has tried is not proved"),
+    ({"until": "credential", "exchange_min_rate": 0}, RUN, "give more than 0"),
+    ({"until": "account", "exchange_samples": 0}, RUN, ""),
+    ({"until": "account", "files": ["/a.json"]}, RUN, "or end with plan"),
+    ({"undo": True, "files": ["/a.json"]}, RUN, "leave them out"),
+    ({"workloads": ["shop/web"]}, RUN, "_workloads has 'shop/web', which is not NAMESPACE/KIND/NAME."),
+    ({"waves": [["shop/Deployment/a", "b"]]}, RUN, "_waves has 'b', which is not NAMESPACE/KIND/NAME."),
+    ({"replacements": {"money": ID}}, RUN, "_replacements has 'money', which is not NAMESPACE/NAME of an Azure"),
+    ({"replacements": {"shop/money": "7"}}, RUN, "_replacements has '7' for shop/money, which is not the resource"),
+    ({"replacements": {"shop/money": ID}, "until": "account"}, RUN, ""),
 )
 def test_options(options: dict[str, Any], run: Run, reason: str) -> None:
     def checked() -> dict[str, Any]:
@@ -974,9 +973,7 @@ def test_one_that_has_left_goes_back_only_where_nmi_would_serve_it() -> None:
         assert undone(known, "tokens", answer)["workloads"] and not undone(known, "tokens", answer)["message"]
 
 
-@pytest.mark.parametrize(
-    "results", [{"tokens": [{"verdict": "pod_unknown", "message": "No."}]}, {"msg": "No."}], ids=["verdict", "failure"]
-)
+@cases("results", ("verdict", {"tokens": [{"verdict": "pod_unknown", "message": "No."}]}), ("failure", {"msg": "No."}))
 def test_where_nmi_does_not_serve_it_nothing_else_goes(results: Any) -> None:
     known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
     known = undone(undone(known, "workloads", original(known)), "tokens", results)

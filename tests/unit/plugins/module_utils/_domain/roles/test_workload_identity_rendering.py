@@ -20,6 +20,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
     BOTH,
     OWNED,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .test_workload_identity_phases import CLUSTER, RUN, advance, mover, observed, states
 
@@ -96,16 +97,14 @@ def test_none_gets_files_whose_canary_failed() -> None:
     assert advance(known, "canary", {"tokens": [refused]}, **given)["rendering"] == []
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (
-            {"directory": ""},
-            "Its owner has to merge 1-switch. Set workload_identity_migration_directory to have that as files.",
-        ),
-        ({"mode": "patch"}, "Its owner has to merge 1-switch. workload_identity_migration_mode=auto renders that."),
-        ({"until": "canary"}, "Its owner has to merge 1-switch."),
-    ],
+@table(
+    "options, said",
+    (
+        {"directory": ""},
+        "Its owner has to merge 1-switch. Set workload_identity_migration_directory to have that as files.",
+    ),
+    ({"mode": "patch"}, "Its owner has to merge 1-switch. workload_identity_migration_mode=auto renders that."),
+    ({"until": "canary"}, "Its owner has to merge 1-switch."),
 )
 def test_where_nothing_is_written_the_table_says_how(options: dict[str, Any], said: str) -> None:
     known = tried(seen(mover(**READY, **HELM)), **options)
