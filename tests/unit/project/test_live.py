@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests import guides, live
+from ansible_collections.azureops.pod_identity.tests import live
+from ansible_collections.azureops.pod_identity.tests.support import guides
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ID, OTHER = "2a013ef6-a0bb-5365-a671-d3d44d918262", "5bba3a1c-7a0f-4f43-9a3a-9d2a5e8d7c11"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 ENTRY = {"name": "billing", "namespace": "billing", "selector": "billing"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 DISCOVER = role("imds_node_cleanup", "discover")

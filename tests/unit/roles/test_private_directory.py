@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/"

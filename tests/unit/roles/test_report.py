@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.inventory import KINDS
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
-    objects,
-)
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
+from ansible_collections.azureops.pod_identity.tests.support.report_world import objects
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 PLAYBOOK = "azureops.pod_identity.report"

@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ENTRY = {"name": "billing", "selector": "billing"}

@@ -16,7 +16,7 @@ from ansible.plugins.shell.sh import ShellModule
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _quiet_environment
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, kill
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, kill
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 GIVEN = {"LANG": "C", "AZURE_SECRET": "hush", "MY-TOKEN": "odd"}

@@ -20,9 +20,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Rights,
     ScaleSet,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, Raw
-
-from .observed_world import SCALE_SET
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, Raw
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import SCALE_SET
 
 NODES, PRINCIPAL, TENANT = "/subscriptions/s/resourceGroups/mc", "22222222-0000-0000-0000-000000000000", "tenant-a"
 SET = f"{NODES}/providers/Microsoft.Compute/virtualMachineScaleSets/{SCALE_SET}"

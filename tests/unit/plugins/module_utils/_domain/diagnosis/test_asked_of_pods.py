@@ -18,10 +18,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     token,
     token_questions,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, binding, exception, pod, template
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
+    Raw,
+    binding,
+    exception,
+    pod,
+    template,
+)
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import world
 from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
-
-from .observed_world import world
 
 OWNER = ("ReplicaSet", "web-1")
 TOKEN_FILE = {"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/var/run/token"}

@@ -20,7 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
     LATELY,
     NOW,
     WEBHOOKS,

@@ -50,7 +50,16 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     identity,
     pod,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
+    PROVIDER,
+    ago,
+    log,
+    node,
+    program,
+    told,
+    world,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, worlds_by_name
 
 from .azure_world import (
     CLUSTER,
@@ -67,7 +76,6 @@ from .azure_world import (
     scale_set,
     there,
 )
-from .observed_world import PROVIDER, ago, log, node, program, told, world
 
 NAME = SET.rpartition("/")[2]
 THE_SET, THE_IDENTITY = f"scale set {NAME}", "AzureIdentity team/i"
@@ -350,7 +358,7 @@ GROUPS: Groups[Observed] = {
         )
     },
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -32,9 +32,8 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
-
-from .observed_world import log, told, world
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import log, told, world
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, worlds_by_name
 
 Told = list[tuple[str, str, str]]
 IDENTITY, BINDING, DEPLOYMENT = "AzureIdentity team/i", "AzureIdentityBinding team/b", "Deployment team/web"
@@ -261,7 +260,7 @@ GROUPS: Groups[Observed] = {
         "an answer of the metadata service": running(asked=(answer(by="imds"),)),
     },
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 @pytest.mark.parametrize("observed, expected", CASES.values(), ids=CASES)

@@ -28,10 +28,19 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
     Unread,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, assigned, binding, identity, pod
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
-
-from .observed_world import MIC_POD, SCALE_SET, ago, lock, log, program, ready, told, world
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, assigned, binding, identity, pod
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
+    MIC_POD,
+    SCALE_SET,
+    ago,
+    lock,
+    log,
+    program,
+    ready,
+    told,
+    world,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each, worlds_by_name
 
 Told = list[tuple[str, str, str]]
 MIC_LABEL, IDENTITY = "Deployment kube-system/mic", "AzureIdentity team/i"
@@ -231,7 +240,7 @@ GROUPS: Groups[Observed] = {
         "NMI caught MIC's request": pending(update(BY_NMI)),
     },
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 @pytest.mark.parametrize("observed, expected", CASES.values(), ids=CASES)

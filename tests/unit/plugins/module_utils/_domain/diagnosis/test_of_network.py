@@ -29,10 +29,18 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_network import TABLE
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, healthy, pod, template
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
-
-from .observed_world import HOME, NMI_POD, NOW, ago, program, ready, told, world
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, healthy, pod, template
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
+    HOME,
+    NMI_POD,
+    NOW,
+    ago,
+    program,
+    ready,
+    told,
+    world,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, worlds_by_name
 
 NODE = "Node n1"
 ADDRESS, NODE_ADDRESS = "10.244.0.7", "10.224.0.4"
@@ -312,7 +320,7 @@ GROUPS: Groups[Observed] = {
         ),
     },
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -33,9 +33,8 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
-
-from .observed_world import log, told, world
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import log, told, world
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, worlds_by_name
 
 POD, IDENTITY = "Pod team/web-1-a", "AzureIdentity team/i"
 PROXY = "workload_identity_proxy"
@@ -72,7 +71,7 @@ GROUPS: Groups[Observed] = {
     },
     ("token_by_chance", POD, "proved"): {"any of several": here(asked("ambiguous_identity", checks=MINE))},
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 @pytest.mark.parametrize("case", CASES)

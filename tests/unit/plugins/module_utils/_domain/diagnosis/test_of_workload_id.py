@@ -30,10 +30,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     Belief,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
-
-from .observed_world import ago, told, world
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import ago, told, world
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each, worlds_by_name
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
 BOUND = "azure.workload.identity/use-identity-binding"
@@ -540,7 +539,7 @@ GROUPS: Groups[Change] = {
         "a pod without the label": both(ENDING, at(*POD_LABELS, to={"app": "web"})),
     },
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -24,7 +24,7 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, worlds_by_name
 
 Objects = dict[str, list[Raw]]
 
@@ -223,7 +223,7 @@ GROUPS: Groups[Objects] = {
         )
     },
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 def test_a_healthy_cluster_has_none() -> None:

@@ -14,7 +14,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     Belief,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import release
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import release
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 PSP = """# Source: aad-pod-identity/templates/psp.yaml

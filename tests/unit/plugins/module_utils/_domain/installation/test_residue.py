@@ -24,7 +24,7 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     release,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, worlds_by_name
 
 Objects = dict[str, list[Raw]]
 
@@ -228,7 +228,7 @@ GROUPS: Groups[Objects] = {
         "a kind that was not read": {kind: several for kind, several in clean().items() if kind != "Secret"}
     },
 }
-CASES = cases(GROUPS)
+CASES = worlds_by_name(GROUPS)
 
 
 def left(objects: Objects, unread: dict[str, str] | None = None) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import healthy
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import healthy
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 from .odd_documents import JUNK, document, objects_with, places

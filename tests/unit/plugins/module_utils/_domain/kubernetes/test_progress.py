@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import progress
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.progress import Progress
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import owned
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import owned
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 Raw = dict[str, Any]

@@ -27,7 +27,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION, marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import PROBE_LABEL
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import pod, template
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import pod, template
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 Raw = dict[str, Any]

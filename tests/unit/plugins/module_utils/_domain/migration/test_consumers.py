@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.consumers import STATES
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.products import PRODUCTS
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.places import Places, policies
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import Made, made, metadata, template

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import CLIENT_ID, IDS, Made, made, metadata, principal

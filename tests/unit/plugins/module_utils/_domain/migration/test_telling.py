@@ -18,7 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices, Exchange
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.telling import as_data
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 from .migration_world import (

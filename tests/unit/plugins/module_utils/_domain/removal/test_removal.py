@@ -17,7 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal.removal import Observed, Rules
-from ansible_collections.azureops.pod_identity.tests.unit import cluster_objects as objects
+from ansible_collections.azureops.pod_identity.tests.support import cluster_objects as objects
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 RELEASE = Release("pods", "apis", 3, "deployed", "4.1.18", {})

@@ -18,10 +18,20 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_verify
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, Raw, binding, identity, template
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, Raw, binding, identity, template
+from ansible_collections.azureops.pod_identity.tests.support.report_world import (
+    CARRIERS,
+    ISSUER,
+    NODES,
+    cluster,
+    diagnosis,
+    document,
+    inventory,
+    objects,
+    plan,
+    token,
+)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
-
-from .report_world import CARRIERS, ISSUER, NODES, cluster, diagnosis, document, inventory, objects, plan, token
 
 # Everything that was looked at is all right.
 HEALTHY: Raw = {"causes": [], "unread": [], "verdict": "healthy", "scope": "the cluster", "requests": []}

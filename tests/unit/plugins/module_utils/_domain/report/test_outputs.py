@@ -26,10 +26,17 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
     Report,
     Since,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, template
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, exception, template
+from ansible_collections.azureops.pod_identity.tests.support.report_world import (
+    CARRIERS,
+    TIME,
+    cluster,
+    document,
+    inventory,
+    objects,
+    token,
+)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
-
-from .report_world import CARRIERS, TIME, cluster, document, inventory, objects, token
 
 GONE: Raw = {"name": "west", "failure": 'It answers "no"\\.'}
 OBSERVED = document(cluster(inventory=inventory(objects()), verification=[token()]), GONE)
