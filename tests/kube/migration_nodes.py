@@ -163,7 +163,9 @@ class Node:
                 "CURL_CA_BUNDLE": str(self._azure.ca_file),
                 "SSL_CERT_FILE": str(self._azure.ca_file),
             }
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=server.SECONDS, check=True
+            )
         return done.stdout
 
 
@@ -202,8 +204,8 @@ def running(api_server: ApiServer, azure: SimulatedAzure, folder: Path) -> Itera
             # Pods of the block go while there is somebody who ends them.
             node._over.set()
             node._thread.join()
+            client.delete(NODE, None, name)
             for pod in client.list_all(POD):
                 server.end_pod(client, pod["metadata"]["namespace"], pod["metadata"]["name"])
-            client.delete(NODE, None, name)
     if node.error is not None:
         raise node.error

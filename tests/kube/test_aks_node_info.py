@@ -62,8 +62,8 @@ def nmi(client: Client, namespace: str, silent: socket.socket) -> Iterator[str]:
     client._request("PATCH", POD.path(namespace, "nmi-1", "status"), (), {"status": status}, MERGE)
     with server.rights_of_nmi(client, namespace):
         yield namespace
-    server.end_pod(client, namespace, "nmi-1")
     client.delete(NODE, None, "n1")
+    server.end_pod(client, namespace, "nmi-1")
 
 
 def create(

@@ -39,6 +39,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.name
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,
+    NODE,
     POD,
     Kind,
 )
@@ -54,6 +55,8 @@ CONTROLLERS = (
     "garbage-collector-controller",
     "namespace-controller",
 )
+SECONDS = 180
+"""How long a condition is waited for: it comes within a few, and twenty times later on a busy machine."""
 ADMIN, RESTRICTED = "admin-token", "restricted-token"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
@@ -122,8 +125,9 @@ class ApiServer:
         return done.stdout
 
     def events(self) -> list[Any]:
-        """The audit log so far."""
-        return [json.loads(line) for line in self._audit_log.read_text().splitlines()]
+        """The audit log so far, without an event that is being written: its first part may be there already."""
+        whole, _newline, _part = self._audit_log.read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def issuer_keys(self) -> dict[str, Any]:
         """By which whoever trusts its tokens of service accounts verifies them."""
@@ -211,7 +215,7 @@ def running(*controllers: str) -> Iterator[ApiServer]:
         shutil.rmtree(folder)
 
 
-def until(what: str, look: Callable[[], bool], seconds: float = 60) -> None:
+def until(what: str, look: Callable[[], bool], seconds: float = SECONDS) -> None:
     """Wait for a condition, with a bound."""
     end = time.monotonic() + seconds
     while not look():
@@ -425,6 +429,15 @@ def restore(client: Client, definitions: list[dict[str, Any]]) -> None:
 
 def _is_ending(client: Client, name: str) -> bool:
     return "deletionTimestamp" in (client.get(CRD, None, name) or {"metadata": {}})["metadata"]
+
+
+def remove_nodes(client: Client) -> None:
+    """Take away the nodes that a test has left whose end failed.
+
+    An uninstall waits for minutes for a pod on each that is ready: here is nobody who would start it.
+    """
+    for each in client.list_all(NODE):
+        client.delete(NODE, None, each["metadata"]["name"])
 
 
 def remove(client: Client, definitions: list[dict[str, Any]]) -> None:
