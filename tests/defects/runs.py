@@ -14,7 +14,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_MODULES = ("pytest", "hypothesis", "xdist.plugin", "pytest_timeout", "yaml", "jinja2", "kubernetes.client", "azure.core")
+_MODULES = (
+    "pytest",
+    "hypothesis",
+    "xdist.plugin",
+    "pytest_timeout",
+    "yaml",
+    "jinja2",
+    "kubernetes.client",
+    "azure.core",
+)
 """Nothing of ansible-core, which reads its environment when it is imported."""
 _WHICH = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?\.py(?:::.*?)?)(?: - |$)", re.MULTILINE)
 _LONGEST = 600  # seconds of a test: a defect can let one wait forever
