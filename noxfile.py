@@ -376,6 +376,17 @@ def plays_of_a_lane(session: nox.Session, core: str) -> None:
     _unit_of_a_lane(session, core)
 
 
+@nox.session(python=NEWEST_PYTHON, default=False)
+def defects(session: nox.Session) -> None:
+    """Which planted defects the tests catch (tests/defects), those that are not yet known in the soak SOAK."""
+    if any(argument.startswith(("tests/", "@")) for argument in session.posargs):
+        session.skip("its defects are no cases of a soak")
+    _build(session, "debian", *KUBE_PARTS)
+    install(session, f"core-{NEWEST}")
+    ansible(session)
+    session.run("python", "-m", "tests.defects", *session.posargs)
+
+
 @nox.session(python=NEWEST_PYTHON, default=False, venv_params=["--seed"])  # with pip, whose work is measured
 def bench(session: nox.Session) -> None:
     """What ours costs beside its peers, as a table (see make bench)."""

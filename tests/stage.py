@@ -23,12 +23,13 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "azur
 COLLECTION = Path("ansible_collections/azureops/pod_identity")
 
 
-def stage(checkout: Path = CHECKOUT) -> Path:
-    """Bring the copy up to date; returns the folder that holds ``ansible_collections``.
+def stage(checkout: Path = CHECKOUT, root: Path | None = None) -> Path:
+    """Bring the copy up to date, that of the checkout or one in ``root``; returns the folder with
+    ``ansible_collections``.
 
     Only what changed is written, so that caches keyed by modification time stay warm.
     """
-    root = CACHE / "stage" / hashlib.sha256(str(checkout).encode()).hexdigest()[:12]
+    root = root or CACHE / "stage" / hashlib.sha256(str(checkout).encode()).hexdigest()[:12]
     target = root / COLLECTION
     target.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w") as lock:
