@@ -59,6 +59,11 @@ class App:
         return f"{random.Random(self.id).getrandbits(128):032x}"[:8] + "-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 
     @property
+    def credential(self) -> Credential:
+        subject = f"system:serviceaccount:{self.namespace}:{self.name}"
+        return Credential(f"{self.namespace}-{self.name}", ISSUER, subject, (_EXCHANGE,))
+
+    @property
     def has_left(self) -> bool:
         """AAD Pod Identity: it has neither label nor binding any more."""
         return self.state in ("left", "finished")
@@ -114,12 +119,8 @@ class Town:
                 yield app, pod(name, app.selector, app.namespace, owner=owner, labels=app.labels, spec=spec)
 
     def objects(self) -> dict[str, list[Raw]]:
-        bound = {app: app.bound and not app.has_left for app in self.apps}
-        ids = {
-            app: identity(app.name, app.namespace, resourceID=app.id, clientID=app.client_id)
-            for app in self.apps
-            if bound[app]
-        }
+        bound = [app for app in self.apps if app.bound and not app.has_left]
+        ids = {app: identity(app.name, app.namespace, resourceID=app.id, clientID=app.client_id) for app in bound}
         by = {app: binding(app.name, app.name, app.name, app.namespace) for app in ids}
         pods = list(self.pods())
         owned = [_template(app, f"{app.name}-7c9d", ("Deployment", app.name)) for app in self.apps]
@@ -142,40 +143,31 @@ class Town:
 
     def sources(self) -> dict[str, Any]:
         found = self.objects()
-        nodes = [
-            {
-                "name": self.node(number),
-                "scale_set": self.set_of(self.pool(number)),
-                "scale_set_name": self.set_of(self.pool(number)).rpartition("/")[2],
-                "ready": number not in self.not_ready,
-                "nmi_state": "active",
-            }
-            for number in range(self.nodes)
-        ]
         made = {
             "inventory": inventory(found),
             "diagnosis": diagnosis(found),
             "verification": [self._token(app) for app in self.apps if app.verdict],
             "installations": {"installations": [{"nodes": [self._nmi(number) for number in range(self.nodes)]}]},
-            "nodes": {"nodes": nodes},
+            "nodes": {"nodes": [self._node(number) for number in range(self.nodes)]},
             "rules": [self._rules(number) for number in range(self.nodes)],
             "carriers": {"resources": [self._carrier(pool) for pool in ("system", "work")], "unread": []},
             "plan": self._plan(found),
-            "stages": [
-                {
-                    "workload": f"Deployment {app.namespace}/{app.name}",
-                    "state": app.state,
-                    "next": _NEXT.get(app.state, ""),
-                    "why": app.why,
-                }
-                for app in self.apps
-                if app.state
-            ],
+            "stages": [self._stage(app) for app in self.apps if app.state],
         }
         return {key: made[key] for key in self.looked}
 
     def observed(self) -> Raw:
         return cluster(self.name, self.time, **self.sources())
+
+    @staticmethod
+    def _stage(app: App) -> Raw:
+        workload = f"Deployment {app.namespace}/{app.name}"
+        return {"workload": workload, "state": app.state, "next": _NEXT.get(app.state, ""), "why": app.why}
+
+    def _node(self, number: int) -> Raw:
+        place, ready = self.set_of(self.pool(number)), number not in self.not_ready
+        of = {"scale_set": place, "scale_set_name": place.rpartition("/")[2]}
+        return {"name": self.node(number), **of, "ready": ready, "nmi_state": "active"}
 
     def _token(self, app: App) -> Raw:
         right = app.verdict == "ok"
@@ -212,35 +204,16 @@ class Town:
         }
 
     def _carrier(self, pool: str) -> Raw:
-        there = [
-            {"id": app.id, "ownership": "used", "ownership_because": "pods use it"}
-            for app in self.apps
-            if app.bound and app.verdict != "not_assigned"
-        ]
-        strays = [
-            {
-                "id": f"{IDENTITIES}{name}",
-                "ownership": "removable",
-                "ownership_because": "MIC attached it, no pod uses it",
-            }
-            for name in self.stray
-        ]
+        used = {"ownership": "used", "ownership_because": "pods use it"}
+        left = {"ownership": "removable", "ownership_because": "MIC attached it, no pod uses it"}
+        there = [{"id": app.id, **used} for app in self.apps if app.bound and app.verdict != "not_assigned"]
+        strays = [{"id": f"{IDENTITIES}{name}", **left} for name in self.stray]
         place = self.set_of(pool)
         return {"id": place.lower(), "name": place.rpartition("/")[2], "identities": [*there, *strays]}
 
     def _plan(self, found: dict[str, list[Raw]]) -> Raw:
-        trusted = {
-            app.id.lower(): [
-                Credential(
-                    f"{app.namespace}-{app.name}",
-                    ISSUER,
-                    f"system:serviceaccount:{app.namespace}:{app.name}",
-                    (_EXCHANGE,),
-                )
-            ]
-            for app in self.apps
-            if app.state not in ("", "planned", "account", "blocked")
-        }
+        untrusted = ("", "planned", "account", "blocked")
+        trusted = {app.id.lower(): [app.credential] for app in self.apps if app.state not in untrusted}
         observed = migration.Observed(
             inventory=Inventory(Cluster.parse(found, {})),
             objects=found,
@@ -251,22 +224,13 @@ class Town:
 
 
 _EXCHANGE = "api://AzureADTokenExchange"
-_NEXT = {
-    "planned": "account",
-    "account": "credential",
-    "credential": "switch",
-    "canary": "switch",
-    "switched": "soak",
-    "soaking": "leave",
-    "left": "finish",
-    "blocked": "plan",
-}
-_TEAMS = {
-    "billing": ("orders", "invoices", "ledger"),
-    "web": ("shop", "search"),
-    "data": ("ingest", "reports", "archive"),
-}
-_ALL = [(team, name) for team, names in _TEAMS.items() for name in names]
+_NEXT = {"planned": "account", "account": "credential", "credential": "switch", "canary": "switch", "switched": "soak"}
+_NEXT |= {"soaking": "leave", "left": "finish", "blocked": "plan"}
+_ALL = [
+    *(("billing", name) for name in ("orders", "invoices", "ledger")),
+    *(("web", name) for name in ("shop", "search")),
+    *(("data", name) for name in ("ingest", "reports", "archive")),
+]
 
 
 def _apps(**changes: App) -> list[App]:
@@ -351,59 +315,12 @@ HOSTILE = (
 RIGHT_TO_LEFT = ("חשבוניות", "طلبات-الشراء", "מסחר-prod-1", "تقارير", "shop-חנות", "\u202eabc", "ledger")
 _FRAGMENTS = (
     *("<script>", "</script>", "<img src=x onerror=alert(1)>", "<iframe src=//x.example>", "javascript:alert(1)"),
-    *(
-        "<svg onload=alert(1)>",
-        "<style>@import '//x.example'</style>",
-        "<base href=//x.example>",
-        '"',
-        "'",
-        "`",
-        "<",
-        ">",
-    ),
-    *(
-        "&",
-        "&#0;",
-        "&lt;",
-        "\u202e",
-        "\u2066",
-        "\u0000",
-        "\u2028",
-        "]]>",
-        "<!--",
-        "-->",
-        "{{",
-        "}}",
-        "{%",
-        "%}",
-        "\\",
-        "/",
-    ),
-    *(
-        "</title>",
-        "</textarea>",
-        "</style>",
-        "</svg>",
-        "<a href=javascript:alert(1)>",
-        " onfocus=alert(1) ",
-        "%00",
-        "#",
-    ),
-    *(
-        "<meta http-equiv=refresh content='0;url=//x.example'>",
-        "<form action=//x.example>",
-        "\U0001f4a9",
-        "ﷺ",
-        "é",
-        "x",
-    ),
-    *(
-        "<object data=//x.example>",
-        "<link rel=stylesheet href=//x.example>",
-        "<math><mtext>",
-        "<noscript>",
-        "<template>",
-    ),
+    *("<svg onload=alert(1)>", "<style>@import '//x.example'</style>", "<base href=//x.example>"),
+    *"\" ' ` < > & &#0; &lt; \u202e \u2066 \u0000 \u2028 ]]> <!-- --> {{ }} {% %} \\ /".split(" "),
+    *("</title>", "</textarea>", "</style>", "</svg>", "<a href=javascript:alert(1)>", " onfocus=alert(1) ", "%00"),
+    *("#", "<meta http-equiv=refresh content='0;url=//x.example'>", "<form action=//x.example>"),
+    *("\U0001f4a9", "ﷺ", "é", "x", "<object data=//x.example>", "<link rel=stylesheet href=//x.example>"),
+    *("<math><mtext>", "<noscript>", "<template>"),
 )
 
 

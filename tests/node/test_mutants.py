@@ -50,79 +50,65 @@ class Mutant:
             self.proof(node)
 
 
+JUMPS = "if rule.jump == CHAIN and rule.chain != CHAIN"
+CHAINS = "chains = [CHAIN] if CHAIN in table.chains else []"
+SHAPE = "shape = _chain_shape(inside, into)"
+NFT, LEGACY = ("nft",), ("legacy",)
 MUTANTS = {
-    "goto-is-no-jump": Mutant(TEXT, 'in ("-j", "-g")', 'in ("-j",)', State("R4", "goto", ("nft",))),
-    "goto-alone-is-a-jump": Mutant(TEXT, 'in ("-j", "-g")', 'in ("-g",)', State("R4", "plain", ("legacy",))),
+    "goto-is-no-jump": Mutant(TEXT, 'in ("-j", "-g")', 'in ("-j",)', State("R4", "goto", NFT)),
+    "goto-alone-is-a-jump": Mutant(TEXT, 'in ("-j", "-g")', 'in ("-g",)', State("R4", "plain", LEGACY)),
     "output-is-not-looked-at": Mutant(
-        RULES,
-        "if rule.jump == CHAIN and rule.chain != CHAIN",
-        'if rule.jump == CHAIN and rule.chain == "PREROUTING"',
-        State("R2", "plain", ("legacy",)),
+        RULES, JUMPS, 'if rule.jump == CHAIN and rule.chain == "PREROUTING"', State("R2", "plain", LEGACY)
     ),
     "only-built-in-chains": Mutant(
         RULES,
-        "if rule.jump == CHAIN and rule.chain != CHAIN",
+        JUMPS,
         'if rule.jump == CHAIN and rule.chain in ("PREROUTING", "OUTPUT")',
-        State("R4", "foreign-reference", ("nft",)),
+        State("R4", "foreign-reference", NFT),
     ),
     "conditional-jumps-are-not-looked-at": Mutant(
         RULES,
-        "if rule.jump == CHAIN and rule.chain != CHAIN",
+        JUMPS,
         'if rule.words == ("-j", CHAIN) and rule.chain != CHAIN',
         State("R4", "conditional", BACK_ENDS, 8579),
     ),
     "jumps-are-counted-once": Mutant(
-        RULES,
-        "inside = table.of(CHAIN)",
-        "inside, into = table.of(CHAIN), into[:1]",
-        State("R4", "duplicated", ("legacy",)),
+        RULES, "inside = table.of(CHAIN)", "inside, into = table.of(CHAIN), into[:1]", State("R4", "duplicated", LEGACY)
     ),
     "rules-without-a-chain-are-counted-once": Mutant(
-        RULES,
-        "shape = _chain_shape(inside, into)",
-        "shape, bare = _chain_shape(inside, into), bare[:1]",
-        State("R0", "duplicated", ("nft",)),
+        RULES, SHAPE, "shape, bare = _chain_shape(inside, into), bare[:1]", State("R0", "duplicated", NFT)
     ),
     "conditions-are-forgotten": Mutant(
         RULES,
         'Deletion("-D", rule.chain, rule.words) for rule in into',
         'Deletion("-D", rule.chain, rule.words[-2:]) for rule in into',
-        State("R4", "conditional", ("nft",)),
+        State("R4", "conditional", NFT),
     ),
     "chain-without-jump-is-forgotten": Mutant(
-        RULES,
-        "chains = [CHAIN] if CHAIN in table.chains else []",
-        "chains = [CHAIN] if into else []",
-        State("no-jump", "plain", ("nft",)),
+        RULES, CHAINS, "chains = [CHAIN] if into else []", State("no-jump", "plain", NFT)
     ),
     "jump-to-an-empty-chain-is-forgotten": Mutant(
-        RULES,
-        "shape = _chain_shape(inside, into)",
-        "shape, into = _chain_shape(inside, into), into if inside else []",
-        State("empty", "plain", ("nft",)),
+        RULES, SHAPE, "shape, into = _chain_shape(inside, into), into if inside else []", State("empty", "plain", NFT)
     ),
     "unknown-rules-keep-the-chain": Mutant(
         RULES,
-        "chains = [CHAIN] if CHAIN in table.chains else []",
+        CHAINS,
         "chains = [CHAIN] if CHAIN in table.chains and shape != 'unknown' else []",
-        State("other", "plain", ("nft",)),
+        State("other", "plain", NFT),
     ),
     "empty-chain-is-forgotten": Mutant(
-        RULES,
-        "chains = [CHAIN] if CHAIN in table.chains else []",
-        "chains = [CHAIN] if inside else []",
-        State("empty", "plain", ("legacy",)),
+        RULES, CHAINS, "chains = [CHAIN] if inside else []", State("empty", "plain", LEGACY)
     ),
     "chain-is-not-emptied": Mutant(
-        RULES, 'deletions += [Deletion("-F", chain)] if inside else []', "", State("R4", "plain", ("nft",))
+        RULES, 'deletions += [Deletion("-F", chain)] if inside else []', "", State("R4", "plain", NFT)
     ),
-    "R0-is-not-looked-for": Mutant(RULES, '"PREROUTING": "R0", ', "", State("R0", "plain", ("legacy",))),
-    "R1-is-not-looked-for": Mutant(RULES, ', "OUTPUT": "R1"', "", State("R1", "plain", ("nft",))),
+    "R0-is-not-looked-for": Mutant(RULES, '"PREROUTING": "R0", ', "", State("R0", "plain", LEGACY)),
+    "R1-is-not-looked-for": Mutant(RULES, ', "OUTPUT": "R1"', "", State("R1", "plain", NFT)),
     "the-same-in-a-chain-of-others-is-ours": Mutant(
-        RULES, ".get(rule.chain)\n", '.get(rule.chain, "R0")\n', State("none", "plain", ("nft",))
+        RULES, ".get(rule.chain)\n", '.get(rule.chain, "R0")\n', State("none", "plain", NFT)
     ),
     "only-the-usual-port": Mutant(
-        RULES, "        wanted.nmi_port,\n    )", "        NMI_PORT,\n    )", State("R0", "plain", ("legacy",), 8579)
+        RULES, "        wanted.nmi_port,\n    )", "        NMI_PORT,\n    )", State("R0", "plain", LEGACY, 8579)
     ),
     "only-the-usual-destination-port": Mutant(
         RULES, "        wanted.metadata_port,\n", "        METADATA_PORT,\n", State("R1", "plain", BACK_ENDS, *OTHER)
@@ -134,38 +120,32 @@ MUTANTS = {
         State("R0", "plain", BACK_ENDS, *OTHER),
     ),
     "port-is-ignored": Mutant(
-        RULES, "        wanted.nmi_port,\n    )", "        redirect.to_port,\n    )", State("none", "plain", ("nft",))
+        RULES, "        wanted.nmi_port,\n    )", "        redirect.to_port,\n    )", State("none", "plain", NFT)
     ),
     "destination-port-is-ignored": Mutant(
-        RULES, "        wanted.metadata_port,\n", "        redirect.port,\n", State("none", "plain", ("legacy",))
+        RULES, "        wanted.metadata_port,\n", "        redirect.port,\n", State("none", "plain", LEGACY)
     ),
     "address-is-ignored": Mutant(
-        RULES, "        wanted.metadata_address,\n", "        redirect.address,\n", State("none", "plain", ("nft",))
+        RULES, "        wanted.metadata_address,\n", "        redirect.address,\n", State("none", "plain", NFT)
     ),
     "names-match-by-their-beginning": Mutant(
-        RULES,
-        "if rule.jump == CHAIN and rule.chain != CHAIN",
-        "if (rule.jump or '').startswith(CHAIN) and rule.chain != CHAIN",
-        State("R4", "plain", ("nft",)),
+        RULES, JUMPS, "if (rule.jump or '').startswith(CHAIN) and rule.chain != CHAIN", State("R4", "plain", NFT)
     ),
     "escapes-are-kept": Mutant(
-        TEXT, 'return _ESCAPE.sub(r"\\1", match[1])', "return match[1]", State("R4", "hostile", ("nft",))
+        TEXT, 'return _ESCAPE.sub(r"\\1", match[1])', "return match[1]", State("R4", "hostile", NFT)
     ),
-    "lines-are-rules": Mutant(TEXT, r'[^"\\]|', r'[^"\\\n]|', State("R4", "plain", ("legacy",))),
+    "lines-are-rules": Mutant(TEXT, r'[^"\\]|', r'[^"\\\n]|', State("R4", "plain", LEGACY)),
     "variables-are-expanded": Mutant(
-        "_node/here.py",
-        "expand_user_and_vars=False",
-        "expand_user_and_vars=True",
-        State("R4", "hostile", ("legacy",)),
+        "_node/here.py", "expand_user_and_vars=False", "expand_user_and_vars=True", State("R4", "hostile", LEGACY)
     ),
     "words-are-not-quoted": Mutant(
-        "_domain/nodes/raw_commands.py", "map(shlex.quote, words)", "words", State("R4", "hostile", ("nft",)), raw=True
+        "_domain/nodes/raw_commands.py", "map(shlex.quote, words)", "words", State("R4", "hostile", NFT), raw=True
     ),
     "spaces-alone-are-quoted": Mutant(
         "_domain/nodes/raw_commands.py",
         "shlex.quote, words",
         """lambda word: f'"{word}"', words""",
-        State("R4", "hostile", ("legacy",)),
+        State("R4", "hostile", LEGACY),
         raw=True,
     ),
     "legacy-is-not-looked-at": Mutant(TABLES, '("nft", "legacy")', '("nft",)', State("R4", "plain", BACK_ENDS)),
@@ -174,14 +154,14 @@ MUTANTS = {
         CLEANUP, "for seen, decision in work:", "for seen, decision in work[:1]:", State("R4", "plain", BACK_ENDS)
     ),
     "table-is-made-by-looking": Mutant(
-        TABLES, "if holds else", "if holds or back_end == 'legacy' else", State("R4", "plain", ("nft",))
+        TABLES, "if holds else", "if holds or back_end == 'legacy' else", State("R4", "plain", NFT)
     ),
-    "check-mode-writes": Mutant("_plan.py", "step.preview if predict else", "", State("R4", "plain", ("legacy",))),
+    "check-mode-writes": Mutant("_plan.py", "step.preview if predict else", "", State("R4", "plain", LEGACY)),
     "nothing-is-saved": Mutant(
         CLEANUP,
         "        for seen, _decision in work:\n",
         "        for seen, _decision in []:\n",
-        State("R4", "plain", ("nft",)),
+        State("R4", "plain", NFT),
     ),
     "connections-to-other-addresses-end": Mutant(CONNTRACK, '"--orig-dst", self.address, ', "", ends_connections),
     "connections-to-other-ports-end": Mutant(CONNTRACK, ', "--orig-port-dst", str(self.port)', "", ends_connections),

@@ -51,10 +51,10 @@ class Job:
         options = dict(self.options)
         if self.has == "cluster":
             azure.cluster(name="demo")
-        elif self.has != "nothing":
-            azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-        if self.has == "identity":
-            azure.arm("PUT", ONE, {"location": "westeurope"}, version="2023-01-31").raise_for_status()
+        elif self.has == "group":
+            azure.group()
+        elif self.has == "identity":
+            azure.identity("one")
         if self.module == "role_assignment":
             options["scope"] = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
             options["principal_id"] = azure.principal(SOMEBODY).object_id
@@ -108,14 +108,15 @@ JOBS = {name: job for name, job in globals().items() if isinstance(job, Job)}
 
 @dataclass(frozen=True)
 class Row:
-    """What the requests of a job meet, and the pieces of the sentence that it ends with; none means success."""
+    """What a request of a job meets, and the pieces of the sentence that it ends with; none means success."""
 
-    job: str
-    method: str
-    path: str
+    kind: str
+    """Of REQUESTS, or else its method."""
     fault: dict[str, Any]
     sentence: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    request: tuple[str, str] = ("", "")
+    """Its job and path, where it is none of REQUESTS."""
     prepare: Callable[[SimulatedAzure], Any] = lambda _azure: None
 
 
@@ -142,6 +143,8 @@ REQUESTS = {
     "DELETE of a group": ("DROP_GROUP", "DELETE", "/resourcegroups/rg"),
     "DELETE of a cluster": ("DROP_CLUSTER", "DELETE", "managedClusters/demo"),
     "poll": ("MAKE_CLUSTER", "GET", "/operations/"),
+    "poll of an update": ("TAG_CLUSTER", "GET", "/operations/"),
+    "poll of a deletion": ("DROP_CLUSTER", "GET", "/operations/"),
     "poll of a result": ("DROP_GROUP", "GET", "/operationresults/"),
 }
 PASSING: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -158,16 +161,8 @@ PASSING: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "reset": ({"reset": True}, ("GET", "PUT", "PATCH", "DELETE", "poll", "poll of a result")),
     "reset after the effect": (
         {"reset": True, "after": True},
-        (
-            "PUT",
-            "PUT by an SDK",
-            "PUT of a role",
-            "PUT of a cluster",
-            "PATCH",
-            "DELETE",
-            "DELETE of a group",
-            "DELETE of a cluster",
-        ),
+        ("PUT", "PUT by an SDK", "PUT of a role", "PUT of a cluster", "PATCH")
+        + ("DELETE", "DELETE of a group", "DELETE of a cluster"),
     ),
     "cut off": ({"cut": True}, ("GET", "GET by an SDK", "list", "PUT", "PUT of a new cluster", "PATCH", "poll")),
     "no answer": (HANG, ("GET", "PUT of a cluster", "poll")),
@@ -233,11 +228,6 @@ DENIED = (
     "The client 'a' with object id 'b' does not have authorization to perform action 'Microsoft.X/y/write' over scope "
     "'/subscriptions/s' or the scope is invalid. If access was recently granted, please refresh your credentials."
 )
-LINKED = (
-    "The client 'a' with object id 'b' has permission to perform action 'Microsoft.X/y/write' on scope '/p'; however, "
-    "it does not have permission to perform action(s) 'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action' "
-    "on the linked scope(s) '/linked' (respectively) or the linked scope(s) are invalid."
-)
 DENIAL = (
     "The client 'a' with object id 'b' has permission to perform action 'c' on scope '/d'; however, the access is "
     "denied because of the deny assignment with name 'e' and Id 'f' at scope '/g'."
@@ -245,266 +235,145 @@ DENIAL = (
 RUNS = "Operation is not allowed: Another operation (nodepool1 - Updating) is in progress, please wait."
 BUSY = {"status": 409, "body": {"code": "OperationNotAllowed", "details": None, "message": RUNS}}
 OUTDATED = {"status": 409, "body": {"code": "EtagMismatch", "details": None, "message": RUNS}}
-UNKNOWN_PRINCIPAL = says("PrincipalNotFound", "Principal x does not exist in the directory y.")
-PAGE = {"status": 200, "body": "<html>please log in</html>"}
-POLL, RESULT = "/operations/", "/operationresults/"
-RUNNING_ON = ("within 1 seconds", "it goes on in Azure, so run again to wait for it, or raise wait_timeout.")
+NOBODY = says("PrincipalNotFound", "Principal x does not exist in the directory y.")
+VANISHED = says("NotFound", "No.", 404, **FOREVER)
+FORBIDDEN = says("AuthorizationFailed", DENIED, 403)
+GROUP = "Could not write the resource group rg:"
+NEW_CLUSTER = "Could not create the cluster demo in the resource group rg:"
 
 
-def unregister(azure: SimulatedAzure, namespace: str) -> None:
-    azure.in_loop(lambda: azure.server.azure.state.unregistered.add((azure.subscription_id, namespace.lower())))
+def throttled(until: str) -> dict[str, Any]:
+    return {**THROTTLED, "headers": {"Retry-After": until}}
 
 
-def end_of(state: str) -> dict[str, Any]:
-    """An operation that ends so; its resource goes on in the simulated Azure, which has not failed."""
-    return {
-        "status": 200,
-        "body": {"name": "x", "status": state, "error": {"code": "Quota", "message": "None is left."}},
-    }
+def answers(**body: Any) -> dict[str, Any]:
+    """Of an operation; its resource goes on in the simulated Azure."""
+    return {"status": 200, "body": body}
+
+
+def unregister(azure: SimulatedAzure) -> None:
+    missing = (azure.subscription_id, "microsoft.managedidentity")
+    azure.in_loop(lambda: azure.server.azure.state.unregistered.add(missing))
 
 
 TABLE = {
     "throttled for long": Row(
-        "MAKE_GROUP",
-        "PUT",
-        "/resourcegroups/rg",
-        {**THROTTLED, "headers": {"Retry-After": "3700"}},
-        (
-            "Could not write the resource group rg: Slow down (TooManyRequests)",
-            "Azure limits the number of requests, run again in 3700 seconds.",
-        ),
+        "PUT", throttled("3700"), (f"{GROUP} Slow down (TooManyRequests)", "requests, run again in 3700 seconds.")
     ),
     "throttled until a date": Row(
-        "MAKE_GROUP",
-        "PUT",
-        "/resourcegroups/rg",
-        {**THROTTLED, "headers": {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}},
-        ("Could not write the resource group rg: Slow down", "Azure limits the number of requests, run again in 2"),
+        "PUT", throttled("Fri, 01 Jan 2100 00:00:00 GMT"), (f"{GROUP} Slow down", "requests, run again in 2")
     ),
     "throttled for ever": Row(
-        "TAG_CLUSTER",
-        "GET",
-        "managedClusters/demo",
-        {**THROTTLED, **FOREVER},
-        ("read the cluster demo in the resource group rg", "run again in some minutes."),
-        IMPATIENT,
+        "GET by an SDK", {**THROTTLED, **FOREVER}, ("read the cluster demo in", "run again in some minutes."), IMPATIENT
     ),
     "500 for ever": Row(
-        "MAKE_GROUP",
-        "GET",
-        "/resourcegroups/rg",
-        {"status": 500, **FOREVER},
-        ("Could not read the resource group rg:", "run again, and quote the request id to Azure support if it stays."),
-        IMPATIENT,
+        "GET", {"status": 500, **FOREVER}, ("read the resource group rg:", "quote the request id to"), IMPATIENT
     ),
     "502 for ever": Row(
-        "MAKE_CLUSTER",
-        "PUT",
-        "managedClusters/demo",
-        {"status": 502, **FOREVER},
-        ("Could not create the cluster demo in the resource group rg:", "run again, and quote the request id"),
-        IMPATIENT,
+        "PUT of a new cluster", {"status": 502, **FOREVER}, (NEW_CLUSTER, "quote the request id"), IMPATIENT
     ),
     "503 for ever on polls": Row(
-        "MAKE_CLUSTER",
-        "GET",
-        POLL,
-        {"status": 503, **FOREVER},
-        ("create the cluster demo in", "(HTTP503); run again, and quote"),
-        IMPATIENT,
+        "poll", {"status": 503, **FOREVER}, ("create the cluster demo in", "(HTTP503); run again, and quote"), IMPATIENT
     ),
     "reset for ever": Row(
-        "GRANT",
-        "PUT",
-        "roleAssignments/",
+        "PUT of a role",
         {"reset": True, **FOREVER},
-        ("Could not assign the role Reader", "Azure did not answer", "check network, proxy and cloud_environment."),
+        ("assign the role Reader", "Azure did not answer", "check network, proxy and cloud_environment."),
         IMPATIENT,
     ),
     "reset for ever after the effect": Row(
-        "TAG_IDENTITY",
-        "PATCH",
-        "userAssignedIdentities/one",
-        {"reset": True, "after": True, "count": 4},
-        ("Could not change the tags of the identity one", "Azure did not answer"),
+        "PATCH", {"reset": True, "after": True, "count": 4}, ("change the tags of the identity one", "did not answer")
     ),
     "no answer for ever": Row(
-        "MAKE_GROUP",
-        "PUT",
-        "/resourcegroups/rg",
-        {**HANG, **FOREVER},
-        ("Could not write the resource group rg: Azure did not answer (", "Read timed out", "check network"),
-        IMPATIENT,
+        "PUT", {**HANG, **FOREVER}, (f"{GROUP} Azure did not answer (", "Read timed out", "check network"), IMPATIENT
     ),
     "cut off for ever": Row(
-        "TAG_CLUSTER",
-        "GET",
-        "managedClusters/demo",
-        {"cut": True, **FOREVER},
-        ("Could not read the cluster demo in the resource group rg: the answer of Azure was cut off; run again, and",),
-        IMPATIENT,
-    ),
-    "no JSON": Row(
-        "MAKE_GROUP",
-        "GET",
-        "/resourcegroups/rg",
-        PAGE,
-        ("not Azure but a proxy, a gateway or another service answered; check proxy",),
-    ),
-    "no JSON on a write": Row(
-        "MAKE_GROUP",
-        "PUT",
-        "/resourcegroups/rg",
-        PAGE,
-        ("not Azure but a proxy, a gateway or another service answered; check proxy",),
-    ),
-    "no JSON though it says so": Row(
-        "TAG_CLUSTER",
-        "GET",
-        "managedClusters/demo",
-        {**PAGE, "headers": {"Content-Type": "application/json"}},
-        ("not Azure but a proxy, a gateway or another service answered; check proxy",),
+        "GET by an SDK", {"cut": True, **FOREVER}, ("the answer of Azure was cut off; run again, and",), IMPATIENT
     ),
     "no JSON on a poll": Row(
-        "MAKE_CLUSTER",
-        "GET",
-        POLL,
-        PAGE,
+        "poll",
+        {"status": 200, "body": "<html>please log in</html>"},
         ("not Azure but a proxy, a gateway or another service answered; check proxy",),
     ),
-    "principal not known yet": Row("GRANT", "PUT", "roleAssignments/", {**UNKNOWN_PRINCIPAL, "count": 3}),
+    "principal not known yet": Row("PUT of a role", {**NOBODY, "count": 3}),
     "principal never known": Row(
-        "GRANT",
-        "PUT",
-        "roleAssignments/",
-        {**UNKNOWN_PRINCIPAL, **FOREVER},
-        (
-            "Principal x does not exist in the directory y (PrincipalNotFound); check that this is the object id of",
-            "principal, not its client id, or run again in a minute.",
-        ),
+        "PUT of a role",
+        {**NOBODY, **FOREVER},
+        ("(PrincipalNotFound); check that this is the object id of", "not its client id, or run again in a minute."),
         IMPATIENT,
     ),
-    "principal of another type": Row(
-        "GRANT",
-        "PUT",
-        "roleAssignments/",
-        says("UnmatchedPrincipalType", "The PrincipalId 'x' has type 'User', which is different."),
-        ("has type 'User'", "(UnmatchedPrincipalType); set principal_type to the kind that the principal has."),
-    ),
     "assignment of the same name": Row(
-        "GRANT",
-        "PUT",
-        "roleAssignments/",
-        says("RoleAssignmentExists", "The role assignment already exists.", 409, after=True),
+        "PUT of a role", says("RoleAssignmentExists", "The role assignment already exists.", 409, after=True)
     ),
-    "cluster busy": Row("TAG_CLUSTER", "PUT", "managedClusters/demo", {**BUSY, "count": 3}),
-    "cluster busy for deletion": Row("DROP_CLUSTER", "DELETE", "managedClusters/demo", {**BUSY, "count": 3}),
+    "cluster busy": Row("PUT of a cluster", {**BUSY, "count": 3}),
+    "cluster busy for deletion": Row("DELETE of a cluster", {**BUSY, "count": 3}),
     "cluster busy for ever": Row(
-        "TAG_CLUSTER",
-        "PUT",
-        "managedClusters/demo",
+        "PUT of a cluster",
         {**BUSY, **FOREVER},
         ("AKS has been busy with the cluster demo for 1 seconds; run again later, or end the other operation with az",),
         IMPATIENT,
     ),
-    "cluster changed by somebody else": Row("TAG_CLUSTER", "PUT", "managedClusters/demo", {**OUTDATED, "count": 3}),
+    "cluster changed by somebody else": Row("PUT of a cluster", {**OUTDATED, "count": 3}),
     "operation failed": Row(
-        "MAKE_CLUSTER",
-        "GET",
-        POLL,
-        end_of("Failed"),
-        ("Could not create the cluster demo in the resource group rg: None is left (Quota); correct what the message",),
+        "poll",
+        answers(status="Failed", error={"code": "Quota", "message": "None is left."}),
+        (f"{NEW_CLUSTER} None is left (Quota); correct what the message",),
     ),
     "operation canceled": Row(
-        "TAG_CLUSTER",
-        "GET",
-        POLL,
-        {"status": 200, "body": {"status": "Canceled"}},
-        ("the operation ended as Canceled (Canceled); run again, and look for the cause in the resource's activity",),
+        "poll of an update",
+        answers(status="Canceled"),
+        ("ended as Canceled (Canceled); run again, and look for the cause in the resource's activity",),
     ),
-    "operation vanished": Row("MAKE_CLUSTER", "GET", POLL, says("NotFound", "No.", 404, **FOREVER)),
-    "operation of an update vanished": Row("TAG_CLUSTER", "GET", POLL, says("NotFound", "No.", 404, **FOREVER)),
-    "operation of a deletion vanished": Row("DROP_CLUSTER", "GET", POLL, says("NotFound", "No.", 404, **FOREVER)),
-    "result of a deletion vanished": Row("DROP_GROUP", "GET", RESULT, says("NotFound", "No.", 404, **FOREVER)),
+    "operation vanished": Row("poll", VANISHED),
+    "operation of an update vanished": Row("poll of an update", VANISHED),
+    "operation of a deletion vanished": Row("poll of a deletion", VANISHED),
+    "result of a deletion vanished": Row("poll of a result", VANISHED),
     "operation forbidden": Row(
-        "MAKE_CLUSTER",
-        "GET",
-        POLL,
-        says("AuthorizationFailed", DENIED, 403),
-        ("the principal b may not perform Microsoft.X/y/write at /subscriptions/s; somebody who holds Owner",),
+        "poll", FORBIDDEN, ("the principal b may not perform Microsoft.X/y/write at /subscriptions/s; somebody who",)
     ),
     "operation that does not end": Row(
-        "MAKE_CLUSTER",
-        "GET",
-        POLL,
-        {"status": 200, "body": {"status": "CreatingAgentPools: 0/1 nodes completed"}, **FOREVER},
-        ("(the operation says 'CreatingAgentPools: 0/1 nodes completed')", *RUNNING_ON),
+        "poll",
+        {**answers(status="CreatingAgentPools: 0/1 nodes completed"), **FOREVER},
+        (
+            "within 1 seconds (the operation says 'CreatingAgentPools: 0/1 nodes completed')",
+            "it goes on in Azure, so run again to wait for it, or raise wait_timeout.",
+        ),
         IMPATIENT,
     ),
     "token refused for ever": Row(
-        "MAKE_GROUP",
         "PUT",
-        "/resourcegroups/rg",
         {**PASSING["401"][0], **FOREVER},
         ("(ExpiredAuthenticationToken); check that the credential belongs to the subscription's tenant",),
     ),
-    "token endpoint down for a moment": Row("MAKE_GROUP", "POST", "/oauth2/v2.0/token", {"status": 503}),
+    "token endpoint down for a moment": Row("POST", {"status": 503}, request=("MAKE_GROUP", "/oauth2/v2.0/token")),
     "forbidden": Row(
-        "MAKE_IDENTITY",
-        "PUT",
-        "userAssignedIdentities/one",
-        says("AuthorizationFailed", DENIED, 403),
-        (
-            "Could not create the identity one in the resource group rg: the principal b may not perform Microsoft.X/y/"
-            "write at /subscriptions/s; somebody who holds Owner or User Access Administrator at /subscriptions/s can",
-        ),
-    ),
-    "linked scope forbidden": Row(
-        "MAKE_CLUSTER",
-        "PUT",
-        "managedClusters/demo",
-        says("LinkedAuthorizationFailed", LINKED, 403),
-        ("may not perform Microsoft.ManagedIdentity/userAssignedIdentities/assign/action at /linked; somebody who",),
+        "PUT by an SDK",
+        FORBIDDEN,
+        ("Could not create the identity one in the resource group rg: the principal b may not perform Microsoft.X/y/",),
     ),
     "deny assignment": Row(
-        "MAKE_IDENTITY",
-        "PUT",
-        "userAssignedIdentities/one",
+        "PUT by an SDK",
         says("DenyAssignmentAuthorizationFailed", DENIAL, 403),
-        (
-            "the deny assignment with name 'e'",
-            "such as that of a locked-down node resource group, must be lifted first.",
-        ),
-    ),
-    "lock": Row(
-        "TAG_IDENTITY",
-        "PATCH",
-        "userAssignedIdentities/one",
-        says(
-            "ScopeLocked",
-            "The scope 'x' cannot perform write operation because following scope(s) are locked: '/y'.",
-            409,
-        ),
-        ("a lock on /y forbids it; remove the lock (az lock list, az lock delete) or ask its owner.",),
+        ("deny assignment with name 'e'", "such as that of a locked-down node resource group, must be lifted first."),
     ),
     "provider not to be registered": Row(
-        "MAKE_IDENTITY",
         "POST",
-        "/register",
-        says("AuthorizationFailed", DENIED, 403),
+        FORBIDDEN,
         ("(MissingSubscriptionRegistration); register it with az provider register, or ask somebody who may.",),
-        prepare=lambda azure: unregister(azure, "Microsoft.ManagedIdentity"),
+        request=("MAKE_IDENTITY", "/register"),
+        prepare=unregister,
     ),
 }
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=list(TABLE))
 def test_what_stays_is_told_and_made_good(modules: Modules, azure: SimulatedAzure, row: Row) -> None:
-    job = JOBS[row.job]
+    name, path = row.request
+    name, method, path = (name, row.kind, path) if name else REQUESTS[row.kind]
+    job = JOBS[name]
     options = job.arrange(azure)
     row.prepare(azure)
-    if row.fault:
-        modules.fault(row.method, row.path, **row.fault)
+    modules.fault(method, path, **row.fault)
     if row.sentence:
         failed = modules.fail(job.module, **options, **row.options)
         for piece in row.sentence:
