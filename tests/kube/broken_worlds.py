@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,17 +22,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import CERTIFICATE
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes.cluster_nodes import USER_RULES_LABEL
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    DEPLOYMENT,
-    ENDPOINTS,
-    NETWORK_POLICY,
-    NODE,
-    POD,
-    SECRET,
-    SERVICE_ACCOUNT,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY
 from ansible_collections.azureops.pod_identity.tests.kube.nmi import ServicePrincipals
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
@@ -48,213 +38,205 @@ from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
     Raw,
     Relay,
     World,
+    container,
 )
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 
-Break = Callable[[World], Iterator[None]]
+Act = Callable[[World], None]
 _GALLERY = "/subscriptions/s/resourceGroups/aks/providers/Microsoft.Compute/galleries/nodes"
+_GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
+_WAITS = "attempting to acquire leader lease"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``code``: of the cause that comes first. ``blind``: made from the catalogue alone, before the rules were read."""
+    """``code``: of the cause that comes first. ``blind``: made from the catalogue alone, before the rules were read.
+
+    ``world``: what of it is otherwise; dicts are added to those that are there. ``before``: what is done besides before
+    it starts. ``breaks``: what happens when everything runs, or, where ``settled``, when the usual workload has its
+    token.
+    """
 
     code: str
-    breaks: Break
+    breaks: Act
     blind: bool
+    settled: bool
+    before: Act
+    world: Mapping[str, Any]
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(code: str, *, blind: bool = False) -> Callable[[Break], Break]:
-    def mark(breaks: Break) -> Break:
-        FAULTS[breaks.__name__] = Fault(code, breaks, blind)
+def _nothing(_world: World) -> None:
+    """More is not to be done."""
+
+
+def fault(
+    code: str, *, blind: bool = False, settled: bool = True, before: Act = _nothing, issuer: bool = False, **world: Any
+) -> Callable[[Act], Act]:
+    if issuer:
+        world["properties"] = {"oidcIssuerProfile": {"enabled": True}}
+
+    def mark(breaks: Act) -> Act:
+        FAULTS[breaks.__name__] = Fault(code, breaks, blind, settled, before, world)
         return breaks
 
     return mark
 
 
+def only(name: str, code: str, *, blind: bool = True, settled: bool = False, **world: Any) -> None:
+    """A world that is made so that it breaks by itself."""
+    FAULTS[name] = Fault(code, _nothing, blind, settled, _nothing, world)
+
+
 def build(world: World, *names: str) -> None:
     """The cluster with these faults."""
-    running = [FAULTS[name].breaks(world) for name in names]
-    for each in running:
-        next(each)
+    faults = [FAULTS[name] for name in names]
+    for each in faults:
+        for key, value in each.world.items():
+            setattr(world, key, {**getattr(world, key), **value} if isinstance(value, dict) else value)
+        each.before(world)
     world.start()
     world.workload()
-    for each in running:
-        assert next(each, "ended") == "ended"
+    for each in faults:
+        if each.settled:
+            world.settled()
+        each.breaks(world)
+
+
+def _iptables(end: str) -> str:
+    """A script in place of the program."""
+    return f'#!/bin/sh\n[ "$1" != --version ] || {{ echo "iptables v1.8.9 (legacy)"; exit; }}\n{end}\n'
+
+
+def _late(world: World, *says: str) -> None:
+    """Another workload, and what MIC says then."""
+    world.identity("late")
+    world.deployment("late", selector="late")
+    if says:
+        world.until_mic_says(*says)
+
+
+def _mover(world: World, **more: Any) -> list[str]:
+    """A workload that Workload ID serves."""
+    return world.deployment("mover", **{"selector": None, "labels": USE, "serviceAccountName": "mover", **more})
 
 
 # the installation
 
 
-@fault("nmi_crashing", blind=True)
-def lock_of_iptables(world: World) -> Iterator[None]:
-    """#249"""
-    world.iptables = """#!/bin/sh
-[ "$1" != --version ] || { echo "iptables v1.8.9 (legacy)"; exit; }
-echo "iptables: Resource temporarily unavailable." >&2
-exit 4
-"""
-    yield
+_LOCKED = "Resource temporarily unavailable."
+_NOT_ROOT = "v1.8.9 (legacy): can't initialize iptables table `nat': Permission denied (you must be root)"
+only("lock_of_iptables", "nmi_crashing", iptables=_iptables(f'echo "iptables: {_LOCKED}" >&2\nexit 4'))  # #249
+only(
+    "no_permission_for_iptables", "nmi_crashing", iptables=_iptables(f'echo "iptables {_NOT_ROOT}" >&2\nexit 3')
+)  # #294
+only("kubenet", "kubenet_refused", network_plugin="kubenet")  # #875
+# NMI had --host-ip until 1.6.
+only("arguments_of_an_old_nmi", "arguments_of_other_version", nmi_arguments=["--host-ip=10.0.0.4"])
+only("arguments_of_another_mic", "arguments_of_other_version", mic_arguments=["--leader-election-lease=aad"])
+only("mic_alone_is_namespaced", "modes_differ", settled=True, mic_arguments=["--forceNamespaced=true"])
 
 
-@fault("nmi_crashing", blind=True)
-def no_permission_for_iptables(world: World) -> Iterator[None]:
-    """#294"""
-    world.iptables = """#!/bin/sh
-[ "$1" != --version ] || { echo "iptables v1.8.9 (legacy)"; exit; }
-echo "iptables v1.8.9 (legacy): can't initialize iptables table `nat': Permission denied (you must be root)" >&2
-exit 3
-"""
-    yield
-
-
-@fault("kubenet_refused", blind=True)
-def kubenet(world: World) -> Iterator[None]:
-    """#875"""
-    world.network_plugin = "kubenet"
-    yield
-
-
-@fault("arguments_of_other_version", blind=True)
-def arguments_of_an_old_nmi(world: World) -> Iterator[None]:
-    """NMI had --host-ip until 1.6."""
-    world.nmi_arguments = ["--host-ip=10.0.0.4"]
-    yield
-
-
-@fault("arguments_of_other_version", blind=True)
-def arguments_of_another_mic(world: World) -> Iterator[None]:
-    world.mic_arguments = ["--leader-election-lease=aad"]
-    yield
-
-
-@fault("nmi_not_active")
-def iptables_never_ends(world: World) -> Iterator[None]:
-    world.iptables = """#!/bin/sh
-[ "$1" != --version ] || { echo "iptables v1.8.9 (legacy)"; exit; }
-exec sleep 600
-"""
-    world.nmi_says = "Not Active"
-    yield
+@fault("nmi_not_active", settled=False, nmi_says="Not Active", iptables=_iptables("exec sleep 600"))
+def iptables_never_ends(world: World) -> None:
     world.let_nmi_be_old()
 
 
 @fault("two_installations", blind=True)
-def addon_beside_the_chart(world: World) -> Iterator[None]:
+def addon_beside_the_chart(world: World) -> None:
     """#740: the second cannot listen."""
-    yield
-    world.settled()
     world.add_second_nmi()
 
 
-@fault("modes_differ", blind=True)
-def mic_alone_is_namespaced(world: World) -> Iterator[None]:
-    world.mic_arguments = ["--forceNamespaced=true"]
-    yield
-    world.settled()
-
-
-@fault("nmi_missing_on_node", blind=True)
-def node_with_a_taint(world: World) -> Iterator[None]:
+@fault("nmi_missing_on_node", blind=True, values={"nmi.tolerations": "null"}, more_nodes=[{"taints": [_GPU]}])
+def node_with_a_taint(world: World) -> None:
     """The DaemonSet tolerates nothing, and a pod is on a node that demands it."""
-    world.values["nmi.tolerations"] = "null"
-    world.more_nodes = [{"taints": [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}]}]
-    yield
-    world.settled()
     world.identity("gpu")
     world.deployment("gpu", selector="gpu", node=1)
     world.until_assigned(2)
 
 
-@fault("mic_crashing", blind=True)
-def mic_killed_for_its_memory(world: World) -> Iterator[None]:
-    yield
+@fault("mic_crashing", blind=True, settled=False)
+def mic_killed_for_its_memory(world: World) -> None:
     assert world.mic
     world.mic.process.send_signal(signal.SIGKILL)
     world.mic.process.wait()
     world.crashed(world.mic, reason="OOMKilled", code=137)
 
 
-@fault("mic_not_running", blind=True)
-def mic_scaled_to_nothing(world: World) -> Iterator[None]:
+@fault("mic_not_running", blind=True, settled=False)
+def mic_scaled_to_nothing(world: World) -> None:
     """#676: as support advises during an upgrade, and nobody scales it up again."""
-    yield
     world.stop_mic()
-    world.change(DEPLOYMENT, MIC, PLACE, spec={"replicas": 0})
-    world.set_status(DEPLOYMENT, MIC, PLACE, replicas=0, readyReplicas=0, updatedReplicas=0, availableReplicas=0)
+    world.change(kinds.DEPLOYMENT, MIC, PLACE, spec={"replicas": 0})
+    world.set_status(kinds.DEPLOYMENT, MIC, PLACE, replicas=0, readyReplicas=0, updatedReplicas=0, availableReplicas=0)
 
 
-@fault("mic_missing", blind=True)
-def mic_deleted(world: World) -> Iterator[None]:
-    yield
+@fault("mic_missing", blind=True, settled=False)
+def mic_deleted(world: World) -> None:
     world.stop_mic()
-    world.delete(DEPLOYMENT, MIC, PLACE)
+    world.delete(kinds.DEPLOYMENT, MIC, PLACE)
 
 
 @fault("definitions_gone", blind=True)
-def definitions_gone_while_nmi_runs(world: World) -> Iterator[None]:
+def definitions_gone_while_nmi_runs(world: World) -> None:
     """#920, #1388"""
-    yield
-    world.settled()
     world.stop_mic()
     server.clear_assigned(world.client)
     server.remove(world.client, server.definitions())
 
 
-@fault("mic_rewrites_scale_sets")
-def mic_that_writes_whole_scale_sets(world: World) -> Iterator[None]:
+@fault("mic_rewrites_scale_sets", values={"mic.tag": "v1.5.5"})
+def mic_that_writes_whole_scale_sets(world: World) -> None:
     """#752: MIC before 1.6 sends the image along. What Azure says to that is made up here: this MIC does not."""
-    world.values["mic.tag"] = "v1.5.5"
-    yield
-    world.settled()
     message = f"the linked scope(s) '{_GALLERY}' or the linked scope(s) are invalid."
     world.refuse(403, "LinkedAuthorizationFailed", message)
-    world.identity("late")
-    world.deployment("late", selector="late")
-    world.until_mic_says("LinkedAuthorizationFailed")
+    _late(world, "LinkedAuthorizationFailed")
 
 
-@fault("mic_not_excepted")
-def mic_without_its_exception(world: World) -> Iterator[None]:
+@fault(
+    "mic_not_excepted",
+    settled=False,
+    values={"installMICException": "false", "nmi.micNamespace": "default"},
+    mic_asks_nmi=True,
+)
+def mic_without_its_exception(world: World) -> None:
     """#484: NMI takes MIC for a pod like any other, and answers it so."""
-    world.values |= {"installMICException": "false", "nmi.micNamespace": "default"}
-    world.mic_asks_nmi = True
-    yield
     world.until_mic_says("Refresh request failed", seconds=240)  # it asks five times, within two minutes
 
 
 # MIC
 
 
-@fault("mic_without_leader", blind=True)
-def lock_of_a_stranger(world: World) -> Iterator[None]:
-    """#1199: somebody else has the lock, and renews it."""
-    world.mic_says = ("attempting to acquire leader lease",)
+def _lock(world: World) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = {"holderIdentity": "another", "leaseDurationSeconds": 600, "acquireTime": now, "renewTime": now}
     annotations = {"control-plane.alpha.kubernetes.io/leader": json.dumps(record)}
-    world.create(ENDPOINTS, MIC, "default", annotations=annotations)
-    yield
-    world.until_mic_says("attempting to acquire leader lease")
+    world.create(kinds.ENDPOINTS, MIC, "default", annotations=annotations)
 
 
-@fault("mic_throttled_by_azure", blind=True)
-def azure_throttles(world: World) -> Iterator[None]:
-    """#676"""
+@fault("mic_without_leader", blind=True, settled=False, mic_says=(_WAITS,), before=_lock)
+def lock_of_a_stranger(world: World) -> None:
+    """#1199: somebody else has the lock, and renews it."""
+    world.until_mic_says(_WAITS)
+
+
+def _throttle(world: World) -> None:
     body = {"error": {"code": "TooManyRequests", "message": "The request is being throttled."}}
     world.fault(path=SCALE_SETS, method="PATCH", status=429, body=body, headers={"Retry-After": "60"})
-    yield
+
+
+@fault("mic_throttled_by_azure", blind=True, settled=False, before=_throttle)
+def azure_throttles(world: World) -> None:
+    """#676"""
     world.until_mic_says("TooManyRequests", "throttled")
 
 
-@fault("mic_slow")
-def mic_holds_itself_back(world: World) -> Iterator[None]:
+@fault("mic_slow", settled=False, values={"mic.clientQps": "1"})
+def mic_holds_itself_back(world: World) -> None:
     """#1267"""
-    world.values["mic.clientQps"] = "1"
-    yield
     world.deployment("many", pods=40)
     world.until_mic_says(*(f"Waited for {seconds}." for seconds in range(5, 40)))
 
@@ -262,67 +244,59 @@ def mic_holds_itself_back(world: World) -> Iterator[None]:
 # Azure
 
 
-@fault("role_missing_on_identity", blind=True)
-def no_permission_on_the_identity(world: World) -> Iterator[None]:
+@fault(
+    "role_missing_on_identity",
+    blind=True,
+    settled=False,
+    before=lambda world: world.roles.discard((OPERATOR, "identities")),
+)
+def no_permission_on_the_identity(world: World) -> None:
     """#585"""
-    world.roles.discard((OPERATOR, "identities"))
-    yield
     world.until_mic_says("AuthorizationFailed")
 
 
-@fault("role_missing_on_node_resource_group", blind=True)
-def no_permission_on_the_nodes(world: World) -> Iterator[None]:
-    world.roles.discard((CONTRIBUTOR, "nodes"))
-    yield
+@fault(
+    "role_missing_on_node_resource_group",
+    blind=True,
+    settled=False,
+    before=lambda world: world.roles.discard((CONTRIBUTOR, "nodes")),
+)
+def no_permission_on_the_nodes(world: World) -> None:
     world.until_mic_says("AuthorizationFailed")
 
 
 @fault("denied_by_assignment", blind=True)
-def nodes_locked_down(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def nodes_locked_down(world: World) -> None:
     denial = {"scope": world.place("nodes"), "name": "lockdown", "actions": ["*/write"], "excluded_principals": []}
     world.azure.control("POST", "/deny-assignments", denial)
-    world.identity("late")
-    world.deployment("late", selector="late")
-    world.until_mic_says("DenyAssignmentAuthorizationFailed", "AuthorizationFailed")
+    _late(world, "DenyAssignmentAuthorizationFailed", "AuthorizationFailed")
 
 
 @fault("locked", blind=True)
-def lock_on_the_nodes(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def lock_on_the_nodes(world: World) -> None:
     path = f"{world.place('nodes')}/providers/Microsoft.Authorization/locks/keep"
     world.azure.arm("PUT", path, {"properties": {"level": "ReadOnly"}}, version="2020-05-01").raise_for_status()
-    world.identity("late")
-    world.deployment("late", selector="late")
-    world.until_mic_says("ScopeLocked")
+    _late(world, "ScopeLocked")
 
 
 @fault("identity_gone", blind=True)
-def identity_deleted(world: World) -> Iterator[None]:
+def identity_deleted(world: World) -> None:
     """#339"""
-    yield
-    world.settled()
     world.forget(world.managed_identity("web")["id"])
     assert world.ask(world.pod_of()).status == 403
 
 
 @fault("identity_recreated", blind=True)
-def identity_made_again(world: World) -> Iterator[None]:
+def identity_made_again(world: World) -> None:
     """#681: the AzureIdentity has the old client id, the scale set a dead entry."""
-    yield
-    world.settled()
     world.forget(world.managed_identity("web")["id"])
     world.managed_identity("web")
     server.until("NMI is refused", lambda: world.ask(world.pod_of()).status == 403)
 
 
 @fault("identity_of_other_tenant")
-def identity_in_another_tenant(world: World) -> Iterator[None]:
+def identity_in_another_tenant(world: World) -> None:
     """What Azure says to MIC then is made up here."""
-    yield
-    world.settled()
     message = "Failed to perform resource identity operation. Status: 'BadRequest'."
     body = {"error": {"code": "FailedIdentityOperation", "message": message}}
     world.fault(path=SCALE_SETS, method="PATCH", status=400, body=body)
@@ -332,12 +306,9 @@ def identity_in_another_tenant(world: World) -> Iterator[None]:
     world.until_mic_says("FailedIdentityOperation")
 
 
-@fault("role_missing_on_network")
-def subnet_of_others(world: World) -> Iterator[None]:
+@fault("role_missing_on_network", values={"mic.tag": "v1.5.5"})
+def subnet_of_others(world: World) -> None:
     """#511: MIC before 1.6 sends the subnet along. What Azure says to that is made up here: this MIC does not."""
-    world.values["mic.tag"] = "v1.5.5"
-    yield
-    world.settled()
     world.azure.arm("PUT", "/resourceGroups/net", {"location": "westeurope"}).raise_for_status()
     network = f"{world.place('identities').rpartition('/')[0]}/net/providers/Microsoft.Network/virtualNetworks"
     subnet = f"{network}/company/subnets/nodes"
@@ -345,31 +316,22 @@ def subnet_of_others(world: World) -> Iterator[None]:
     action = "Microsoft.Network/virtualNetworks/subnets/join/action"
     message = f"does not have permission to perform action '{action}' on the linked scope(s) '{subnet}'"
     world.refuse(403, "LinkedAuthorizationFailed", message)
-    world.identity("late")
-    world.deployment("late", selector="late")
-    world.until_mic_says("LinkedAuthorizationFailed")
+    _late(world, "LinkedAuthorizationFailed")
 
 
 @fault("dead_identity_blocks_others")
-def ghost_in_every_change(world: World) -> Iterator[None]:
+def ghost_in_every_change(world: World) -> None:
     """#339, #725: Azure refuses each change that leaves a deleted identity there. That it does is made up here."""
-    yield
-    world.settled()
     ghost = world.managed_identity("ghost")["id"]
     world.forget(ghost)
     world.edit(lambda body: body["identity"]["userAssignedIdentities"].update({ghost: {}}))
     world.refuse(400, "FailedIdentityOperation", f"Resource '{ghost}' was not found.")
-    world.identity("late")
-    world.deployment("late", selector="late")
-    world.until_mic_says("FailedIdentityOperation")
+    _late(world, "FailedIdentityOperation")
 
 
-@fault("too_many_identities")
-def more_identities_than_an_old_mic_divides(world: World) -> Iterator[None]:
+@fault("too_many_identities", values={"mic.tag": "v1.6.3", "mic.clientQps": "500"})
+def more_identities_than_an_old_mic_divides(world: World) -> None:
     """#813: MIC before 1.7 asks for all at once. What Azure says to that is made up here: this MIC does not."""
-    world.values |= {"mic.tag": "v1.6.3", "mic.clientQps": "500"}
-    yield
-    world.settled()
     message = "User Assigned Identities Number '151' Assign exceed limit '150' in one request."
     world.refuse(400, "FailedIdentityOperation", message)
     for number in range(151):
@@ -379,9 +341,7 @@ def more_identities_than_an_old_mic_divides(world: World) -> Iterator[None]:
 
 
 @fault("nodes_elsewhere")
-def node_of_another_resource_group(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def node_of_another_resource_group(world: World) -> None:
     world.azure.arm("PUT", "/resourceGroups/own", {"location": "westeurope"}).raise_for_status()
     carried = {world.kubelet_id: {"clientId": world.kubelet_client_id, "principalId": "p"}}
     identity = {"type": "UserAssigned", "userAssignedIdentities": carried}
@@ -394,75 +354,52 @@ def node_of_another_resource_group(world: World) -> Iterator[None]:
 
 
 @fault("identity_not_on_scale_set", blind=True)
-def scale_set_loses_an_identity(world: World) -> Iterator[None]:
+def scale_set_loses_an_identity(world: World) -> None:
     """#633: an update of the cluster wrote over them."""
-    yield
-    world.settled()
     world.edit(lambda body: _drop(body, "/web"))
     assert world.ask(world.pod_of()).status == 403
 
 
 @fault("identity_gone")
-def dead_identity_in_a_batch(world: World) -> Iterator[None]:
+def dead_identity_in_a_batch(world: World) -> None:
     """#515: MIC asks for several identities at once, and one of them is gone. This MIC then asks for each alone."""
-    yield
-    world.settled()
     world.pause_mic()
     world.forget(world.identity("old")["id"])
     world.deployment("old", selector="old")
-    world.identity("late")
-    world.deployment("late", selector="late")
+    _late(world)
     world.restart_mic()
     world.until_mic_says("FailedIdentityOperation")
     world.until_assigned(2)
 
 
 @fault("kubelet_identity_gone", blind=True)
-def nodes_lose_their_identity(world: World) -> Iterator[None]:
+def nodes_lose_their_identity(world: World) -> None:
     """#778"""
-    yield
-    world.settled()
     world.edit(lambda body: _drop(body, "agentpool"))
     world.restart_mic()
-    world.identity("late")
-    world.deployment("late", selector="late")
-    world.until_mic_says("Identity not found")
+    _late(world, "Identity not found")
 
 
 @fault("kubelet_identity_used_by_pods", blind=True)
-def pods_use_the_identity_of_the_nodes(world: World) -> Iterator[None]:
+def pods_use_the_identity_of_the_nodes(world: World) -> None:
     """#987"""
-    yield
-    world.settled()
     world.bind("node", TEAM, "node", resource_id=world.kubelet_id, client_id=world.kubelet_client_id)
     world.deployment("node", selector="node")
     world.until_assigned(2)
 
 
 @fault("scale_set_failed", blind=True)
-def scale_set_that_failed(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def scale_set_that_failed(world: World) -> None:
     world.edit(lambda body: body["properties"].update(provisioningState="Failed"))
 
 
-@fault("addon_failed", blind=True)
-def addon_that_failed(world: World) -> Iterator[None]:
-    world.addon = True
-    yield
+@fault("addon_failed", blind=True, settled=False, addon=True)
+def addon_that_failed(world: World) -> None:
     world.give("web")
     world.settled()
-    profile = {"enabled": True, "userAssignedIdentities": [], "userAssignedIdentityExceptions": []}
-    one = {
-        "name": "late",
-        "namespace": TEAM,
-        "identity": {
-            "resourceId": f"{world.place('identities')}/providers/Microsoft.ManagedIdentity/x",
-            "clientId": "c",
-        },
-        "provisioningState": "Failed",
-    }
-    profile["userAssignedIdentities"] = [one]
+    identity = {"resourceId": f"{world.place('identities')}/providers/Microsoft.ManagedIdentity/x", "clientId": "c"}
+    one = {"name": "late", "namespace": TEAM, "identity": identity, "provisioningState": "Failed"}
+    profile = {"enabled": True, "userAssignedIdentities": [one], "userAssignedIdentityExceptions": []}
     world.edit(lambda body: body["properties"].update(podIdentityProfile=profile), world.cluster["id"])
 
 
@@ -470,90 +407,69 @@ def addon_that_failed(world: World) -> Iterator[None]:
 
 
 @fault("field_misspelled")
-def fields_of_an_old_version(world: World) -> Iterator[None]:
+def fields_of_an_old_version(world: World) -> None:
     """#175"""
-    yield
-    world.settled()
     made = world.managed_identity("old")
     spec = {"type": 0, "ResourceID": made["id"], "ClientID": made["properties"]["clientId"]}
-    world.kubectl_apply(AZURE_IDENTITY, "old", spec=spec)
-    world.kubectl_apply(AZURE_IDENTITY_BINDING, "old", spec={"AzureIdentity": "old", "Selector": "old"})
+    world.kubectl_apply(kinds.AZURE_IDENTITY, "old", spec=spec)
+    world.kubectl_apply(kinds.AZURE_IDENTITY_BINDING, "old", spec={"AzureIdentity": "old", "Selector": "old"})
     pod = world.deployment("old", selector="old")[0]
     assert world.ask(pod).status == 404
 
 
 @fault("secret_missing", blind=True)
-def secret_that_is_missing(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def secret_that_is_missing(world: World) -> None:
     _principal(world)
 
 
 @fault("secret_empty", blind=True)
-def secret_without_a_value(world: World) -> Iterator[None]:
-    yield
-    world.settled()
-    world.create(SECRET, "principal", stringData={"password": ""})
+def secret_without_a_value(world: World) -> None:
+    world.create(kinds.SECRET, "principal", stringData={"password": ""})
     _principal(world)
 
 
 @fault("secret_ambiguous", blind=True)
-def secret_with_two_keys(world: World) -> Iterator[None]:
-    yield
-    world.settled()
-    world.create(SECRET, "principal", stringData={"first": "one", "second": "two"})
+def secret_with_two_keys(world: World) -> None:
+    world.create(kinds.SECRET, "principal", stringData={"first": "one", "second": "two"})
     _principal(world)
 
 
 @fault("tenant_missing", blind=True)
-def principal_without_a_tenant(world: World) -> Iterator[None]:
+def principal_without_a_tenant(world: World) -> None:
     """#74"""
-    yield
-    world.settled()
-    world.create(SECRET, "principal", stringData={"password": "sesame"})
+    world.create(kinds.SECRET, "principal", stringData={"password": "sesame"})
     _principal(world, tenantID="")
 
 
 @fault("label_not_on_template", blind=True)
-def label_on_the_deployment_alone(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def label_on_the_deployment_alone(world: World) -> None:
     world.identity("api")
     world.deployment("api", selector=None, own_labels={"aadpodidbinding": "api"})
 
 
-@fault("nothing_matches")
-def binding_of_another_namespace(world: World) -> Iterator[None]:
+@fault("nothing_matches", values={"forceNamespaced": "true"})
+def binding_of_another_namespace(world: World) -> None:
     """#1065: forced into namespaced mode, MIC and NMI look in the namespace of the pod alone."""
-    world.values["forceNamespaced"] = "true"
-    yield
-    world.settled()
     world.identity("far", OTHER_TEAM)
     world.deployment("far", selector="far")
 
 
 @fault("ambiguous_default")
-def selector_of_two_bindings(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def selector_of_two_bindings(world: World) -> None:
     world.identity("second", selector="web")
     world.until_assigned(2)
 
 
 @fault("client_id_unknown_to_nmi", blind=True)
-def client_id_of_another_identity(world: World) -> Iterator[None]:
+def client_id_of_another_identity(world: World) -> None:
     """StackExchangeRedis#79: with the client id of Workload ID, to NMI."""
-    yield
-    world.settled()
     other = world.managed_identity("other")["properties"]["clientId"]
     assert world.ask(world.pod_of(), client_id=other).status == 404
 
 
 @fault("client_timeout_short")
-def client_with_little_patience(world: World) -> Iterator[None]:
+def client_with_little_patience(world: World) -> None:
     """#556: it has gone when MIC, which was away, assigns the identity."""
-    yield
-    world.settled()
     world.pause_mic()
     world.identity("late")
     pod = world.deployment("late", selector="late")[0]
@@ -567,10 +483,8 @@ def client_with_little_patience(world: World) -> Iterator[None]:
 
 
 @fault("unlabelled_pod_asks", blind=True)
-def pod_without_a_label_asks(world: World) -> Iterator[None]:
+def pod_without_a_label_asks(world: World) -> None:
     """#799"""
-    yield
-    world.settled()
     pod = world.deployment("agent", selector=None)[0]
     assert world.ask(pod).status == 404
 
@@ -578,58 +492,48 @@ def pod_without_a_label_asks(world: World) -> Iterator[None]:
 # network
 
 
-@fault("policy_blocks_nmi")
-def policy_that_allows_imds_alone(world: World) -> Iterator[None]:
+@fault("policy_blocks_nmi", properties={"networkProfile": {"networkPolicy": "azure"}})
+def policy_that_allows_imds_alone(world: World) -> None:
     """#716"""
-    world.properties["networkProfile"] = {"networkPolicy": "azure"}
-    yield
-    world.settled()
     only = [{"ipBlock": {"cidr": "169.254.169.254/32"}}]
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": only}]}
-    world.create(NETWORK_POLICY, "egress", spec=spec)
+    world.create(kinds.NETWORK_POLICY, "egress", spec=spec)
 
 
-@fault("nmi_does_not_know_pod")
-def firewall_before_the_api_server(world: World) -> Iterator[None]:
+@fault("nmi_does_not_know_pod", before=lambda world: vars(world).update(relay=Relay(world.api_server)))
+def firewall_before_the_api_server(world: World) -> None:
     """#780: NMI's watch breaks, so that it never hears of new pods."""
-    world.relay = Relay(world.api_server)
-    yield
-    world.settled()
+    assert world.relay
     world.relay.cut()
     pod = world.deployment("late", selector="web")[0]
-    world.age(POD, pod, TEAM)
+    world.age(kinds.POD, pod, TEAM)
     world.let_nmi_be_old()
     assert world.ask(pod).status == 500
 
 
-@fault("stale_rule")
-def node_that_aks_marked(world: World) -> Iterator[None]:
+@fault(
+    "stale_rule",
+    values={"nmi.tolerations": "null"},
+    more_nodes=[{"taints": [_GPU], "labels": {USER_RULES_LABEL: "true"}}],
+)
+def node_that_aks_marked(world: World) -> None:
     """#113: AKS marks nodes with rules of others, and NMI does not run there any more. Its rules are not seen here."""
-    world.values["nmi.tolerations"] = "null"
-    taint = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
-    world.more_nodes = [{"taints": [taint], "labels": {USER_RULES_LABEL: "true"}}]
-    yield
-    world.settled()
     world.deployment("plain", selector=None, node=1)
 
 
 @fault("clock_skew")
-def kubelet_ahead_of_its_time(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def kubelet_ahead_of_its_time(world: World) -> None:
     beat = (datetime.now(UTC) + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    world.set_status(NODE, world.nodes[0], "", conditions=[{**READY[0], "lastHeartbeatTime": beat}])
+    world.set_status(kinds.NODE, world.nodes[0], "", conditions=[{**READY[0], "lastHeartbeatTime": beat}])
 
 
 @fault("clock_skew")
-def assertion_of_the_future(world: World) -> Iterator[None]:
+def assertion_of_the_future(world: World) -> None:
     """Entra, whose clock is an hour behind the node's, refuses what NMI signs with a certificate."""
-    yield
-    world.settled()
     client_id = str(uuid.uuid4())
     spec = ServicePrincipals(world.azure, world.client, client_id).spec(CERTIFICATE)
-    world.create(AZURE_IDENTITY, "signed", spec={"type": CERTIFICATE, "clientID": client_id, **spec})
-    world.create(AZURE_IDENTITY_BINDING, "signed", spec={"azureIdentity": "signed", "selector": "signed"})
+    world.create(kinds.AZURE_IDENTITY, "signed", spec={"type": CERTIFICATE, "clientID": client_id, **spec})
+    world.create(kinds.AZURE_IDENTITY_BINDING, "signed", spec={"azureIdentity": "signed", "selector": "signed"})
     pod = world.deployment("signed", selector="signed")[0]
     world.until_assigned(2)
     world.until_served(pod)
@@ -638,17 +542,13 @@ def assertion_of_the_future(world: World) -> Iterator[None]:
 
 
 @fault("imds_restricted")
-def pods_kept_from_imds(world: World) -> Iterator[None]:
-    yield
-    world.settled()
+def pods_kept_from_imds(world: World) -> None:
     world.edit(lambda body: body["properties"]["networkProfile"].update(podLinkLocalAccess="None"), world.cluster["id"])
 
 
 @fault("kube_proxy_bypasses")
-def data_plane_of_cilium(world: World) -> Iterator[None]:
+def data_plane_of_cilium(world: World) -> None:
     """cilium#20103"""
-    yield
-    world.settled()
     changed = {"networkDataplane": "cilium"}
     world.edit(lambda body: body["properties"]["networkProfile"].update(changed), world.cluster["id"])
 
@@ -656,176 +556,93 @@ def data_plane_of_cilium(world: World) -> Iterator[None]:
 # Workload ID
 
 
-@fault("webhook_missing")
-def workload_id_without_its_webhook(world: World) -> Iterator[None]:
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.credential(world.account("mover"), "mover")
-    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover")
+def _trusted(world: World, **labels: Any) -> None:
+    world.credential(world.account("mover", **labels), "mover")
 
 
-@fault("webhook_not_running")
-def webhook_that_is_dead(world: World) -> Iterator[None]:
-    """AKS#3897, AWI#863: no pod of its workloads is made any more."""
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.credential(world.account("mover"), "mover")
-    world.webhook(runs=False)
-    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", pods=0)
+def _known(world: World) -> None:
+    """A workload that was changed by the webhook; nothing trusts it."""
+    client_id = world.account("mover")["properties"]["clientId"]
+    _mover(world, mutated=world.mutated(client_id))
 
 
-@fault("label_missing_on_template")
-def label_on_the_service_account_alone(world: World) -> Iterator[None]:
-    """AWI#720"""
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.webhook()
-    world.credential(world.account("mover", labels=USE), "mover")
-    world.deployment("mover", selector=None, serviceAccountName="mover")
+def _moving(name: str, code: str, *acts: Callable[[World], object], issuer: bool = True, webhook: bool = True) -> None:
+    """These one after the other, and at last the webhook."""
 
+    def breaks(world: World) -> None:
+        for act in acts:
+            act(world)
+        if webhook:
+            world.webhook()
 
-@fault("client_id_not_annotated")
-def account_without_a_client_id(world: World) -> Iterator[None]:
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.create(SERVICE_ACCOUNT, "mover")
-    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", mutated=world.mutated())
-    world.webhook()
-
-
-@fault("service_account_missing")
-def account_that_is_missing(world: World) -> Iterator[None]:
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", mutated=world.mutated())
-    world.webhook()
-
-
-@fault("pod_not_mutated")
-def pod_older_than_the_webhook(world: World) -> Iterator[None]:
-    """AWI#790"""
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.credential(world.account("mover"), "mover")
-    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover")
-    world.webhook()
-
-
-@fault("issuer_disabled")
-def cluster_without_an_issuer(world: World) -> Iterator[None]:
-    yield
-    world.settled()
-    made = world.account("mover")
-    mutated = world.mutated(made["properties"]["clientId"])
-    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", mutated=mutated)
-    world.webhook()
+    breaks.__name__ = name
+    fault(code, issuer=issuer)(breaks)
 
 
 def _wrong(name: str, code: str, properties: Callable[[World], dict[str, Any]]) -> None:
     """A workload whose federated credential is nearly right."""
-
-    def breaks(world: World) -> Iterator[None]:
-        world.properties["oidcIssuerProfile"] = {"enabled": True}
-        yield
-        world.settled()
-        world.mover(**properties(world))
-        world.webhook()
-
-    breaks.__name__ = name
-    fault(code)(breaks)
+    _moving(name, code, lambda world: world.mover(**properties(world)))
 
 
+_moving("workload_id_without_its_webhook", "webhook_missing", _trusted, _mover, webhook=False)
+# AKS#3897, AWI#863: no pod of its workloads is made any more.
+_moving(
+    *("webhook_that_is_dead", "webhook_not_running"),
+    *(_trusted, lambda world: world.webhook(runs=False), lambda world: _mover(world, pods=0)),
+    webhook=False,
+)
+_moving("pod_older_than_the_webhook", "pod_not_mutated", _trusted, _mover)  # AWI#790
+_moving(  # AWI#720
+    *("label_on_the_service_account_alone", "label_missing_on_template"),
+    *(World.webhook, lambda world: _trusted(world, labels=USE), lambda world: _mover(world, labels={})),
+    webhook=False,
+)
+_moving(
+    *("account_without_a_client_id", "client_id_not_annotated"),
+    *(lambda world: world.create(kinds.SERVICE_ACCOUNT, "mover"), lambda world: _mover(world, mutated=world.mutated())),
+)
+_moving("account_that_is_missing", "service_account_missing", lambda world: _mover(world, mutated=world.mutated()))
+_moving("cluster_without_an_issuer", "issuer_disabled", _known, issuer=False)
+_moving("account_without_a_credential", "credential_missing", _known)
 _wrong("issuer_without_its_slash", "credential_wrong", lambda world: {"issuer": world.issuer.rstrip("/")})
 _wrong("issuer_of_another_cluster", "issuer_of_other_cluster", lambda world: {"issuer": f"{world.issuer}other/"})
 _wrong("subject_in_capitals", "credential_wrong", lambda _world: {"subject": f"system:serviceaccount:{TEAM}:Mover"})
 _wrong("audience_in_other_case", "credential_wrong", lambda _world: {"audiences": ["api://AzureADTokenexchange"]})
-
-
-@fault("credential_missing")
-def account_without_a_credential(world: World) -> Iterator[None]:
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    made = world.account("mover")
-    mutated = world.mutated(made["properties"]["clientId"])
-    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", mutated=mutated)
-    world.webhook()
-
-
-@fault("proxy_refused")
-def proxy_in_a_confined_namespace(world: World) -> Iterator[None]:
-    """AWI#1424: the API server creates no pod of it."""
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.credential(world.account("mover"), "mover")
-    world.confine(TEAM, "baseline")
-    world.deployment("mover", selector=None, labels=USE, annotations=PROXIED, serviceAccountName="mover", pods=0)
-    world.webhook()
-
-
-@fault("host_network_refused")
-def proxy_on_the_host_network(world: World) -> Iterator[None]:
-    """AWI#1050: since then the webhook refuses pods of it."""
-    world.properties["oidcIssuerProfile"] = {"enabled": True}
-    yield
-    world.settled()
-    world.credential(world.account("mover"), "mover")
-    world.deployment(
-        "mover",
-        selector=None,
-        labels=USE,
-        annotations=PROXIED,
-        serviceAccountName="mover",
-        pods=0,
-        hostNetwork=True,
-    )
-    world.webhook()
+# AWI#1424: the API server creates no pod of it.
+_moving(
+    *("proxy_in_a_confined_namespace", "proxy_refused", _trusted, lambda world: world.confine(TEAM, "baseline")),
+    lambda world: _mover(world, annotations=PROXIED, pods=0),
+)
+# AWI#1050: since then the webhook refuses pods of it.
+_moving(
+    *("proxy_on_the_host_network", "host_network_refused", _trusted),
+    lambda world: _mover(world, annotations=PROXIED, pods=0, hostNetwork=True),
+)
 
 
 def _changed(name: str, code: str, change: Callable[[list[Raw]], None], **deployment: Any) -> None:
     """A workload of Workload ID whose pod has other containers than the webhook would leave it."""
 
-    def breaks(world: World) -> Iterator[None]:
-        world.properties["oidcIssuerProfile"] = {"enabled": True}
-        yield
-        world.settled()
+    def make(world: World) -> None:
         made = world.account("mover")
         world.credential(made, "mover")
         containers = world.mutated(made["properties"]["clientId"])
         change(containers)
-        what = {"selector": None, "labels": USE, "serviceAccountName": "mover", **deployment}
-        (pod,) = world.deployment("mover", mutated=containers, **what)
+        (pod,) = _mover(world, mutated=containers, **deployment)
         if len(containers) > 1:
             _show(world, pod, code)
-        world.webhook()
 
-    breaks.__name__ = name
-    fault(code)(breaks)
+    _moving(name, code, make)
 
 
 def _show(world: World, pod: str, code: str) -> None:
     """The state of the application's container and of the proxy, as their kubelet has it."""
-    runs, ended = (
-        {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
-        {"terminated": {"exitCode": 0, "reason": "Completed"}},
-    )
-    refused = {"waiting": {"reason": "CreateContainerConfigError", "message": "runAsUser breaks non-root policy"}}
+    runs: Raw = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    ended: Raw = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    refused: Raw = {"waiting": {"reason": "CreateContainerConfigError", "message": "runAsUser breaks non-root policy"}}
     states = {"app": runs, "azwi-proxy": refused} if code == "proxy_not_started" else {"app": ended, "azwi-proxy": runs}
-    world.set_status(
-        POD,
-        pod,
-        containerStatuses=[
-            {"name": name, "image": "x", "imageID": "x", "ready": state is runs, "restartCount": 0, "state": state}
-            for name, state in states.items()
-        ],
-    )
+    statuses = [container(name, state, ready=state is runs) for name, state in states.items()]
+    world.set_status(kinds.POD, pod, containerStatuses=statuses)
     if code == "proxy_holds_pod":
         world.overdue(pod)
 
@@ -877,8 +694,8 @@ def _principal(world: World, **spec: Any) -> Any:
         "clientPassword": {"namespace": TEAM, "name": "principal"},
         **spec,
     }
-    world.create(AZURE_IDENTITY, "reports", spec=whole)
-    world.create(AZURE_IDENTITY_BINDING, "reports", spec={"azureIdentity": "reports", "selector": "reports"})
+    world.create(kinds.AZURE_IDENTITY, "reports", spec=whole)
+    world.create(kinds.AZURE_IDENTITY_BINDING, "reports", spec={"azureIdentity": "reports", "selector": "reports"})
     pod = world.deployment("reports", selector="reports")[0]
     world.until_assigned(2)
     server.until("NMI refuses", lambda: world.ask(pod).status not in (200, 404))

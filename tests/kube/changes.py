@@ -18,19 +18,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION, marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    DEPLOYMENT,
-    ROLE,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.tests.kube.objects import assignment, manifest
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
@@ -67,11 +58,7 @@ class World:
         self._create(kind, name, **body)
 
     def _create(self, kind: Kind, name: str, namespace: str = "", **body: Any) -> None:
-        place = {"namespace": namespace} if namespace else {}
-        metadata = {"name": name, **place, **body.pop("metadata", {})}
-        self.client.create(
-            kind, namespace or None, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
-        )
+        self.client.create(kind, namespace or None, manifest(kind, name, namespace, **body))
 
     def somebody(self, granted: list[Need]) -> Options:
         """Who may read everything, and beyond that exactly this; as options of a module."""
@@ -80,16 +67,11 @@ class World:
         for number, need in enumerate([read, *granted]):
             name = f"{user}-{number}"
             rule = {"apiGroups": [need["api_group"]], "resources": [need["resource"]], "verbs": need["verbs"]}
-            self._create(CLUSTER_ROLE, name, rules=[rule])
-            reference = {"apiGroup": CLUSTER_ROLE.group, "kind": "ClusterRole", "name": name}
-            whom: Options = {
-                "subjects": [{"kind": "User", "apiGroup": CLUSTER_ROLE.group, "name": user}],
-                "roleRef": reference,
-            }
-            if need["namespace"]:
-                self._create(ROLE_BINDING, name, need["namespace"], **whom)
-            else:
-                self._create(CLUSTER_ROLE_BINDING, name, **whom)
+            self._create(kinds.CLUSTER_ROLE, name, rules=[rule])
+            reference = {"apiGroup": kinds.CLUSTER_ROLE.group, "kind": "ClusterRole", "name": name}
+            subject = {"kind": "User", "apiGroup": kinds.CLUSTER_ROLE.group, "name": user}
+            kind = kinds.ROLE_BINDING if need["namespace"] else kinds.CLUSTER_ROLE_BINDING
+            self._create(kind, name, need["namespace"], subjects=[subject], roleRef=reference)
         return {"impersonate_user": user, "impersonate_groups": ["system:authenticated"]}
 
 
@@ -131,15 +113,14 @@ def _lease(**options: Any) -> Callable[[str], Options]:
 
 
 def _documents(namespace: str) -> Options:
-    def document(kind: str, spec: Options) -> Options:
-        metadata = {"name": "billing", "namespace": namespace}
-        return {"apiVersion": "aadpodidentity.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
-
     return {
         "documents": [
-            document("AzurePodIdentityException", {"podLabels": {"app": "agent"}}),
-            document("AzureIdentity", {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}),
-            document("AzureIdentityBinding", {"azureIdentity": "billing", "selector": namespace}),
+            manifest(kind, "billing", namespace, spec=spec)
+            for kind, spec in (
+                (kinds.AZURE_POD_IDENTITY_EXCEPTION, {"podLabels": {"app": "agent"}}),
+                (kinds.AZURE_IDENTITY, {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}),
+                (kinds.AZURE_IDENTITY_BINDING, {"azureIdentity": "billing", "selector": namespace}),
+            )
         ]
     }
 
@@ -150,7 +131,7 @@ def _workload(world: World) -> None:
         "metadata": {"labels": labels, "annotations": {ANNOTATION: "of old"}},
         "spec": {"containers": [{"name": "app", "image": "app"}]},
     }
-    world.create(DEPLOYMENT, "api", spec={"selector": {"matchLabels": {"app": "api"}}, "template": template})
+    world.create(kinds.DEPLOYMENT, "api", spec={"selector": {"matchLabels": {"app": "api"}}, "template": template})
 
 
 def _restart(namespace: str) -> Options:
@@ -164,7 +145,7 @@ def _switched(world: World) -> None:
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
     note = {MIGRATION: '{"label":null}'}
     spec = {"replicas": 0, "selector": {"matchLabels": {"app": "api"}}, "template": template}
-    world.create(DEPLOYMENT, "api", metadata={"annotations": note}, spec=spec)
+    world.create(kinds.DEPLOYMENT, "api", metadata={"annotations": note}, spec=spec)
 
 
 def _original(namespace: str) -> Options:
@@ -177,27 +158,11 @@ def _left_by_mic(world: World) -> None:
     server.remove(world.client, world.definitions)
     server.install(world.client, world.definitions)
     spec = {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}
-    world.create(AZURE_IDENTITY, "billing", metadata={"labels": marks("needs")}, spec=spec)
-    reference = {
-        "metadata": {"name": "billing", "namespace": world.namespace},
-        "spec": {"type": 0, "resourceID": ID, "clientID": CLIENT_ID},
-    }
-    world.create(
-        AZURE_ASSIGNED_IDENTITY,
-        "api",
-        metadata={"finalizers": [removal.FINALIZER]},
-        spec={
-            "azureIdentityRef": {"apiVersion": AZURE_IDENTITY.api_version, "kind": "AzureIdentity", **reference},
-            "azureBindingRef": {
-                "apiVersion": AZURE_IDENTITY_BINDING.api_version,
-                "kind": "AzureIdentityBinding",
-                "metadata": reference["metadata"],
-            },
-            "pod": "api",
-            "podNamespace": world.namespace,
-            "nodename": "gone",
-        },
-    )
+    world.create(kinds.AZURE_IDENTITY, "billing", metadata={"labels": marks("needs")}, spec=spec)
+    identity = manifest(kinds.AZURE_IDENTITY, "billing", world.namespace, spec=spec)
+    binding = manifest(kinds.AZURE_IDENTITY_BINDING, "billing", world.namespace)
+    assigned = assignment("api", world.namespace, identity, binding, "gone")
+    world.create(kinds.AZURE_ASSIGNED_IDENTITY, "api", metadata={"finalizers": [removal.FINALIZER]}, spec=assigned)
 
 
 def _remove(_namespace: str) -> Options:
@@ -210,13 +175,13 @@ def _account(**options: Any) -> Callable[[str], Options]:
 
 def _accounts(world: World) -> None:
     """One that is annotated by nobody, and one with a right."""
-    world.create(SERVICE_ACCOUNT, "web")
-    world.create(SERVICE_ACCOUNT, "old")
+    world.create(kinds.SERVICE_ACCOUNT, "web")
+    world.create(kinds.SERVICE_ACCOUNT, "old")
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
-    world.create(ROLE, "reads", rules=[rule])
+    world.create(kinds.ROLE, "reads", rules=[rule])
     subject = {"kind": "ServiceAccount", "name": "old", "namespace": world.namespace}
-    reference = {"apiGroup": ROLE.group, "kind": "Role", "name": "reads"}
-    world.create(ROLE_BINDING, "reads", roleRef=reference, subjects=[subject])
+    reference = {"apiGroup": kinds.ROLE.group, "kind": "Role", "name": "reads"}
+    world.create(kinds.ROLE_BINDING, "reads", roleRef=reference, subjects=[subject])
 
 
 def _prepared_accounts(**options: Any) -> Callable[[World], None]:

@@ -17,6 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     SERVICE_ACCOUNT,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
@@ -50,10 +51,9 @@ REGISTERED = {
 @pytest.fixture(scope="module")
 def namespaces(client: Client) -> Iterator[None]:
     for name in NAMESPACES:
-        client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        create(client, server.NAMESPACE, None, name)
     for namespace, name in (("billing", "api"), ("reports", "default")):  # here is no controller that would
-        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
-        client.create(SERVICE_ACCOUNT, namespace, body)
+        create(client, SERVICE_ACCOUNT, namespace, name)
     yield
     for name in NAMESPACES:
         client.delete(server.NAMESPACE, None, name)
@@ -68,8 +68,7 @@ def namespaces(client: Client) -> Iterator[None]:
 def shared(client: Client, crds: None, namespaces: None) -> Iterator[None]:
     """The AzureIdentity of somebody else that an example binds."""
     spec = {"type": 0, "resourceID": f"{IDENTITIES}/shared", "clientID": CLIENT_ID.replace("2f", "3f")}
-    body = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": {"name": "shared"}}
-    client.create(AZURE_IDENTITY, "platform", {**body, "spec": spec})
+    create(client, AZURE_IDENTITY, "platform", "shared", spec=spec)
     yield
     client.delete(AZURE_IDENTITY, "platform", "shared")
 

@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    NETWORK_POLICY,
-    SECRET,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import OTHER_TEAM, TEAM, World
 
 Make = Callable[[World], None]
@@ -135,7 +129,7 @@ def service_principals(world: World) -> None:
     world.start()
     world.workload()
     reports = world.azure.principal("reports")
-    world.create(SECRET, "reports", stringData={"clientSecret": reports.secret})
+    world.create(kinds.SECRET, "reports", stringData={"clientSecret": reports.secret})
     spec = {
         "type": 1,
         "tenantID": world.azure.tenant_id,
@@ -143,8 +137,8 @@ def service_principals(world: World) -> None:
         "clientID": reports.client_id,
         "clientPassword": {"namespace": TEAM, "name": "reports"},
     }
-    world.create(AZURE_IDENTITY, "reports", spec=spec)
-    world.create(AZURE_IDENTITY_BINDING, "reports", spec={"azureIdentity": "reports", "selector": "reports"})
+    world.create(kinds.AZURE_IDENTITY, "reports", spec=spec)
+    world.create(kinds.AZURE_IDENTITY_BINDING, "reports", spec={"azureIdentity": "reports", "selector": "reports"})
     pod = world.deployment("reports", selector="reports")[0]
     world.until_assigned(2)
     world.settled()
@@ -157,7 +151,7 @@ def exceptions(world: World) -> None:
     world.start()
     world.workload()
     world.settled()
-    world.create(AZURE_POD_IDENTITY_EXCEPTION, "agent", spec={"podLabels": {"app": "agent"}})
+    world.create(kinds.AZURE_POD_IDENTITY_EXCEPTION, "agent", spec={"podLabels": {"app": "agent"}})
     pod = world.deployment("agent", selector=None)[0]
     world.until_served(pod, client_id=world.kubelet_client_id)
 
@@ -184,7 +178,7 @@ def policies_that_allow_nmi(world: World) -> None:
     nmi = [{"ipBlock": {"cidr": "127.0.0.1/32"}}]
     egress = [{"to": nmi, "ports": [{"port": 2579, "protocol": "TCP"}]}]
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": egress}
-    world.create(NETWORK_POLICY, "egress", spec=spec)
+    world.create(kinds.NETWORK_POLICY, "egress", spec=spec)
 
 
 @healthy

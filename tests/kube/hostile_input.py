@@ -18,12 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    DAEMON_SET,
-    DEPLOYMENT,
-    EVENT,
-    POD,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import MIC, NMI, OTHER_TEAM, PLACE, TEAM, Raw, World
 
 CONTROL = "\x1b[2J\x1b]0;owned\x07\u202e\u2028{{ 7*7 }}{{ lookup('ansible.builtin.pipe', 'id') }}{% raw %}$(id)`id`"
@@ -67,7 +62,7 @@ def _of_mic(world: World) -> Iterator[str]:
 
 def _of_nmi(world: World) -> Iterator[str]:
     """As NMI writes them."""
-    found = world.client.get(POD, TEAM, world.pod_of())
+    found = world.client.get(kinds.POD, TEAM, world.pod_of())
     assert found
     pod, address = f"{TEAM}/{world.pod_of()}", found["status"]["podIP"]
     yield _klog(f"failed to get pod info from pod IP: {address}, error: failed to match pod IP {address} with []")
@@ -79,7 +74,7 @@ def _of_nmi(world: World) -> Iterator[str]:
 
 def _run_what_looks_like_them(world: World, log: str) -> None:
     """Copies of MIC and NMI in a namespace of the tenant, which crash, and say what he likes."""
-    for kind, name in ((DEPLOYMENT, MIC), (DAEMON_SET, NMI)):
+    for kind, name in ((kinds.DEPLOYMENT, MIC), (kinds.DAEMON_SET, NMI)):
         real = world.client.get(kind, PLACE, name)
         if real is None:
             continue
@@ -99,14 +94,14 @@ def _run_what_looks_like_them(world: World, log: str) -> None:
             "state": {"waiting": {"reason": "CrashLoopBackOff", "message": CONTROL}},
             "lastState": ended,
         }
-        world.set_status(POD, pod, OTHER_TEAM, containerStatuses=[status])
+        world.set_status(kinds.POD, pod, OTHER_TEAM, containerStatuses=[status])
 
 
 def _ask(world: World, *lines: str) -> None:
     """NMI for a resource and for a path with these lines, which it logs as they are."""
     if world.nmi is None or world.nmi.process.poll() is not None:
         return
-    found = world.client.get(POD, TEAM, world.pod_of())
+    found = world.client.get(kinds.POD, TEAM, world.pod_of())
     assert found
     text = "\n".join(["", CONTROL, *lines, ""])
     assert world.ask(world.pod_of(), resource=f"https://vault.azure.net{text}").status != 200
@@ -132,7 +127,7 @@ def _write_events(world: World, texts: list[str]) -> None:
 
 def _event(world: World, place: str, about: Raw, message: str, component: str, reason: str) -> None:
     world.create(
-        EVENT,
+        kinds.EVENT,
         f"e-{uuid.uuid4()}",
         place,
         involvedObject={**about, "namespace": place},

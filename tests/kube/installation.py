@@ -13,24 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    DAEMON_SET,
-    DEPLOYMENT,
-    ENDPOINTS,
-    NODE,
-    POD,
-    REPLICA_SET,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 from . import kubelet as kubelets
+from . import objects
 from .kubelet import Kubelet
 
 Raw = dict[str, Any]
@@ -41,12 +31,8 @@ _ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/use
 def crashing() -> Raw:
     """The state of a container that ends again and again, until a moment ago."""
     ended = {"exitCode": 255, "reason": "Error", "finishedAt": _now()}
-    return {
-        "ready": False,
-        "restartCount": 7,
-        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-        "lastState": {"terminated": ended},
-    }
+    state = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
+    return {"ready": False, "restartCount": 7, **state}
 
 
 @dataclass
@@ -62,36 +48,28 @@ class Installation:
         return f"node-{self.namespace}"
 
     def create(self, kind: Kind, name: str, namespace: str = "", **body: Any) -> Raw:
-        metadata = {"name": name, **body.pop("metadata", {})}
-        whole = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
-        return self.client.create(kind, (namespace or self.namespace) if kind.namespaced else None, whole)
+        return objects.create(self.client, kind, namespace or self.namespace, name, **body)
 
     def set_status(self, kind: Kind, name: str, status: Raw, namespace: str = "") -> None:
-        path = kind.path(namespace or self.namespace, name, "status")
-        merge = "application/merge-patch+json"
-        code, answer = self.client._request("PATCH", path, (), {"status": status}, content_type=merge)
-        assert code == 200, answer
+        objects.set_status(self.client, kind, namespace or self.namespace, name, **status)
 
     def program(self, kind: Kind, name: str, *arguments: str, namespace: str = "") -> Raw:
         """A Deployment or DaemonSet with the image of its name; with its ReplicaSet, if it has one."""
         labels = {"component": name}
-        run = {
-            "name": name,
-            "image": f"mcr.microsoft.com/oss/azure/aad-pod-identity/{name}:v1.8.17",
-            "args": list(arguments),
-        }
+        image = f"mcr.microsoft.com/oss/azure/aad-pod-identity/{name}:v1.8.17"
+        run = {"name": name, "image": image, "args": list(arguments)}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [run]}}
         spec = {"selector": {"matchLabels": labels}, "template": template}
         made = self.create(kind, name, namespace, spec=spec)
-        if kind == DEPLOYMENT:
-            made = self.create(REPLICA_SET, f"{name}-1", namespace, metadata=owned(made), spec=spec)
+        if kind == kinds.DEPLOYMENT:
+            made = self.create(kinds.REPLICA_SET, f"{name}-1", namespace, metadata=owned(made), spec=spec)
         return made
 
     def pod(self, owner: Raw, name: str, namespace: str = "", state: Raw | None = None) -> None:
         template = owner["spec"]["template"]
         spec = {"nodeName": self.node, "containers": template["spec"]["containers"]}
         metadata = {**owned(owner), "labels": template["metadata"]["labels"]}
-        self.create(POD, name, namespace, metadata=metadata, spec=spec)
+        self.create(kinds.POD, name, namespace, metadata=metadata, spec=spec)
         self.state_of(name, spec["containers"][0]["name"], state or {}, namespace)
 
     def state_of(self, pod: str, container: str, state: Raw, namespace: str = "") -> None:
@@ -99,7 +77,7 @@ class Installation:
         status = {"name": container, "image": "x", "imageID": "x", "lastState": {}, **run}
         conditions = READY if run["ready"] else [{"type": "Ready", "status": "False"}]
         whole = {"phase": "Running", "conditions": conditions, "containerStatuses": [status]}
-        self.set_status(POD, pod, whole, namespace)
+        self.set_status(kinds.POD, pod, whole, namespace)
 
     def hold_lock(self) -> None:
         """As MIC's leader does; nobody renews it here."""
@@ -107,48 +85,41 @@ class Installation:
         held = {"holderIdentity": "mic-a", "leaseDurationSeconds": 15, "acquireTime": now, "renewTime": now}
         annotations = {"control-plane.alpha.kubernetes.io/leader": json.dumps({**held, "leaderTransitions": 0})}
         metadata = {"name": "aad-pod-identity-mic", "namespace": self.namespace, "annotations": annotations}
-        self.client.apply(ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata})
+        self.client.apply(kinds.ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata})
 
     def install(self) -> None:
-        self.create(NODE, self.node, metadata={"labels": {"kubernetes.io/os": "linux"}})
+        self.create(kinds.NODE, self.node, metadata={"labels": {"kubernetes.io/os": "linux"}})
         address = {"type": "InternalIP", "address": "127.0.0.1"}
         endpoint = {"kubeletEndpoint": {"Port": self.kubelet.port}}
         status = {"conditions": READY, "addresses": [address], "daemonEndpoints": endpoint}
-        self.set_status(NODE, self.node, status)
+        self.set_status(kinds.NODE, self.node, status)
         lock = f"--leader-election-namespace={self.namespace}"
-        self.pod(self.program(DEPLOYMENT, "mic", lock), "mic-a")
-        self.pod(self.program(DAEMON_SET, "nmi", f"--MICNamespace={self.namespace}"), "nmi-a")
+        self.pod(self.program(kinds.DEPLOYMENT, "mic", lock), "mic-a")
+        self.pod(self.program(kinds.DAEMON_SET, "nmi", f"--MICNamespace={self.namespace}"), "nmi-a")
         self.hold_lock()
-        self.create(AZURE_POD_IDENTITY_EXCEPTION, "mic-exception", spec={"podLabels": {"component": "mic"}})
-        identity = {"type": 0, "resourceID": f"{_ID}-{self.namespace}", "clientID": f"client-{self.namespace}"}
-        binding = {"azureIdentity": "web", "selector": self.namespace}
-        identity_made = self.create(AZURE_IDENTITY, "web", spec=identity)
-        binding_made = self.create(AZURE_IDENTITY_BINDING, "web", spec=binding)
+        self.create(kinds.AZURE_POD_IDENTITY_EXCEPTION, "mic-exception", spec={"podLabels": {"component": "mic"}})
+        ids = f"{_ID}-{self.namespace}", f"client-{self.namespace}"
+        made = objects.pair(self.client, self.namespace, "web", *ids)
         containers = [{"name": "web", "image": "web"}]
         labels = {"aadpodidbinding": self.namespace}
-        self.create(POD, "web", metadata={"labels": labels}, spec={"nodeName": self.node, "containers": containers})
+        self.create(
+            kinds.POD, "web", metadata={"labels": labels}, spec={"nodeName": self.node, "containers": containers}
+        )
         self.state_of("web", "web", {})
-        assigned = {
-            "pod": "web",
-            "podNamespace": self.namespace,
-            "nodename": self.node,
-            "azureIdentityRef": identity_made,
-            "azureBindingRef": binding_made,
-        }
+        assigned = objects.assignment("web", self.namespace, *made, node=self.node)
         name = f"web-{self.namespace}-web"
-        self.create(AZURE_ASSIGNED_IDENTITY, name, "default", spec=assigned, status={"status": "Assigned"})
+        self.create(kinds.AZURE_ASSIGNED_IDENTITY, name, "default", spec=assigned, status={"status": "Assigned"})
         self.kubelet.write(self.namespace, "mic-a", "I0301 09:00:00.000000       1 mic.go:1] mic is the leader\n")
         self.kubelet.write(self.namespace, "nmi-a", "I0301 09:00:00.000000       1 main.go:1] starting nmi process\n")
 
     def take_away(self) -> None:
-        """The node first: an uninstall of another test would wait for it."""
-        self.client.delete(NODE, None, self.node)
-        for pod in self.client.list_all(POD, self.namespace):
+        for pod in self.client.list_all(kinds.POD, self.namespace):
             server.end_pod(self.client, self.namespace, pod["metadata"]["name"])
-        for kind in (DEPLOYMENT, DAEMON_SET, REPLICA_SET):
+        for kind in (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.REPLICA_SET):
             for raw in self.client.list_all(kind, self.namespace):
                 self.client.delete(kind, self.namespace, raw["metadata"]["name"])
-        self.client.delete(AZURE_ASSIGNED_IDENTITY, "default", f"web-{self.namespace}-web")
+        self.client.delete(kinds.AZURE_ASSIGNED_IDENTITY, "default", f"web-{self.namespace}-web")
+        self.client.delete(kinds.NODE, None, self.node)
 
 
 def owned(owner: Raw) -> Raw:

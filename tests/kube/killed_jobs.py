@@ -13,6 +13,7 @@ import re
 from collections import ChainMap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,10 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.jobs import has_ended
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CUSTOM_RESOURCE_DEFINITION,
-    DAEMON_SET,
-    DEPLOYMENT,
-    JOB,
-    NAMESPACE,
-    SECRET,
-    Kind,
-    Object,
-)
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    LEASE as LEASE_KIND,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import LEASE as LEASE_KIND
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
 from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     AZURE,
     KUBERNETES,
@@ -46,7 +34,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     Cluster,
     World,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.objects import make
+from ansible_collections.azureops.pod_identity.tests.kube.objects import identities, make
 from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import CARRIER, assign, has_definitions
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
@@ -58,19 +46,13 @@ from azsandbox import pod_identity_addon
 from azsandbox.azure.loopback import SimulatedAzure
 
 CHART = "aad-pod-identity"
-
-
-CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION)
-
-
+CUSTOM = (kinds.AZURE_IDENTITY, kinds.AZURE_IDENTITY_BINDING, kinds.AZURE_POD_IDENTITY_EXCEPTION)
 NAMED = {
     "pod_identity_cluster_name": "demo",
     "pod_identity_resource_group": "rg",
     "pod_identity_location": "westeurope",
     "pod_identity_cluster_poll_interval": 1,
 }
-
-
 CREDENTIAL = {
     "useMSI": "false",
     "userAssignedMSIClientID": "",
@@ -93,12 +75,12 @@ def objects(world: World) -> set[str]:
 
     What goes with a namespace that is ending is of a test before; it waits there for pods, whose node has no kubelet.
     """
-    kinds = (DAEMON_SET, DEPLOYMENT, *defined(world))
-    namespaces = [each["metadata"] for each in world.client.list_all(NAMESPACE)]
+    listed = (kinds.DAEMON_SET, kinds.DEPLOYMENT, *defined(world))
+    namespaces = [each["metadata"] for each in world.client.list_all(kinds.NAMESPACE)]
     ending = {each["name"] for each in namespaces if "deletionTimestamp" in each}
     found = {
         f"{kind.name} {each['metadata']['name']}"
-        for kind in kinds
+        for kind in listed
         for each in world.client.list_all(kind)
         if each["metadata"]["namespace"] not in ending
     }
@@ -106,13 +88,14 @@ def objects(world: World) -> set[str]:
 
 
 def defined(world: World) -> list[Kind]:
-    return [kind for kind in CUSTOM if world.client.get(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)]
+    return [kind for kind in CUSTOM if world.client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, kind.resource)]
 
 
 def site(world: World, mode: str) -> None:
     world.playbook = playbook("site")
     world.arguments = ("--skip-tags", "pod_identity_chart_wait")
     place = {"namespace": f"{world.namespace}-new"}
+    probe = {"selector": "billing", "expect": "billing", "allow_detach": True, "timeout": 2, "start_timeout": 2}
     world.variables.update(
         pod_identity_mode=mode,
         pod_identity_cluster_create=True,
@@ -120,16 +103,7 @@ def site(world: World, mode: str) -> None:
         pod_identity_bindings_list=[entry(world, **place)],
         pod_identity_bindings_exceptions=[{"name": "agents", "pod_labels": {"app": "agent"}, **place}],
         pod_identity_verify_fail=False,
-        pod_identity_verify_workloads=[
-            {
-                "selector": "billing",
-                "expect": "billing",
-                "allow_detach": True,
-                "timeout": 2,
-                "start_timeout": 2,
-                **place,
-            }
-        ],
+        pod_identity_verify_workloads=[{**probe, **place}],
         pod_identity_verify_demo=mode == "chart",
         pod_identity_verify_demo_timeout=2,
         **chart(),
@@ -141,7 +115,7 @@ def site(world: World, mode: str) -> None:
         assert objects(world) >= handed | others
 
         def probes() -> tuple[Object, ...]:
-            return world.client.list_all(JOB, place["namespace"])
+            return world.client.list_all(kinds.JOB, place["namespace"])
 
         if probes():  # that of a run which was killed ends by its deadline; until then it may be of one that goes on
             server.until("the deadline of probes has come", lambda: all(map(has_ended, probes())), 120)
@@ -161,12 +135,7 @@ def chart() -> dict[str, Any]:
     }
 
 
-def site_by_chart(world: World) -> None:
-    site(world, "chart")
-
-
-def site_by_addon(world: World) -> None:
-    site(world, "addon")
+site_by_chart, site_by_addon = partial(site, mode="chart"), partial(site, mode="addon")
 
 
 def bindings(world: World, mode: str) -> None:
@@ -177,13 +146,11 @@ def bindings(world: World, mode: str) -> None:
     base = {**NAMED, "pod_identity_mode": mode}
     if mode == "chart":
         server.install(world.client, server.definitions())
-        make(world.client, DEPLOYMENT, world.namespace, "api", "other")
+        make(world.client, kinds.DEPLOYMENT, world.namespace, "api", "other")
         earlier = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: "others"}}}}}
-        world.client.merge(DEPLOYMENT, world.namespace, "api", earlier)
+        world.client.merge(kinds.DEPLOYMENT, world.namespace, "api", earlier)
     else:
-        world.modules.succeed(
-            "aks_pod_identity", resource_group="rg", cluster_name="demo", enabled=True, poll_interval=0.1
-        )
+        world.modules.succeed("aks_pod_identity", **CARRIER, enabled=True, poll_interval=0.1)
     world.variables = {
         **base,
         "pod_identity_bindings_list": [entry(world, "going"), entry(world, "changing")],
@@ -214,18 +181,13 @@ def bindings(world: World, mode: str) -> None:
             *(f"AzureIdentityBinding {name}{suffix}" for name in ("new", "changing")),
             "AzurePodIdentityException others",
         }
-        selectors = {each["spec"]["selector"] for each in world.client.list_all(AZURE_IDENTITY_BINDING)}
+        selectors = {each["spec"]["selector"] for each in world.client.list_all(kinds.AZURE_IDENTITY_BINDING)}
         assert selectors == {"new", "other"}
 
     world.reached = reached
 
 
-def bindings_of_chart(world: World) -> None:
-    bindings(world, "chart")
-
-
-def bindings_of_addon(world: World) -> None:
-    bindings(world, "addon")
+bindings_of_chart, bindings_of_addon = partial(bindings, mode="chart"), partial(bindings, mode="addon")
 
 
 def uninstall(world: World, **more: Any) -> None:
@@ -248,7 +210,9 @@ def attached(world: World) -> set[str]:
 
 
 def bundles(world: World) -> list[dict[str, Any]]:
-    found = [each for each in world.client.list_all(SECRET, world.namespace) if "bundle.json" in (each["data"] or {})]
+    found = [
+        each for each in world.client.list_all(kinds.SECRET, world.namespace) if "bundle.json" in (each["data"] or {})
+    ]
     return [json.loads(base64.b64decode(each["data"]["bundle.json"])) for each in found]
 
 
@@ -260,12 +224,9 @@ def uninstall_chart(world: World, *, identity_too: bool = True) -> None:
     secret = json.dumps(CREDENTIAL)
     world.server.helm("install", CHART, "CHART", "--namespace", "default", "--set-json", f"adminsecret={secret}")
     (cluster,) = world.modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
-    world.modules.succeed(
-        "role_assignment",
-        scope=billing,
-        role="Managed Identity Operator",
-        principal_id=cluster["kubelet_identity"]["object_id"],
-    )
+    principal = cluster["kubelet_identity"]["object_id"]
+    role = "Managed Identity Operator"
+    world.modules.succeed("role_assignment", scope=billing, role=role, principal_id=principal)
     uninstall(world, pod_identity_uninstall_delete_identities=[billing] if identity_too else [])
     before = attached(world)
 
@@ -282,10 +243,7 @@ def uninstall_chart(world: World, *, identity_too: bool = True) -> None:
 
 def uninstall_addon(world: World) -> None:
     world.azure.cluster(name="demo")
-    billing, foreign = (
-        world.modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
-        for name in ("billing", "foreign")
-    )
+    billing, foreign = identities(world.modules, "billing", "foreign")
     world.modules.succeed("vmss_identity", **CARRIER, identities=[foreign["id"]], poll_interval=0.1)
     world.modules.succeed(
         "aks_pod_identity",
@@ -304,10 +262,8 @@ def uninstall_addon(world: World) -> None:
         assert attached(world) == before - {"billing"}
         profile = world.modules.succeed("aks_pod_identity", **CARRIER)["state"]
         assert (profile["enabled"], profile["identities"], profile["exceptions"]) == (False, [], [])
-        handed = [
-            each["name"] for bundle in bundles(world) for each in (bundle.get("addon") or {}).get("identities", ())
-        ]
-        assert "billing" in handed
+        addons = [(bundle.get("addon") or {}).get("identities", ()) for bundle in bundles(world)]
+        assert "billing" in [each["name"] for handed in addons for each in handed]
 
     world.reached = reached
 
@@ -330,16 +286,15 @@ def restore(world: World) -> None:
     bring_back(world)
 
     def reached() -> None:
-        assert {"DaemonSet aad-pod-identity-nmi", "Deployment aad-pod-identity-mic", f"release {CHART}"} <= objects(
-            world
-        )
+        programs = {"DaemonSet aad-pod-identity-nmi", "Deployment aad-pod-identity-mic"}
+        assert {*programs, f"release {CHART}"} <= objects(world)
         assert custom(world) == before
 
     world.reached = reached
 
 
 def bring_back(world: World, values: dict[str, Any] | None = None) -> None:
-    (name,) = [each["metadata"]["name"] for each in world.client.list_all(SECRET, world.namespace)]
+    (name,) = [each["metadata"]["name"] for each in world.client.list_all(kinds.SECRET, world.namespace)]
     world.playbook = playbook("restore")
     world.arguments = ("--skip-tags", "pod_identity_chart_wait")
     world.variables = {
@@ -443,10 +398,10 @@ def empty_world(
     try:
         yield World(modules, api_server, client, compute, namespace, player, variables=dict(NAMED))
     finally:
-        if client.get(DAEMON_SET, "kube-system", "nmi"):
+        if client.get(kinds.DAEMON_SET, "kube-system", "nmi"):
             azure.run(pod_identity_addon.remove(compute.call))
         azure.close()
-        client.delete(NAMESPACE, None, f"{namespace}-new")
+        client.delete(kinds.NAMESPACE, None, f"{namespace}-new")
         clear(api_server, client)
         server.install(client, server.definitions())
 
@@ -454,7 +409,7 @@ def empty_world(
 def clear(api_server: ApiServer, client: Client) -> None:
     """What a test has left there, and others before."""
     definitions = server.definitions()
-    if client.list_all(SECRET, "default", labels="owner=helm"):
+    if client.list_all(kinds.SECRET, "default", labels="owner=helm"):
         server.install(client, definitions)  # without them helm deletes no release that has an exception
         api_server.helm("uninstall", CHART, "--namespace", "default")
     server.clear_assigned(client)

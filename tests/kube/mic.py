@@ -14,17 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    ENDPOINTS,
-    NODE,
-    POD,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, manifest, set_status
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
 from azsandbox.azure.loopback import SimulatedAzure
@@ -53,10 +46,10 @@ class World:
 
     def by_kind(self) -> dict[Kind, Mapping[Key, Body]]:
         return {
-            AZURE_IDENTITY: self.identities,
-            AZURE_IDENTITY_BINDING: self.bindings,
-            AZURE_POD_IDENTITY_EXCEPTION: self.exceptions,
-            POD: self.pods,
+            kinds.AZURE_IDENTITY: self.identities,
+            kinds.AZURE_IDENTITY_BINDING: self.bindings,
+            kinds.AZURE_POD_IDENTITY_EXCEPTION: self.exceptions,
+            kinds.POD: self.pods,
         }
 
 
@@ -69,7 +62,7 @@ class Stage:
         there = {raw["metadata"]["name"] for raw in client.list_all(server.NAMESPACE)}
         for name in NAMESPACES:
             if name not in there:
-                namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                namespace = manifest(server.NAMESPACE, name)
                 client.create(server.NAMESPACE, None, namespace)
 
     def show(self, world: World) -> None:
@@ -77,10 +70,10 @@ class Stage:
         for kind, after in world.by_kind().items():
             before = old[kind]
             for key in before:
-                if key not in after or (kind == POD and _recreates(before[key], after[key])):
+                if key not in after or (kind == kinds.POD and _recreates(before[key], after[key])):
                     self._remove(kind, key, before[key])
             for key, body in after.items():
-                if key not in before or (kind == POD and _recreates(before[key], body)):
+                if key not in before or (kind == kinds.POD and _recreates(before[key], body)):
                     self._create(kind, key, body)
                 elif before[key] != body:
                     self._change(kind, key, body)
@@ -88,27 +81,25 @@ class Stage:
 
     def assigned(self) -> tuple[Body, ...]:
         """To pods of worlds; other tests leave pods behind."""
-        found = self._client.list_all(AZURE_ASSIGNED_IDENTITY)
+        found = self._client.list_all(kinds.AZURE_ASSIGNED_IDENTITY)
         return tuple(one for one in found if one["spec"]["podNamespace"] in NAMESPACES)
 
     def _create(self, kind: Kind, key: Key, body: Body) -> None:
         namespace, name = key
-        metadata = {"name": name, "namespace": namespace, **body.get("metadata", {})}
+        metadata = dict(body.get("metadata", {}))
         spec = dict(body["spec"])
-        if kind == POD:
+        if kind == kinds.POD:
             spec["containers"] = [{"name": "app", "image": "app"}]
             if body.get("deleting"):
                 metadata["finalizers"] = [_FINALIZER]
-        self._client.create(
-            kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
-        )
-        if kind == POD:
+        create(self._client, kind, namespace, name, metadata=metadata, spec=spec)
+        if kind == kinds.POD:
             self._set_status(key, body)
             if body.get("deleting"):
                 server.end_pod(self._client, *key)
 
     def _change(self, kind: Kind, key: Key, body: Body) -> None:
-        if kind == POD:
+        if kind == kinds.POD:
             gone = dict.fromkeys(self._world.pods[key]["metadata"]["labels"])
             self._client.merge(kind, *key, {"metadata": {"labels": {**gone, **body["metadata"]["labels"]}}})
             self._set_status(key, body)
@@ -120,17 +111,10 @@ class Stage:
         assert status == 200, answer
 
     def _set_status(self, key: Key, body: Body) -> None:
-        status, answer = self._client._request(
-            "PATCH",
-            POD.path(*key, "status"),
-            (),
-            {"status": body["status"]},
-            content_type="application/merge-patch+json",
-        )
-        assert status == 200, answer
+        set_status(self._client, kinds.POD, *key, **body["status"])
 
     def _remove(self, kind: Kind, key: Key, body: Body) -> None:
-        if kind != POD:
+        if kind != kinds.POD:
             self._client.delete(kind, *key)
         elif body.get("deleting"):
             self._client.merge(kind, *key, {"metadata": {"finalizers": None}})
@@ -154,12 +138,11 @@ class Mic(Stage):
         self.lock = lock
         self.log = processes.folder / "mic.log"
         self._turn = 0
-        metadata = {"name": BARRIER, "namespace": "default"}
         for kind, spec in (
-            (AZURE_IDENTITY, {"type": 1}),
-            (AZURE_IDENTITY_BINDING, {"azureIdentity": BARRIER, "selector": BARRIER}),
+            (kinds.AZURE_IDENTITY, {"type": 1}),
+            (kinds.AZURE_IDENTITY_BINDING, {"azureIdentity": BARRIER, "selector": BARRIER}),
         ):
-            client.apply(kind, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec})
+            client.apply(kind, manifest(kind, BARRIER, "default", spec=spec))
 
     def show(self, world: World) -> None:
         super().show(world)
@@ -179,13 +162,13 @@ class Mic(Stage):
             "spec": {"nodeName": NODES[0]},
             "status": {"phase": "Running"},
         }
-        self._create(POD, key, body)
+        self._create(kinds.POD, key, body)
         name = f"{key[1]}-default-{BARRIER}"
-        server.until("MIC has seen everything", lambda: self._is_assigned(name))
-        self._remove(POD, key, body)
+        server.until("MIC has seen everything", lambda: self._is_assigned(name), _SECONDS)
+        self._remove(kinds.POD, key, body)
 
     def _is_assigned(self, name: str) -> bool:
-        found = self._client.get(AZURE_ASSIGNED_IDENTITY, "default", name) or {}
+        found = self._client.get(kinds.AZURE_ASSIGNED_IDENTITY, "default", name) or {}
         return (found.get("status") or {}).get("status") == "Assigned"
 
 
@@ -213,7 +196,7 @@ def running(api_server: ApiServer, *flags: str, login: Login | None = None, **va
         stack.callback(server.clear_assigned, client)
         probe, metrics = free_ports(2)
         lock = f"mic-{probe}"
-        stack.callback(client.delete, ENDPOINTS, "default", lock)
+        stack.callback(client.delete, kinds.ENDPOINTS, "default", lock)
         processes = Processes(binaries, folder)
         stack.callback(processes.stop)
         processes.start(
@@ -243,7 +226,7 @@ def managed_identity(client_id: str) -> Body:
 
 def _take_barrier(client: Client) -> None:
     """Other tests find an API server without it."""
-    for kind in (AZURE_IDENTITY_BINDING, AZURE_IDENTITY):
+    for kind in (kinds.AZURE_IDENTITY_BINDING, kinds.AZURE_IDENTITY):
         client.delete(kind, "default", BARRIER)
 
 
@@ -258,18 +241,8 @@ def cloud(azure: SimulatedAzure, group: str, login: Body) -> Path:
     environment = {"name": "AzureStackCloud", "resourceManagerEndpoint": arm, "activeDirectoryEndpoint": entra}
     (folder / "environment.json").write_text(json.dumps(environment))
     path = folder / "azure.json"
-    path.write_text(
-        json.dumps(
-            {
-                "cloud": "AzureStackCloud",
-                "tenantId": azure.tenant_id,
-                "subscriptionId": azure.subscription_id,
-                "resourceGroup": group,
-                "vmType": "vmss",
-                **login,
-            }
-        )
-    )
+    place = {"tenantId": azure.tenant_id, "subscriptionId": azure.subscription_id, "resourceGroup": group}
+    path.write_text(json.dumps({"cloud": "AzureStackCloud", "vmType": "vmss", **place, **login}))
     return path
 
 
@@ -278,16 +251,10 @@ def _nodes(client: Client, azure: SimulatedAzure) -> str:
     azure.cluster()
     instances = azure.in_loop(lambda: [dict(found.body) for found in azure.server.azure.state.all(INSTANCE)])
     for name, instance in zip(NODES, instances, strict=True):
-        node = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": name},
-            "spec": {"providerID": f"azure://{instance['id']}"},
-        }
-        client.create(NODE, None, node)
+        create(client, kinds.NODE, None, name, spec={"providerID": f"azure://{instance['id']}"})
     return str(instances[0]["id"]).split("/")[4]
 
 
 def _remove_nodes(client: Client) -> None:
     for name in NODES:
-        client.delete(NODE, None, name)
+        client.delete(kinds.NODE, None, name)

@@ -21,22 +21,12 @@ from typing import Any
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
     workload_identity_webhook as of_chart,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    CRON_JOB,
-    DEPLOYMENT,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    NAMESPACE,
-    NODE,
-    POD,
-    SECRET,
-    SERVICE_ACCOUNT,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, pair, set_status
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Outcome, Runner
@@ -94,9 +84,9 @@ class Site:
 
         self.azure.in_loop(change)
 
-    def define(self, *kinds: Kind) -> None:
+    def define(self, *listed: Kind) -> None:
         """Make kinds of others known, for as long as the API server runs."""
-        new = [kind for kind in kinds if kind.resource not in self._defined]
+        new = [kind for kind in listed if kind.resource not in self._defined]
         self._defined.update(kind.resource for kind in new)
         server.install(self.client, [server.definition(kind) for kind in new])
 
@@ -121,9 +111,9 @@ def running(*controllers: str) -> Iterator[Site]:
         for instance in azure.in_loop(lambda: [dict(one.body) for one in azure.server.azure.state.all(INSTANCE)]):
             name = str(instance["properties"]["osProfile"]["computerName"])
             spec = {"providerID": f"azure://{instance['id']}"}
-            client.create(NODE, None, {"metadata": {"name": name}, "spec": spec})
+            client.create(kinds.NODE, None, {"metadata": {"name": name}, "spec": spec})
             node = {"conditions": READY, "nodeInfo": {"kubeletVersion": "v1.34.1"}}
-            set_status(client, NODE, None, name, node)
+            set_status(client, kinds.NODE, None, name, **node)
         yield site
 
 
@@ -145,12 +135,6 @@ def _carry(azure: SimulatedAzure, *, attach: list[str], detach: list[str]) -> No
     azure.in_loop(change)
 
 
-def set_status(client: Client, kind: Kind, namespace: str | None, name: str, status: Raw) -> None:
-    path, merge = kind.path(namespace, name, "status"), "application/merge-patch+json"
-    code, answer = client._request("PATCH", path, (), {"status": status}, content_type=merge)
-    assert code == 200, answer
-
-
 @dataclass
 class Place:
     """A namespace of a site with a workload that moves. ``options``: of the module, beside the usual ones.
@@ -161,7 +145,7 @@ class Place:
     site: Site
     namespace: str
     webhook: Webhook | None = None
-    kind: str = DEPLOYMENT.name
+    kind: str = kinds.DEPLOYMENT.name
     options: Raw = field(default_factory=dict)
     identity_id: str = ""
     app_id: str = ""
@@ -177,8 +161,7 @@ class Place:
     def create(self, kind: Kind, name: str, namespace: str = "", *, metadata: Raw | None = None, **more: Any) -> Raw:
         """What is not in the own namespace goes with the place."""
         where = (namespace or self.namespace) if kind.namespaced else None
-        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name, **(metadata or {})}}
-        made = self.client.create(kind, where, {**body, **more})
+        made = create(self.client, kind, where, name, metadata=metadata or {}, **more)
         if not kind.namespaced or namespace:
             self.ends.callback(self.client.delete, kind, where, name)
         return made
@@ -196,9 +179,7 @@ class Place:
         self.identity_id = str(answer.json()["id"])
         self.client_id = str(answer.json()["properties"]["clientId"])
         attach(self.site.azure, self.identity_id)
-        spec = {"type": 0, "resourceID": self.identity_id, "clientID": self.client_id}
-        self.create(AZURE_IDENTITY, WEB, spec=spec)
-        self.create(AZURE_IDENTITY_BINDING, WEB, spec={"azureIdentity": WEB, "selector": self.namespace})
+        pair(self.client, self.namespace, WEB, self.identity_id, self.client_id)
         if trusted:
             self.trust()
 
@@ -208,11 +189,11 @@ class Place:
         made = azure.principal(self.namespace, owners=[azure.owner.object_id] if owned else [])
         self.app_id = made.client_id
         self.client_id = self.client_id or made.client_id  # what a managed identity is given for goes first
-        self.create(SECRET, name, stringData={"secret": made.secret})
+        self.create(kinds.SECRET, name, stringData={"secret": made.secret})
         place = {"namespace": self.namespace, "name": name}
         usual = {"type": 1, "tenantID": azure.tenant_id, "clientID": made.client_id, "clientPassword": place}
-        self.create(AZURE_IDENTITY, name, spec={**usual, **spec})
-        self.create(AZURE_IDENTITY_BINDING, name, spec={"azureIdentity": name, "selector": self.namespace})
+        self.create(kinds.AZURE_IDENTITY, name, spec={**usual, **spec})
+        self.create(kinds.AZURE_IDENTITY_BINDING, name, spec={"azureIdentity": name, "selector": self.namespace})
 
     def trusted_by_application(self) -> list[str]:
         """Subjects that the application trusts."""
@@ -245,13 +226,15 @@ class Place:
         """The service account; without ``client_id`` it tells that of the identity, with '' none."""
         told = self.client_id if client_id is None else client_id
         annotations = {of_chart.CLIENT_ID: told} if told else {}
-        self.create(SERVICE_ACCOUNT, WEB, metadata={"annotations": annotations, **metadata})
+        self.create(kinds.SERVICE_ACCOUNT, WEB, metadata={"annotations": annotations, **metadata})
 
-    def web(self, *, kind: Kind = DEPLOYMENT, metadata: Raw | None = None, spec: Raw | None = None, **more: Any) -> Raw:
+    def web(
+        self, *, kind: Kind = kinds.DEPLOYMENT, metadata: Raw | None = None, spec: Raw | None = None, **more: Any
+    ) -> Raw:
         """The workload; ``spec`` beside the usual fields of its kind, ``more`` as ``template`` takes it."""
         self.kind = kind.name
         pod = template(**{"selector": self.namespace, **more})
-        if kind == CRON_JOB:
+        if kind == kinds.CRON_JOB:
             pod["spec"]["restartPolicy"] = "Never"
             whole: Raw = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": pod}}}
         else:
@@ -263,7 +246,7 @@ class Place:
         found: list[Raw] = []
 
         def made() -> bool:
-            found[:] = [dict(each) for each in self.client.list_all(POD, self.namespace, labels=f"app={WEB}")]
+            found[:] = [dict(each) for each in self.client.list_all(kinds.POD, self.namespace, labels=f"app={WEB}")]
             return bool(found)
 
         server.until("the workload has a pod", made)
@@ -274,15 +257,15 @@ class Place:
         pod = template(**{"selector": self.namespace, **more})
         pod["metadata"]["name"] = "tried"
         try:
-            return dict(self.client.create(POD, self.namespace, pod, dry_run=True))
+            return dict(self.client.create(kinds.POD, self.namespace, pod, dry_run=True))
         except ApiFailure as failure:
             return str(failure.error["message"])
 
     def serve_as_object(self, version: str, *, ready: bool = True) -> None:
         """In place of the real webhook the objects of one of that version, of which nothing is asked."""
-        if self.client.get(NAMESPACE, None, HOME) is None:
-            self.client.create(NAMESPACE, None, {"metadata": {"name": HOME}})
-        self.client.delete(MUTATING_WEBHOOK_CONFIGURATION, None, workload_identity.CONFIGURATION)
+        if self.client.get(kinds.NAMESPACE, None, HOME) is None:
+            self.client.create(kinds.NAMESPACE, None, {"metadata": {"name": HOME}})
+        self.client.delete(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, workload_identity.CONFIGURATION)
         labels, name = {"azure-workload-identity.io/system": "true"}, f"webhook-{self.namespace}"
         pod = template(
             labels={**labels, "app": name},
@@ -290,16 +273,15 @@ class Place:
             image=f"mcr.microsoft.com/oss/azure/workload-identity/webhook:{version}",
         )
         spec = {"selector": {"matchLabels": {"app": name}}, "template": pod}
-        self.create(DEPLOYMENT, name, HOME, metadata={"labels": labels}, spec=spec)
+        self.create(kinds.DEPLOYMENT, name, HOME, metadata={"labels": labels}, spec=spec)
         of_home = {"service": {"namespace": HOME, "name": "webhook"}, "caBundle": "QQ=="}
         entry = {**workload_identity.entry(self.site.api_server), "clientConfig": of_home}
-        self.create(MUTATING_WEBHOOK_CONFIGURATION, "webhook-as-object", webhooks=[entry])
+        self.create(kinds.MUTATING_WEBHOOK_CONFIGURATION, "webhook-as-object", webhooks=[entry])
 
         def made() -> bool:
-            pods = self.client.list_all(POD, HOME, labels=f"app={name}")
+            pods = self.client.list_all(kinds.POD, HOME, labels=f"app={name}")
             for each in pods if ready else ():
-                whole = {"phase": "Running", "conditions": READY}
-                set_status(self.client, POD, HOME, each["metadata"]["name"], whole)
+                set_status(self.client, kinds.POD, HOME, each["metadata"]["name"], phase="Running", conditions=READY)
             return bool(pods)
 
         server.until("the webhook has a pod", made)

@@ -13,28 +13,15 @@ each world, because no pod runs here.
 from __future__ import annotations
 
 import contextlib
-import http.server
-import json
-import ssl
-import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import LIMIT
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import migration
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    CRON_JOB,
-    DEPLOYMENT,
-    LIMIT_RANGE,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    NAMESPACE,
-    NETWORK_POLICY,
-    RESOURCE_QUOTA,
-    SERVICE_ACCOUNT,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, migration
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.kube.gates import listening
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import (
     PROXY,
     USE,
@@ -42,6 +29,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.migration_site import 
     Place,
     Raw,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
@@ -106,7 +94,7 @@ def account_annotated_after_the_pods(place: Place, wrong: bool) -> None:
     assert _variables(place.living_pod()).get("AZURE_CLIENT_ID") == ("" if wrong else place.client_id)
     if wrong:
         told = {f"{OF_WORKLOAD_ID}client-id": place.client_id}
-        place.client.merge(SERVICE_ACCOUNT, place.namespace, WEB, {"metadata": {"annotations": told}})
+        place.client.merge(kinds.SERVICE_ACCOUNT, place.namespace, WEB, {"metadata": {"annotations": told}})
 
 
 @_world(2, "pods_older_than_account", "needs")
@@ -116,14 +104,14 @@ def label_after_the_pods(place: Place, wrong: bool) -> None:
     place.living_pod()
     if wrong:
         change = {"paused": True, "template": {"metadata": {"labels": USE}}}
-        place.client.merge(DEPLOYMENT, place.namespace, WEB, {"spec": change})
+        place.client.merge(kinds.DEPLOYMENT, place.namespace, WEB, {"spec": change})
 
 
 @_world(3, "webhook_not_installed", "needs")
 def no_webhook(place: Place, wrong: bool) -> None:
     place.usual()
     if wrong:
-        place.client.delete(MUTATING_WEBHOOK_CONFIGURATION, None, workload_identity.CONFIGURATION)
+        place.client.delete(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, workload_identity.CONFIGURATION)
 
 
 @_world(3, "labelled_pod_refused")
@@ -175,21 +163,21 @@ def resources_of_the_pod(place: Place, wrong: bool) -> None:
 @_world(5, "proxy_keeps_job_alive")
 def cron_job_with_the_proxy(place: Place, wrong: bool) -> None:
     annotations = PROXY if wrong else {}
-    place.usual(kind=CRON_JOB, annotations=annotations)
+    place.usual(kind=kinds.CRON_JOB, annotations=annotations)
     made = place.tried(annotations=annotations)
     assert isinstance(made, dict) and ("azwi-proxy" in _names(made, "containers")) is wrong
 
 
 @_world(5, "proxy_keeps_job_alive", double=_SERVED)
 def proxy_that_is_no_native_sidecar(place: Place, wrong: bool) -> None:
-    place.usual(kind=CRON_JOB, annotations=PROXY)
+    place.usual(kind=kinds.CRON_JOB, annotations=PROXY)
     place.serve_as_object("v1.4.0" if wrong else "v1.5.0")
 
 
 @_world(6, "proxy_not_admitted")
 def proxy_under_pod_security(place: Place, wrong: bool) -> None:
     level = {"pod-security.kubernetes.io/enforce": "baseline" if wrong else "privileged"}
-    place.client.merge(NAMESPACE, None, place.namespace, {"metadata": {"labels": level}})
+    place.client.merge(kinds.NAMESPACE, None, place.namespace, {"metadata": {"labels": level}})
     place.usual(annotations=PROXY)
     if wrong:
         assert "violates PodSecurity" in _refused(place, annotations=PROXY)
@@ -198,10 +186,10 @@ def proxy_under_pod_security(place: Place, wrong: bool) -> None:
 @_world(6, "proxy_not_admitted")
 def proxy_under_a_quota(place: Place, wrong: bool) -> None:
     """Without limits; where a LimitRange sets them, all is well."""
-    place.create(RESOURCE_QUOTA, "cpu", spec={"hard": {"limits.cpu": "20"}})
+    place.create(kinds.RESOURCE_QUOTA, "cpu", spec={"hard": {"limits.cpu": "20"}})
     if not wrong:
         limits = [{"type": "Container", "default": {"cpu": "100m"}}]
-        place.create(LIMIT_RANGE, "cpu", spec={"limits": limits})
+        place.create(kinds.LIMIT_RANGE, "cpu", spec={"limits": limits})
     bounded = {"resources": {"limits": {"cpu": "100m"}}}
     place.usual(annotations=PROXY, container=bounded)
     if wrong:
@@ -344,7 +332,7 @@ def egress_closed_by_a_policy(place: Place, wrong: bool) -> None:
     """Nothing but the proof of a pod tells that it is open."""
     open_ports = [{"protocol": "UDP", "port": 53}, *([] if wrong else [{"protocol": "TCP", "port": 443}])]
     spec = {"podSelector": {"matchLabels": {"app": WEB}}, "policyTypes": ["Egress"], "egress": [{"ports": open_ports}]}
-    place.create(NETWORK_POLICY, "closed", spec=spec)
+    place.create(kinds.NETWORK_POLICY, "closed", spec=spec)
     place.usual()
     if wrong:
         place.options["exchanges"] = []
@@ -440,7 +428,7 @@ def two_configurations(place: Place, wrong: bool) -> None:
     place.usual()
     if wrong:
         place.create(
-            MUTATING_WEBHOOK_CONFIGURATION, "second", webhooks=[workload_identity.entry(place.site.api_server)]
+            kinds.MUTATING_WEBHOOK_CONFIGURATION, "second", webhooks=[workload_identity.entry(place.site.api_server)]
         )
 
 
@@ -466,7 +454,7 @@ def class_of_the_csi_driver(place: Place, wrong: bool) -> None:
 @_world(23, "namespace_not_covered", double="AKS leaves such a namespace out; here the webhook alone would not")
 def namespace_of_a_control_plane(place: Place, wrong: bool) -> None:
     labels = {"control-plane": "true" if wrong else None}
-    place.client.merge(NAMESPACE, None, place.namespace, {"metadata": {"labels": labels}})
+    place.client.merge(kinds.NAMESPACE, None, place.namespace, {"metadata": {"labels": labels}})
     place.usual()
 
 
@@ -525,43 +513,22 @@ def _until(place: Place, as_wanted: Callable[[Raw | str], bool], **more: Any) ->
 def _mesh(api_server: ApiServer, namespace: str) -> Iterator[None]:
     """A webhook that adds a container to pods of the namespace, and is called after that of Workload ID."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            pod = review["request"]["object"]
+    class Adding(obstacles.Admission):
+        def response(self, request: Any) -> Raw:
             added = {"op": "add", "path": "/spec/containers/-", "value": {"name": "mesh", "image": "mesh"}}
-            changes = [] if "mesh" in _names(pod, "containers") else [added]
-            patch = {"patchType": "JSONPatch", "patch": b64encode(json.dumps(changes).encode()).decode()}
-            answer = {"uid": review["request"]["uid"], "allowed": True, **patch}
-            body = json.dumps({**review, "request": None, "response": answer}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            return obstacles.patching([] if "mesh" in _names(request["object"], "containers") else [added])
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing."""
-
-    mesh = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(api_server.ca, api_server.folder / "key.pem")
-    mesh.socket = context.wrap_socket(mesh.socket, server_side=True)
-    threading.Thread(target=mesh.serve_forever, args=(0.02,), daemon=True).start()
-    entry = workload_identity.entry(api_server)
-    own = {
-        "name": "mesh.example.com",
-        "clientConfig": {**entry["clientConfig"], "url": f"https://127.0.0.1:{mesh.server_address[1]}/"},
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-        "objectSelector": {},
-        "reinvocationPolicy": "Never",
-    }
-    client, kind = api_server.client(), MUTATING_WEBHOOK_CONFIGURATION
-    about = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": "z-mesh"}}
-    client.create(kind, None, {**about, "webhooks": [{**entry, **own}]})
-    try:
-        yield
-    finally:
-        client.delete(kind, None, "z-mesh")
-        mesh.shutdown()
-        mesh.server_close()
+    entry, client, kind = workload_identity.entry(api_server), api_server.client(), kinds.MUTATING_WEBHOOK_CONFIGURATION
+    with listening(Adding, api_server.ca, api_server.folder / "key.pem") as url:
+        own = {
+            "name": "mesh.example.com",
+            "clientConfig": {**entry["clientConfig"], "url": f"{url}/"},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "objectSelector": {},
+            "reinvocationPolicy": "Never",
+        }
+        create(client, kind, None, "z-mesh", webhooks=[{**entry, **own}])
+        try:
+            yield
+        finally:
+            client.delete(kind, None, "z-mesh")

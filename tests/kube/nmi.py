@@ -17,7 +17,6 @@ import http.server
 import json
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +33,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
+from ansible_collections.azureops.pod_identity.tests.kube.objects import manifest
+from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
 from ansible_collections.azureops.pod_identity.tests.support.certificates import (
@@ -62,26 +63,14 @@ class Said:
     body: str
 
 
-class _Tokens(http.server.BaseHTTPRequestHandler):
+class _Tokens(TokenServer):
     """Azure's side of NMI, with the protocol of the app service: its address can be given to NMI."""
 
-    def do_GET(self) -> None:
-        asked = parse_qs(urlsplit(self.path).query)
-        body = json.dumps(
-            {
-                "access_token": asked.get("clientid", [NODE_TOKEN])[0],
-                "expires_on": str(int(time.time()) + 3600),
-                "resource": asked["resource"][0],
-                "token_type": "Bearer",
-            }
-        ).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing to say."""
+    def answer(self, path: str) -> Reply:
+        asked = parse_qs(urlsplit(path).query)
+        told = {"access_token": asked.get("clientid", [NODE_TOKEN])[0], "expires_on": str(int(time.time()) + 3600)}
+        whole = {**told, "resource": asked["resource"][0], "token_type": "Bearer"}
+        return 200, json.dumps(whole).encode(), {}
 
 
 @dataclass(frozen=True)
@@ -129,8 +118,7 @@ class ServicePrincipals:
 
     def keep(self, name: str, **data: bytes) -> None:
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-        metadata = {"name": name, "namespace": "default"}
-        self._client.apply(SECRET, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded})
+        self._client.apply(SECRET, manifest(SECRET, name, "default", data=encoded))
 
     def _register(self, client_id: str) -> None:
         made, _secret = self._azure.server.azure.state.new_application(client_id, client_id, _PASSWORD.decode())
@@ -156,10 +144,7 @@ def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
         folder = Path(name)
         (folder / "iptables").write_text(IPTABLES)
         (folder / "iptables").chmod(0o755)
-        tokens = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tokens)
-        threading.Thread(target=tokens.serve_forever, args=(0.02,), daemon=True).start()
-        stack.callback(tokens.server_close)
-        stack.callback(tokens.shutdown)
+        tokens = stack.enter_context(_Tokens())
         azure = SimulatedAzure(folder)
         stack.callback(azure.close)
         processes = Processes(binaries, folder)
@@ -178,7 +163,7 @@ def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
             *flags,
             PATH=f"{folder}:{os.defpath}",
             KUBECONFIG=api_server.kubeconfig(),
-            MSI_ENDPOINT="http://{}:{}/msi/token".format(*tokens.server_address[:2]),
+            MSI_ENDPOINT=f"{tokens.host}/msi/token",
             MSI_SECRET="given",
             SSL_CERT_FILE=str(azure.ca_file),
         )

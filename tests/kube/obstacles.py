@@ -21,15 +21,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AAD_POD_IDENTITY, Kind
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AAD_POD_IDENTITY,
+    MUTATING_WEBHOOK_CONFIGURATION,
+    ROLE,
+    ROLE_BINDING,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Read, Write, reads
 
 from .gates import BUT_LEASES, Gate, listening
 
 UNREACHABLE = {"url": "https://127.0.0.1:9/"}
-_RBAC = "rbac.authorization.k8s.io"
-_ROLE, _ROLE_BINDING = Kind(_RBAC, "v1", "roles", "Role"), Kind(_RBAC, "v1", "rolebindings", "RoleBinding")
 _WEBHOOK = Kind(
     "admissionregistration.k8s.io",
     "v1",
@@ -45,23 +50,31 @@ def webhook(
 ) -> Iterator[None]:
     """One that is asked about the objects of a resource in the namespace; ``config`` says where it is."""
     rule = {"apiGroups": [group], "apiVersions": ["v1"], "resources": [resource], "operations": ["*"]}
-    hook = {
-        "name": "objects.example.com",
-        "clientConfig": config,
-        "rules": [rule],
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-        "failurePolicy": "Fail",
-        "sideEffects": "None",
-        "admissionReviewVersions": ["v1"],
-        "timeoutSeconds": 2,
-    }
-    name = f"test-{namespace}"
-    body = {"apiVersion": _WEBHOOK.api_version, "kind": _WEBHOOK.name, "metadata": {"name": name}, "webhooks": [hook]}
-    client.create(_WEBHOOK, None, body)
+    hook = {"name": "objects.example.com", "clientConfig": config, "rules": [rule], "failurePolicy": "Fail"}
+    with _configured(client, _WEBHOOK, namespace, {**hook, "timeoutSeconds": 2}):
+        yield
+
+
+@contextlib.contextmanager
+def webhook_of_workload_id(client: Client, namespace: str) -> Iterator[None]:
+    """One for the namespace that is not reached, whose policy lets pods pass."""
+    use = {"matchLabels": {"azure.workload.identity/use": "true"}}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    hook = {"name": "mutation.azure-workload-identity.io", "clientConfig": UNREACHABLE, "rules": [rule]}
+    policy = {"objectSelector": use, "failurePolicy": "Ignore", "timeoutSeconds": 1}
+    with _configured(client, MUTATING_WEBHOOK_CONFIGURATION, namespace, {**hook, **policy}):
+        yield
+
+
+@contextlib.contextmanager
+def _configured(client: Client, kind: Kind, namespace: str, hook: dict[str, Any]) -> Iterator[None]:
+    only = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    entry = {**only, "sideEffects": "None", "admissionReviewVersions": ["v1"], **hook}
+    create(client, kind, None, f"test-{namespace}", webhooks=[entry])
     try:
         yield
     finally:
-        client.delete(_WEBHOOK, None, name)
+        client.delete(kind, None, f"test-{namespace}")
 
 
 @contextlib.contextmanager
@@ -79,40 +92,53 @@ def _listening(api_server: ApiServer, handler: type[http.server.BaseHTTPRequestH
         yield url
 
 
-class _Refusal(http.server.BaseHTTPRequestHandler):
+class Admission(http.server.BaseHTTPRequestHandler):
+    """A webhook that answers each request with what ``response`` says."""
+
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        uid = review["request"]["uid"]
-        message = self.reason(review["request"]["object"] or review["request"]["oldObject"])
-        review["response"] = {"uid": uid, "allowed": False, "status": {"code": 403, "message": message}}
-        body = json.dumps(review).encode()
+        response = {"uid": review["request"]["uid"], **self.response(review["request"])}
+        body = json.dumps({**review, "response": response}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    def reason(self, refused: Any) -> str:
-        return "not on a Friday"
+    def response(self, request: Any) -> dict[str, Any]:
+        raise NotImplementedError
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing to say."""
 
 
+def patching(changes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The response that admits an object with these changes, by JSON patch."""
+    patch = base64.b64encode(json.dumps(changes).encode()).decode()
+    return {"allowed": True, "patchType": "JSONPatch", "patch": patch}
+
+
+class _Refusal(Admission):
+    def response(self, request: Any) -> dict[str, Any]:
+        return {"allowed": False, "status": {"code": 403, "message": self.reason(request)}}
+
+    def reason(self, request: Any) -> str:
+        return "not on a Friday"
+
+
 class _QuotingRefusal(_Refusal):
-    def reason(self, refused: Any) -> str:
-        return json.dumps(refused)
+    def reason(self, request: Any) -> str:
+        return json.dumps(request["object"] or request["oldObject"])
 
 
 def grant(client: Client, namespace: str, **verbs: list[str]) -> None:
     """To the restricted user, in the namespace, by resource of AAD Pod Identity."""
-    metadata = {"name": f"test-{namespace}", "namespace": namespace}
-    api = {"apiVersion": _ROLE.api_version, "metadata": metadata}
-    rules = [{"apiGroups": [AAD_POD_IDENTITY], "resources": [name], "verbs": some} for name, some in verbs.items()]
-    subject = {"kind": "User", "name": "restricted", "apiGroup": _RBAC}
-    reference = {"apiGroup": _RBAC, "kind": "Role", "name": metadata["name"]}
-    client.create(_ROLE, namespace, {**api, "kind": "Role", "rules": rules})
-    client.create(_ROLE_BINDING, namespace, {**api, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]})
+    name = f"test-{namespace}"
+    rules = [{"apiGroups": [AAD_POD_IDENTITY], "resources": [each], "verbs": some} for each, some in verbs.items()]
+    subject = {"kind": "User", "name": "restricted", "apiGroup": ROLE.group}
+    reference = {"apiGroup": ROLE.group, "kind": "Role", "name": name}
+    create(client, ROLE, namespace, name, rules=rules)
+    create(client, ROLE_BINDING, namespace, name, roleRef=reference, subjects=[subject])
 
 
 @contextlib.contextmanager

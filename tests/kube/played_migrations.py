@@ -13,15 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    CRON_JOB,
-    DAEMON_SET,
-    DEPLOYMENT,
-    JOB,
-    NAMESPACE,
-    POD,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.kube import migration_nodes
 from ansible_collections.azureops.pod_identity.tests.kube.installation import owned
 from ansible_collections.azureops.pod_identity.tests.kube.migration_nodes import Node
@@ -62,7 +55,7 @@ CASES: dict[str, Case] = {}
 def make(
     place: Place,
     name: str,
-    kind: Kind = DEPLOYMENT,
+    kind: Kind = kinds.DEPLOYMENT,
     *,
     service_account: str = "",
     selector: str | None = None,
@@ -79,17 +72,17 @@ def make(
     inner: Raw = {
         "serviceAccountName": service_account or name,
         "containers": [{"name": "app", "image": "registry.example/web:1", **(container or {})}],
-        **({"restartPolicy": "Never"} if kind in (POD, JOB, CRON_JOB) else {}),
+        **({"restartPolicy": "Never"} if kind in (kinds.POD, kinds.JOB, kinds.CRON_JOB) else {}),
         **(pod or {}),
     }
-    if kind == POD:
-        place.create(POD, name, metadata={"labels": marks, **(metadata or {})}, spec=inner)
+    if kind == kinds.POD:
+        place.create(kinds.POD, name, metadata={"labels": marks, **(metadata or {})}, spec=inner)
         return
     template = {"metadata": {"labels": marks}, "spec": inner}
     whole: Raw = {"template": template}
-    if kind == CRON_JOB:
+    if kind == kinds.CRON_JOB:
         whole = {"schedule": "0 3 * * *", "jobTemplate": {"spec": whole}}
-    elif kind != JOB:
+    elif kind != kinds.JOB:
         whole["selector"] = {"matchLabels": {"app": name}}
     place.create(kind, name, namespace, metadata=metadata, spec={**whole, **(spec or {})})
 
@@ -169,7 +162,7 @@ class Played:
 
 
 def _of_others(site: Site) -> Iterator[str]:
-    names = (each["metadata"]["name"] for each in site.client.list_all(NAMESPACE))
+    names = (each["metadata"]["name"] for each in site.client.list_all(kinds.NAMESPACE))
     return (name for name in names if name.startswith("t-"))
 
 
@@ -184,12 +177,12 @@ def running(site: Site, folder: Path, who: Credentials | None = None, rights: Ra
         node = ends.enter_context(migration_nodes.running(site.api_server, site.azure, folder))
         site.api_server.helm("install", "pod-identity", "CHART", "--namespace", "default")
         ends.callback(site.api_server.helm, "uninstall", "pod-identity", "--namespace", "default")
-        nmi = site.client.get(DAEMON_SET, "default", "aad-pod-identity-nmi")
+        nmi = site.client.get(kinds.DAEMON_SET, "default", "aad-pod-identity-nmi")
         assert nmi
         template = nmi["spec"]["template"]
         metadata = {"name": "nmi-1", "labels": template["metadata"]["labels"], **owned(nmi)}
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
-        site.client.create(POD, "default", {**body, "spec": {**template["spec"], "nodeName": node.name}})
+        site.client.create(kinds.POD, "default", {**body, "spec": {**template["spec"], "nodeName": node.name}})
         ends.enter_context(server.rights_of_restricted(site.client, "migrates", rights))
         login = site.modules.login(who) if who else {}
         environment = {**site.modules.environment, **login, "ANSIBLE_SHOW_CUSTOM_STATS": "true"}

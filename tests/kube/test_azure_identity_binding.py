@@ -10,110 +10,107 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    POD,
-    SECRET,
+from ansible_collections.azureops.pod_identity.tests.kube.bound_pods import (
+    CLIENT_ID,
+    OTHER_ID,
+    RESOURCE_ID,
+    foreign,
+    make_pod,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.bound_pods import CLIENT_ID, RESOURCE_ID, foreign, make_pod
+from ansible_collections.azureops.pod_identity.tests.kube.objects import assignment, create, patch
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, Runner
 
-OTHER_ID = "b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21"
+Raw = dict[str, Any]
+BEHAVIOR = "aadpodidentity.k8s.io/Behavior"
 
 
-def desired(namespace: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "name": "billing",
-        "namespace": namespace,
-        "selector": namespace,  # pods of other tests may linger, there is no kubelet that ends them
-        "resource_id": RESOURCE_ID,
-        "client_id": CLIENT_ID,
-        **changes,
-    }
+def desired(namespace: str, **changes: Any) -> Raw:
+    # Pods of other tests may linger, there is no kubelet that ends them.
+    pair = {"name": "billing", "namespace": namespace, "selector": namespace}
+    return {**pair, "resource_id": RESOURCE_ID, "client_id": CLIENT_ID, **changes}
 
 
-def live(client: Client, namespace: str, name: str = "billing") -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    return client.get(AZURE_IDENTITY, namespace, name), client.get(AZURE_IDENTITY_BINDING, namespace, name)
+def gone(namespace: str, **changes: Any) -> Raw:
+    return {"state": "absent", "name": "billing", "namespace": namespace, **changes}
+
+
+def principal(namespace: str, **changes: Any) -> Raw:
+    return desired(namespace, type=1, tenant_id=OTHER_ID, resource_id=None, **changes)
+
+
+def live(client: Client, namespace: str) -> tuple[Raw | None, Raw | None]:
+    both = (kinds.AZURE_IDENTITY, kinds.AZURE_IDENTITY_BINDING)
+    identity, binding = (client.get(kind, namespace, "billing") for kind in both)
+    return identity, binding
+
+
+def identity(client: Client, namespace: str) -> Raw:
+    found = live(client, namespace)[0]
+    assert found is not None
+    return found
 
 
 def versions(client: Client, namespace: str) -> list[str]:
     return [entry["metadata"]["resourceVersion"] for entry in live(client, namespace) if entry]
 
 
+def both(binding: Runner, **options: Any) -> Raw:
+    """What check mode says is what happens; afterwards there is nothing to do."""
+    predicted, made = (binding(check=check, **options).ok() for check in (True, False))
+    assert predicted["changed"] and made["changed"]
+    for key in ("actions", "changes", "diff"):
+        assert predicted[key] == made[key], key
+    for check in (True, False):
+        again = binding(check=check, **options).ok()
+        assert not again["changed"] and again["actions"] == [] and again["diff"]["before"] == again["diff"]["after"]
+    return made
+
+
 def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None:
+    label = f"{namespace}/billing"
     predicted = binding(check=True, **desired(namespace)).ok()
     assert live(client, namespace) == (None, None)
-    created = binding(**desired(namespace)).ok()
-    assert predicted["changed"] and created["changed"]
-    assert predicted["actions"] == created["actions"]
-    assert predicted["changes"] == created["changes"]
+    created = both(binding, **desired(namespace))
     assert created["actions"] == [
-        f"create AzureIdentity {namespace}/billing",
-        f"create AzureIdentityBinding {namespace}/billing (0 pods get the identity)",
+        f"create AzureIdentity {label}",
+        f"create AzureIdentityBinding {label} (0 pods get the identity)",
     ]
-    assert predicted["diff"] == created["diff"]
     assert created["diff"]["before"] == {"identity": {}, "binding": {}}
     assert created["result"]["identity"]["spec"] == {"type": 0, "resourceID": RESOURCE_ID, "clientID": CLIENT_ID}
     assert created["result"]["binding"]["spec"] == {"azureIdentity": "billing", "selector": namespace}
     assert predicted["result"]["identity"]["spec"] == created["result"]["identity"]["spec"]
-
     before = versions(client, namespace)
-    for check in (True, False):
-        again = binding(check=check, **desired(namespace)).ok()
-        assert not again["changed"] and again["actions"] == []
-        assert again["diff"]["before"] == again["diff"]["after"]
-    assert versions(client, namespace) == before
+    assert not binding(**desired(namespace)).ok()["changed"] and versions(client, namespace) == before
 
-    changed = [binding(check=check, **desired(namespace, client_id=OTHER_ID)).ok() for check in (True, False)]
-    assert changed[0]["actions"] == changed[1]["actions"]
-    assert changed[0]["changes"] == changed[1]["changes"]
-    assert changed[1]["changes"][0] == {
-        "verb": "change",
-        "kind": "AzureIdentity",
-        "id": f"{namespace}/billing",
-        "why": "spec.clientID",
-    }
-    assert changed[0]["diff"] == changed[1]["diff"]
-    assert changed[1]["actions"] == [
-        f"change AzureIdentity {namespace}/billing spec.clientID (MIC assigns it anew to 0 pods)"
-    ]
-    assert changed[1]["diff"]["before"]["identity"]["spec"]["clientID"] == CLIENT_ID
-    assert changed[1]["diff"]["after"]["identity"]["spec"]["clientID"] == OTHER_ID
+    changed = both(binding, **desired(namespace, client_id=OTHER_ID))
+    assert changed["changes"][0] == {"verb": "change", "kind": "AzureIdentity", "id": label, "why": "spec.clientID"}
+    assert changed["actions"] == [f"change AzureIdentity {label} spec.clientID (MIC assigns it anew to 0 pods)"]
+    specs = [changed["diff"][key]["identity"]["spec"]["clientID"] for key in ("before", "after")]
+    assert specs == [CLIENT_ID, OTHER_ID]
     assert versions(client, namespace)[1] == before[1], "the binding was not to be touched"
 
-    gone = [binding(check=check, state="absent", name="billing", namespace=namespace).ok() for check in (True, False)]
-    assert (
-        gone[0]["actions"]
-        == gone[1]["actions"]
-        == [
-            f"delete AzureIdentityBinding {namespace}/billing",
-            f"delete AzureIdentity {namespace}/billing",
-        ]
-    )
-    assert gone[1]["diff"]["after"] == {"identity": {}, "binding": {}}
-    assert gone[0]["diff"] == gone[1]["diff"]
+    removed = both(binding, **gone(namespace))
+    assert removed["actions"] == [f"delete AzureIdentityBinding {label}", f"delete AzureIdentity {label}"]
+    assert removed["diff"]["after"] == {"identity": {}, "binding": {}}
     assert live(client, namespace) == (None, None)
-    for check in (True, False):
-        assert not binding(check=check, state="absent", name="billing", namespace=namespace).ok()["changed"]
 
 
 def test_options_that_are_not_set_are_not_touched(binding: Runner, client: Client, namespace: str) -> None:
     binding(**desired(namespace, behavior="namespaced", labels={"team": "a"}, ad_endpoint="https://login/")).ok()
     before = versions(client, namespace)
-    assert not binding(**desired(namespace)).ok()["changed"]
+    for same in ({}, {"resource_id": RESOURCE_ID.replace("resourcegroups", "resourceGroups")}):
+        assert not binding(**desired(namespace, **same)).ok()["changed"]
     assert not binding(name="billing", namespace=namespace).ok()["changed"]
     assert versions(client, namespace) == before
     binding(name="billing", namespace=namespace, client_id=OTHER_ID).ok()
-    identity, _binding = live(client, namespace)
-    assert identity is not None
-    assert identity["metadata"]["annotations"] == {"aadpodidentity.k8s.io/Behavior": "namespaced"}
-    assert identity["metadata"]["labels"]["team"] == "a"
-    assert identity["spec"]["adEndpoint"] == "https://login/"
-    assert identity["spec"]["clientID"] == OTHER_ID
+    found = identity(client, namespace)
+    assert found["metadata"]["annotations"] == {BEHAVIOR: "namespaced"} and found["metadata"]["labels"]["team"] == "a"
+    assert (found["spec"]["adEndpoint"], found["spec"]["clientID"]) == ("https://login/", OTHER_ID)
+    both(binding, **desired(namespace, behavior="standard", client_id=None))
+    assert not identity(client, namespace)["metadata"].get("annotations")
 
 
 @pytest.mark.parametrize(
@@ -121,198 +118,90 @@ def test_options_that_are_not_set_are_not_touched(binding: Runner, client: Clien
     [
         ({"selector": "other"}, "AzureIdentityBinding"),
         ({"resource_id": RESOURCE_ID + "2"}, "spec.resourceID"),
-        ({"behavior": "namespaced"}, "metadata.annotations.aadpodidentity.k8s.io/Behavior"),
+        ({"behavior": "namespaced"}, f"metadata.annotations.{BEHAVIOR}"),
         ({"labels": {"team": "a"}}, "metadata.labels.team"),
         ({"annotations": {"note": "x"}}, "metadata.annotations.note"),
         ({"ad_resource_id": "https://x/"}, "spec.adResourceID"),
     ],
 )
-def test_each_change_is_predicted_and_made_once(
-    binding: Runner, namespace: str, change: dict[str, Any], words: str
-) -> None:
+def test_each_change_is_predicted_and_made_once(binding: Runner, namespace: str, change: Raw, words: str) -> None:
     binding(**desired(namespace)).ok()
-    predicted, made = (
-        binding(check=True, **desired(namespace, **change)).ok(),
-        binding(**desired(namespace, **change)).ok(),
-    )
-    assert predicted["changed"] and made["changed"]
-    assert predicted["diff"] == made["diff"] and predicted["actions"] == made["actions"]
-    assert predicted["changes"] == made["changes"]
-    assert any(words in action for action in made["actions"])
-    assert not binding(**desired(namespace, **change)).ok()["changed"]
-
-
-def test_case_of_a_resource_id_is_no_change(binding: Runner, namespace: str) -> None:
-    binding(**desired(namespace)).ok()
-    assert not binding(**desired(namespace, resource_id=RESOURCE_ID.replace("resourcegroups", "resourceGroups"))).ok()[
-        "changed"
-    ]
-
-
-def test_behavior_can_be_taken_back(binding: Runner, client: Client, namespace: str) -> None:
-    binding(**desired(namespace, behavior="namespaced")).ok()
-    assert binding(**desired(namespace, behavior="standard")).ok()["changed"]
-    identity, _binding = live(client, namespace)
-    assert identity is not None and not identity["metadata"].get("annotations")
-    assert not binding(**desired(namespace, behavior="standard")).ok()["changed"]
-
-
-def test_foreign_equal_objects_stay_untouched(binding: Runner, client: Client, namespace: str) -> None:
-    foreign(client, namespace)
-    before = live(client, namespace)
-    assert not binding(**desired(namespace)).ok()["changed"]
-    assert live(client, namespace) == before
-    refused = binding(state="absent", name="billing", namespace=namespace).failure()
-    assert "adopt: true" in refused
-    assert live(client, namespace) == before
+    assert any(words in action for action in both(binding, **desired(namespace, **change))["actions"])
 
 
 def test_foreign_objects_are_changed_only_by_adoption(binding: Runner, client: Client, namespace: str) -> None:
     foreign(client, namespace)
     before = live(client, namespace)
+    assert not binding(**desired(namespace)).ok()["changed"]
+    assert "adopt: true" in binding(**gone(namespace)).failure()
     for check in (True, False):
         refused = binding(check=check, **desired(namespace, client_id=OTHER_ID))
-        assert "kubectl-create" in refused.failure() and "spec.clientID" in refused.failure()
-        assert "adopt: true" in refused.failure()
+        for words in ("kubectl-create", "spec.clientID", "adopt: true"):
+            assert words in refused.failure()
         assert refused.result["failed_action"].startswith(f"change AzureIdentity {namespace}/billing")
     assert live(client, namespace) == before
-    adopted = binding(adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()
-    assert adopted["changed"] and len(adopted["actions"]) == 2
-    identity, _binding = live(client, namespace)
-    assert identity is not None and identity["spec"]["clientID"] == OTHER_ID
-    assert identity["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "azureops.pod_identity"
-    assert not binding(adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()["changed"]
+    assert len(both(binding, adopt=True, **desired(namespace, client_id=OTHER_ID))["actions"]) == 2
+    found = identity(client, namespace)
+    assert found["spec"]["clientID"] == OTHER_ID
+    assert found["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "azureops.pod_identity"
     assert not binding(**desired(namespace, client_id=OTHER_ID)).ok()["changed"]
-
-
-def test_adoption_of_equal_objects_says_how_many_pods(binding: Runner, client: Client, namespace: str) -> None:
-    foreign(client, namespace)
-    make_pod(client, namespace, "one")
-    make_pod(client, namespace, "two")
-    adopted = binding(adopt=True, **desired(namespace)).ok()
-    assert adopted["actions"][0] == f"adopt AzureIdentity {namespace}/billing (MIC assigns it anew to 2 pods)"
-    assert not binding(adopt=True, **desired(namespace)).ok()["changed"]
-
-
-def test_another_owner_needs_adoption(binding: Runner, client: Client, namespace: str) -> None:
-    binding(owner="team-a", **desired(namespace)).ok()
-    before = live(client, namespace)
-    for check in (True, False):
-        refused = binding(check=check, owner="team-b", **desired(namespace, client_id=OTHER_ID)).failure()
-        assert "'team-a'" in refused and "adopt: true" in refused
-        assert not binding(check=check, owner="team-b", **desired(namespace)).ok()["changed"]
-    assert live(client, namespace) == before
-    assert "'team-b'" in binding(owner="team-b", state="absent", name="billing", namespace=namespace).failure()
-    assert binding(owner="team-b", adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()["changed"]
-    identity, _binding = live(client, namespace)
-    assert identity is not None and identity["spec"]["clientID"] == OTHER_ID
-    assert binding(owner="team-b", state="absent", name="billing", namespace=namespace).ok()["changed"]
+    # Another owner needs it as well.
+    assert not binding(owner="team-b", **desired(namespace, client_id=OTHER_ID)).ok()["changed"]
+    for options in (desired(namespace), gone(namespace)):
+        assert "adopt: true" in binding(owner="team-b", **options).failure()
+    assert binding(owner="team-b", adopt=True, **desired(namespace)).ok()["changed"]
+    assert binding(owner="team-b", **gone(namespace)).ok()["changed"]
 
 
 def test_foreign_behavior_is_taken_back_only_by_adoption(binding: Runner, client: Client, namespace: str) -> None:
     foreign(client, namespace)
-    client._request(
-        "PATCH",
-        AZURE_IDENTITY.path(namespace, "billing"),
-        [("fieldManager", "kubectl-annotate")],
-        {"metadata": {"annotations": {"aadpodidentity.k8s.io/Behavior": "namespaced"}}},
-        content_type="application/merge-patch+json",
-    )
+    annotated = {"metadata": {"annotations": {BEHAVIOR: "namespaced"}}}
+    patch(client, kinds.AZURE_IDENTITY, namespace, "billing", annotated, manager="kubectl-annotate")
     assert "kubectl-annotate" in binding(**desired(namespace, behavior="standard")).failure()
-    assert binding(check=True, adopt=True, **desired(namespace, behavior="standard")).ok()["changed"]
-    binding(adopt=True, **desired(namespace, behavior="standard")).ok()
-    identity, _binding = live(client, namespace)
-    assert identity is not None and not identity["metadata"].get("annotations")
+    both(binding, adopt=True, **desired(namespace, behavior="standard"))
+    assert not identity(client, namespace)["metadata"].get("annotations")
 
 
 def test_foreign_fields_survive(binding: Runner, client: Client, namespace: str) -> None:
     binding(**desired(namespace)).ok()
-    client._request(
-        "PATCH",
-        AZURE_IDENTITY.path(namespace, "billing"),
-        [("fieldManager", "somebody")],
-        {"metadata": {"labels": {"theirs": "1"}}, "spec": {"replicas": 3}},
-        content_type="application/merge-patch+json",
-    )
+    theirs = {"metadata": {"labels": {"theirs": "1"}}, "spec": {"replicas": 3}}
+    patch(client, kinds.AZURE_IDENTITY, namespace, "billing", theirs, manager="somebody")
     assert not binding(**desired(namespace)).ok()["changed"]
     binding(**desired(namespace, client_id=OTHER_ID)).ok()
-    identity, _binding = live(client, namespace)
-    assert identity is not None
-    assert identity["metadata"]["labels"]["theirs"] == "1" and identity["spec"]["replicas"] == 3
+    found = identity(client, namespace)
+    assert found["metadata"]["labels"]["theirs"] == "1" and found["spec"]["replicas"] == 3
 
 
 def test_service_principal_with_secret(binding: Runner, client: Client, namespace: str) -> None:
-    options: dict[str, Any] = {
-        "name": "billing",
-        "namespace": namespace,
-        "selector": "billing",
-        "type": 1,
-        "client_id": CLIENT_ID,
-        "tenant_id": OTHER_ID,
-    }
+    name, options = "billing-credential", principal(namespace)
     outcomes = [binding(check=check, client_password="pa55-first-x", **options) for check in (True, False)]
-    assert outcomes[0].ok()["actions"] == outcomes[1].ok()["actions"]
-    assert outcomes[0].ok()["changes"] == outcomes[1].ok()["changes"]
-    assert outcomes[1].ok()["actions"][0] == f"create Secret {namespace}/billing-credential"
-    assert outcomes[1].ok()["result"]["secret"] == {"namespace": namespace, "name": "billing-credential"}
-    secret = client.get(SECRET, namespace, "billing-credential")
-    assert secret is not None and len(secret["data"]) == 1
+    secret = client.get(kinds.SECRET, namespace, name)
     assert not binding(client_password="pa55-first-x", **options).ok()["changed"]
     assert not binding(**options).ok()["changed"]
-    rotated = [binding(check=check, client_password="pa55-second-x", **options) for check in (True, False)]
-    assert rotated[0].ok()["actions"] == rotated[1].ok()["actions"]
-    assert rotated[1].ok()["actions"] == [f"change Secret {namespace}/billing-credential data.clientSecret"]
-    assert rotated[1].ok()["diff"]["before"] != rotated[1].ok()["diff"]["after"]
-    after = client.get(SECRET, namespace, "billing-credential")
-    assert after is not None and len(after["data"]) == 1 and after["data"] != secret["data"]
-    for outcome in (*outcomes, *rotated):
-        for value in ("pa55-", *secret["data"].values(), *after["data"].values()):
-            assert value not in outcome.output
-    assert len(binding(state="absent", name="billing", namespace=namespace).ok()["actions"]) == 3
-    assert client.get(SECRET, namespace, "billing-credential") is None
+    outcomes += [binding(check=check, client_password="pa55-second-x", **options) for check in (True, False)]
+    after = client.get(kinds.SECRET, namespace, name)
+    for predicted, made in (outcomes[:2], outcomes[2:]):
+        assert predicted.ok()["actions"] == made.ok()["actions"] and predicted.ok()["changes"] == made.ok()["changes"]
+    created, rotated = outcomes[1].ok(), outcomes[3].ok()
+    assert created["actions"][0] == f"create Secret {namespace}/{name}"
+    assert created["result"]["secret"] == {"namespace": namespace, "name": name}
+    assert rotated["actions"] == [f"change Secret {namespace}/{name} data.clientSecret"]
+    assert rotated["diff"]["before"] != rotated["diff"]["after"]
+    assert secret and after and len(secret["data"]) == len(after["data"]) == 1 and after["data"] != secret["data"]
+    for value in ("pa55-", *secret["data"].values(), *after["data"].values()):
+        assert [outcome.output for outcome in outcomes if value in outcome.output] == []
+    assert len(binding(**gone(namespace)).ok()["actions"]) == 3
+    assert client.get(kinds.SECRET, namespace, name) is None
 
 
 def test_secret_with_two_keys_is_refused(binding: Runner, client: Client, namespace: str) -> None:
-    body = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "given", "namespace": namespace},
-        "data": {"a": "eA==", "b": "eQ=="},
-    }
-    client.create(SECRET, namespace, body)
-    options: dict[str, Any] = {
-        "name": "billing",
-        "namespace": namespace,
-        "selector": "billing",
-        "type": 1,
-        "client_id": CLIENT_ID,
-        "tenant_id": OTHER_ID,
-    }
-    assert "exactly one" in binding(client_password_secret={"name": "given"}, **options).failure()
-    assert "does not exist" in binding(client_password_secret={"name": "none"}, **options).failure()
-    refused = binding(client_password_secret={"name": "given"}, client_password="other-pass", **options).failure()
-    assert "exactly one" in refused
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"client_id": CLIENT_ID.upper()}, "lower case"),
-        ({"resource_id": "/subscriptions/x/billing"}, "userAssignedIdentities"),
-        ({"selector": ""}, "needs selector"),
-        ({"selector": "not a label"}, "matches no pod"),
-        ({"selector": "a" * 64}, "matches no pod"),
-        ({"client_id": None}, "needs client_id"),
-        ({"name": "Upper"}, "no name that Kubernetes accepts"),
-        ({"client_id": "(known after apply)"}, "check mode"),
-    ],
-)
-def test_desired_objects_that_could_not_work_are_refused(
-    binding: Runner, client: Client, namespace: str, change: dict[str, Any], words: str
-) -> None:
-    options = {key: value for key, value in desired(namespace, **change).items() if value is not None}
-    assert words in binding(**options).failure()
-    assert live(client, namespace) == (None, None)
+    create(client, kinds.SECRET, namespace, "given", data={"a": "eA==", "b": "eQ=="})
+    for name, words, more in (
+        ("given", "exactly one", {}),
+        ("none", "does not exist", {}),
+        ("given", "exactly one", {"client_password": "other-pass"}),
+    ):
+        assert words in binding(client_password_secret={"name": name}, **principal(namespace, **more)).failure()
 
 
 def test_values_that_are_not_known_yet(binding: Runner, client: Client, namespace: str) -> None:
@@ -320,68 +209,40 @@ def test_values_that_are_not_known_yet(binding: Runner, client: Client, namespac
     predicted = binding(check=True, **unknown).ok()
     assert predicted["changed"] and len(predicted["actions"]) == 2
     assert predicted["result"]["identity"]["spec"]["clientID"] == "(known after apply)"
+    assert "check mode" in binding(**unknown).failure()
     binding(**desired(namespace)).ok()
     assert binding(check=True, **unknown).ok()["changed"]
-    identity, _binding = live(client, namespace)
-    assert identity is not None and identity["spec"]["clientID"] == CLIENT_ID
+    assert identity(client, namespace)["spec"]["clientID"] == CLIENT_ID
 
 
 def test_absent_while_in_use_is_refused(binding: Runner, client: Client, namespace: str) -> None:
     binding(**desired(namespace)).ok()
     make_pod(client, namespace, "user")
     for check in (True, False):
-        refused = binding(check=check, state="absent", name="billing", namespace=namespace).failure()
+        refused = binding(check=check, **gone(namespace)).failure()
         assert f"{namespace}/user" in refused and "allow_in_use" in refused
-    second = desired(namespace, binding_name="second", selector="second")
-    binding(**second).ok()
-    client.delete(POD, namespace, "user", preconditions=None)
-    server.until("the pod is gone", lambda: client.get(POD, namespace, "user") is None or _finish(client, namespace))
-    assert "second" in binding(state="absent", name="billing", namespace=namespace).failure()
-    assert binding(state="absent", name="billing", namespace=namespace, allow_in_use=True).ok()["changed"]
-
-
-def _finish(client: Client, namespace: str) -> bool:
+    binding(**desired(namespace, binding_name="second", selector="second")).ok()
     server.end_pod(client, namespace, "user")
-    return False
+    server.until("the pod is gone", lambda: client.get(kinds.POD, namespace, "user") is None)
+    assert "second" in binding(**gone(namespace)).failure()
+    assert binding(**gone(namespace, allow_in_use=True)).ok()["changed"]
 
 
 def test_waiting_names_the_pods_that_are_missing(binding: Runner, client: Client, namespace: str) -> None:
     make_pod(client, namespace, "waiting")
-    waiting: dict[str, Any] = {"wait": True, "wait_timeout": 1, "wait_sleep": 1}
-    first = binding(**desired(namespace), **waiting)
+    waiting = desired(namespace, wait=True, wait_timeout=1, wait_sleep=1)
+    first = binding(**waiting)
     assert f"{namespace}/waiting" in first.failure() and "MIC" in first.failure()
     assert first.result["failed_action"].startswith("create AzureIdentityBinding")
     assert first.result["missing_pods"] == [f"{namespace}/waiting"]
-    assert f"{namespace}/waiting" in binding(**desired(namespace), **waiting).failure()
-    identity, bound = live(client, namespace)
-    body = {
-        "apiVersion": "aadpodidentity.k8s.io/v1",
-        "kind": "AzureAssignedIdentity",
-        "metadata": {"name": f"waiting-{namespace}-billing", "namespace": namespace},
-        "spec": {
-            "pod": "waiting",
-            "podNamespace": namespace,
-            "nodename": "node-1",
-            "azureIdentityRef": identity,
-            "azureBindingRef": bound,
-        },
-        "status": {"status": "Assigned"},
-    }
-    client.create(AZURE_ASSIGNED_IDENTITY, namespace, body)
-    done = binding(**desired(namespace), **waiting).ok()
+    assert f"{namespace}/waiting" in binding(**waiting).failure()
+    made, bound = live(client, namespace)
+    assert made and bound
+    spec, kind = assignment("waiting", namespace, made, bound), kinds.AZURE_ASSIGNED_IDENTITY
+    create(client, kind, namespace, f"waiting-{namespace}-billing", spec=spec, status={"status": "Assigned"})
+    done = binding(**waiting).ok()
     assert not done["changed"] and done["result"]["matching_pods"] == 1
     assert [(entry["pod"], entry["status"]) for entry in done["result"]["assigned"]] == [("waiting", "Assigned")]
-
-
-def test_pods_of_the_namespace_only(binding: Runner, client: Client, namespace: str) -> None:
-    make_pod(client, namespace, "mine")
-    client.create(
-        server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-b"}}
-    )
-    make_pod(client, f"{namespace}-b", "theirs", namespace)
-    assert binding(**desired(namespace)).ok()["result"]["matching_pods"] == 2
-    assert binding(**desired(namespace, behavior="namespaced")).ok()["result"]["matching_pods"] == 1
-    client.delete(server.NAMESPACE, None, f"{namespace}-b")
 
 
 def test_restricted_user(binding: Runner, client: Client, namespace: str) -> None:
@@ -389,32 +250,10 @@ def test_restricted_user(binding: Runner, client: Client, namespace: str) -> Non
     assert "may not list azureidentities.aadpodidentity.k8s.io" in refused.failure()
     assert refused.result["error"]["status"] == 403
     rules = [
-        {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["azureidentities"], "verbs": ["*"]},
-        {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["azureidentitybindings"], "verbs": ["list"]},
+        {"apiGroups": ["aadpodidentity.k8s.io"], "resources": [resource], "verbs": [verb]}
+        for resource, verb in (("azureidentities", "*"), ("azureidentitybindings", "list"))
     ]
-    name = f"test-{namespace}"
-    client.create(
-        server.CLUSTER_ROLE,
-        None,
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": {"name": name},
-            "rules": rules,
-        },
-    )
-    client.create(
-        server.CLUSTER_ROLE_BINDING,
-        None,
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            "subjects": [{"kind": "User", "name": "restricted", "apiGroup": "rbac.authorization.k8s.io"}],
-        },
-    )
-    try:
+    with server.rights_of_restricted(client, f"test-{namespace}", *rules):
         for check in (True, False):
             refused = binding(check=check, token=RESTRICTED, **desired(namespace))
             assert "may not" in refused.failure() and "azureidentitybindings" in refused.failure()
@@ -422,44 +261,32 @@ def test_restricted_user(binding: Runner, client: Client, namespace: str) -> Non
             assert refused.result["actions"] == [f"create AzureIdentity {namespace}/billing"]
             assert refused.result["changed"] is not check
         assert "may not list pods" in refused.output
-    finally:
-        client.delete(server.CLUSTER_ROLE_BINDING, None, name)
-        client.delete(server.CLUSTER_ROLE, None, name)
 
 
-def test_credentials_that_are_not_accepted(binding: Runner, namespace: str) -> None:
+def test_connections_that_lead_nowhere(binding: Runner, namespace: str, tmp_path: Any) -> None:
     refused = binding(token="no-such-token", **desired(namespace))
     assert "does not accept the credentials" in refused.failure() and "no-such-token" not in refused.output
-
-
-def test_missing_namespace(binding: Runner) -> None:
-    predicted = binding(check=True, **desired("not-there-yet")).ok()
-    assert predicted["changed"] and len(predicted["actions"]) == 2
-    refused = binding(**desired("not-there-yet"))
-    assert "the namespace not-there-yet does not exist" in refused.failure()
-
-
-def test_no_cluster_yet(binding: Runner, tmp_path: Any) -> None:
-    later: dict[str, Any] = {"kubeconfig": "(known after apply)"}
-    predicted = binding(check=True, **desired("billing"), **later).ok()
-    assert predicted["changed"] and "the prediction was made without them" in str(predicted["warnings"])
-    assert "check mode" in binding(**desired("billing"), **later).failure()
-    assert not binding(check=True, state="absent", name="a", namespace="b", **later).ok()["changed"]
+    refused = binding(**desired(namespace), kubeconfig=None, host="https://127.0.0.1:9", api_key="none")
+    assert "cannot be reached" in refused.failure() and "refused" in refused.failure()
+    untrusted = binding(**desired(namespace), ca_cert="/etc/ssl/certs/ca-certificates.crt").failure()
+    assert "not trusted" in untrusted
     for check in (True, False):
         mistyped = binding(check=check, **desired("billing"), kubeconfig=str(tmp_path / "none")).failure()
         assert "none does not exist" in mistyped
 
 
-def test_unreachable_server(binding: Runner, namespace: str) -> None:
-    refused = binding(**desired(namespace), kubeconfig=None, host="https://127.0.0.1:9", api_key="none")
-    assert "cannot be reached" in refused.failure() and "refused" in refused.failure()
-    untrusted = binding(**desired(namespace), ca_cert="/etc/ssl/certs/ca-certificates.crt").failure()
-    assert "not trusted" in untrusted
+def test_no_namespace_and_no_cluster_yet(binding: Runner) -> None:
+    predicted = binding(check=True, **desired("not-there-yet")).ok()
+    assert predicted["changed"] and len(predicted["actions"]) == 2
+    assert "the namespace not-there-yet does not exist" in binding(**desired("not-there-yet")).failure()
+    later = {"kubeconfig": "(known after apply)"}
+    predicted = binding(check=True, **desired("billing"), **later).ok()
+    assert predicted["changed"] and "the prediction was made without them" in str(predicted["warnings"])
+    assert "check mode" in binding(**desired("billing"), **later).failure()
+    assert not binding(check=True, **gone("b"), **later).ok()["changed"]
 
 
-def test_without_definitions(
-    binding: Runner, client: Client, namespace: str, definitions: list[dict[str, Any]]
-) -> None:
+def test_without_definitions(binding: Runner, client: Client, namespace: str, definitions: list[Raw]) -> None:
     """Last in the file: the definitions go and come back."""
     server.remove(client, definitions)
     try:
@@ -467,6 +294,6 @@ def test_without_definitions(
         assert predicted["changed"] and len(predicted["actions"]) == 2
         assert "install AAD Pod Identity first" in binding(**desired(namespace)).failure()
         for check in (True, False):
-            assert not binding(check=check, state="absent", name="billing", namespace=namespace).ok()["changed"]
+            assert not binding(check=check, **gone(namespace)).ok()["changed"]
     finally:
         server.install(client, definitions)

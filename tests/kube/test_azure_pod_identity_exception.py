@@ -11,13 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_POD_IDENTITY_EXCEPTION,
-    DEPLOYMENT,
-    POD,
-)
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, make, manifest, patch
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
@@ -28,21 +25,19 @@ def exception(api_server: ApiServer, crds: None) -> Runner:
 
 
 def labels(client: Client, namespace: str, name: str = "one") -> dict[str, str] | None:
-    live = client.get(AZURE_POD_IDENTITY_EXCEPTION, namespace, name)
+    live = client.get(kinds.AZURE_POD_IDENTITY_EXCEPTION, namespace, name)
     return live and live["spec"]["podLabels"]
 
 
-def pod(client: Client, namespace: str, name: str, **given: str) -> None:
-    metadata = {"name": name, "namespace": namespace, "labels": given}
+def pod(client: Client, namespace: str, name: str, **labels: str) -> None:
     spec = {"containers": [{"name": "app", "image": "app"}]}
-    client.create(POD, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    create(client, kinds.POD, namespace, name, metadata={"labels": labels}, spec=spec)
 
 
 def foreign(client: Client, namespace: str, **given: str) -> None:
-    kind = AZURE_POD_IDENTITY_EXCEPTION
-    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": "one", "namespace": namespace}}
-    query = [("fieldManager", "kubectl-create")]
-    status, answer = client._request("POST", kind.path(namespace), query, {**body, "spec": {"podLabels": given}})
+    kind, query = kinds.AZURE_POD_IDENTITY_EXCEPTION, [("fieldManager", "kubectl-create")]
+    body = manifest(kind, "one", namespace, spec={"podLabels": given})
+    status, answer = client._request("POST", kind.path(namespace), query, body)
     assert status == 201, answer
 
 
@@ -73,25 +68,18 @@ def test_life_of_an_exception(exception: Runner, client: Client, namespace: str)
 
 
 def test_a_list_with_purge(exception: Runner, client: Client, namespace: str) -> None:
-    wanted = [{"name": f"e{number}", "pod_labels": {"app": f"a{number}"}} for number in range(20)]
+    wanted = many(20)
     made = [exception(check=check, namespace=namespace, exceptions=wanted).ok() for check in (True, False, False)]
     assert [len(each["actions"]) for each in made] == [20, 20, 0]
     assert [each["name"] for each in made[1]["result"]["exceptions"]] == [each["name"] for each in wanted]
     foreign(client, namespace, app="theirs")
-    template = {"metadata": {"labels": {"app": "a7"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
-    body = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "scaled", "namespace": namespace},
-        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "a7"}}, "template": template},
-    }
-    client.create(DEPLOYMENT, namespace, body)
+    make(client, kinds.DEPLOYMENT, namespace, "a7", "nothing")
     kept: dict[str, Any] = {"namespace": namespace, "exceptions": wanted[:5], "purge_exceptions": True}
     refused = exception(**kept)
-    assert f"Deployment {namespace}/scaled" in refused.failure() and labels(client, namespace, "e19")
+    assert f"Deployment {namespace}/a7" in refused.failure() and labels(client, namespace, "e19")
     purged = exception(**{**kept, "exceptions": [*wanted[:5], wanted[7]]}).ok()
     assert len(purged["actions"]) == 14
-    left = {raw["metadata"]["name"] for raw in client.list_all(AZURE_POD_IDENTITY_EXCEPTION, namespace)}
+    left = {raw["metadata"]["name"] for raw in client.list_all(kinds.AZURE_POD_IDENTITY_EXCEPTION, namespace)}
     assert left == {"e0", "e1", "e2", "e3", "e4", "e7", "one"}
 
 
@@ -131,7 +119,7 @@ def many(number: int) -> list[dict[str, Any]]:
 
 
 def versions(client: Client, namespace: str) -> dict[str, str]:
-    found = client.list_all(AZURE_POD_IDENTITY_EXCEPTION, namespace)
+    found = client.list_all(kinds.AZURE_POD_IDENTITY_EXCEPTION, namespace)
     return {raw["metadata"]["name"]: raw["metadata"]["resourceVersion"] for raw in found}
 
 
@@ -167,9 +155,8 @@ def test_what_somebody_else_changes_in_between(exception: Runner, client: Client
     """Another manager holds a field of one object."""
     wanted: dict[str, Any] = {"namespace": namespace, "exceptions": many(3)}
     exception(**wanted).ok()
-    patch = {"spec": {"podLabels": {"app": "theirs"}}}
-    path, query = AZURE_POD_IDENTITY_EXCEPTION.path(namespace, "e1"), [("fieldManager", "kubectl-edit")]
-    client._request("PATCH", path, query, patch, content_type="application/merge-patch+json")
+    theirs = {"spec": {"podLabels": {"app": "theirs"}}}
+    patch(client, kinds.AZURE_POD_IDENTITY_EXCEPTION, namespace, "e1", theirs, manager="kubectl-edit")
     for check in (True, False):
         refused = exception(check=check, **wanted)
         assert "belongs to kubectl-edit" in refused.failure() and "e1" in refused.failure()

@@ -18,22 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    CRON_JOB,
-    DAEMON_SET,
-    DEPLOYMENT,
-    JOB,
-    NODE,
-    POD,
-    REPLICA_SET,
-    SERVICE_ACCOUNT,
-    STATEFUL_SET,
-    Kind,
-)
-from ansible_collections.azureops.pod_identity.tests.kube.migration_site import set_status
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, set_status
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import CHECKOUT, ApiServer, Runner
@@ -61,12 +49,11 @@ class Team:
         """An AzureIdentity that pods with the label of the namespace get, wherever it is."""
         spec = {"type": kind, "resourceID": f"{IDS}/{name}", "clientID": client_id(number)}
         where = namespace or self.name
-        self.create(AZURE_IDENTITY, name, where, spec=spec)
-        self.create(AZURE_IDENTITY_BINDING, name, where, spec={"azureIdentity": name, "selector": self.name})
+        self.create(kinds.AZURE_IDENTITY, name, where, spec=spec)
+        self.create(kinds.AZURE_IDENTITY_BINDING, name, where, spec={"azureIdentity": name, "selector": self.name})
 
     def create(self, kind: Kind, name: str, namespace: str = "", *, metadata: Raw | None = None, **more: Any) -> Raw:
-        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name, **(metadata or {})}}
-        return dict(self.client.create(kind, namespace or self.name, {**body, **more}))
+        return dict(create(self.client, kind, namespace or self.name, name, metadata=metadata or {}, **more))
 
     def template(self, name: str, account: str, **spec: Any) -> Raw:
         pod = {"containers": [{"name": "app", "image": "app"}], **spec}
@@ -77,10 +64,10 @@ class Team:
     def workload(self, kind: Kind, name: str, account: str = "", live: int = 1, **spec: Any) -> Raw:
         """With a service account of its own where one is named."""
         if account:
-            self.create(SERVICE_ACCOUNT, account)
+            self.create(kinds.SERVICE_ACCOUNT, account)
         chosen: Raw = {"app": name} if kind == REPLICATION_CONTROLLER else {"matchLabels": {"app": name}}
         whole: Raw = {"selector": chosen, "template": self.template(name, account), **spec}
-        if kind == STATEFUL_SET:
+        if kind == kinds.STATEFUL_SET:
             whole["serviceName"] = name
         if live:
             self.live.append(name)
@@ -89,16 +76,16 @@ class Team:
     def job(self, name: str, metadata: Raw | None = None) -> None:
         self.live.append(name)
         pod = self.template(name, "", restartPolicy="Never")
-        self.create(JOB, name, metadata=metadata, spec={"template": pod})
+        self.create(kinds.JOB, name, metadata=metadata, spec={"template": pod})
 
     def pod(self, name: str, metadata: Raw | None = None) -> None:
         made = self.template(name, "")
-        self.create(POD, name, metadata={**made["metadata"], **(metadata or {})}, spec=made["spec"])
+        self.create(kinds.POD, name, metadata={**made["metadata"], **(metadata or {})}, spec=made["spec"])
 
     def end(self, name: str) -> None:
         """The pods of a workload succeed."""
         for each in self.pods(name):
-            set_status(self.client, POD, self.name, each["metadata"]["name"], {"phase": "Succeeded"})
+            set_status(self.client, kinds.POD, self.name, each["metadata"]["name"], phase="Succeeded")
 
     def status(self, kind: Kind, name: str) -> Raw:
         return dict((self.client.get(kind, self.name, name) or {}).get("status") or {})
@@ -108,7 +95,7 @@ class Team:
         server.until(f"{self.name} has its pods", lambda: all(map(self.pods, self.live)))
 
     def pods(self, name: str) -> list[Raw]:
-        return [dict(each) for each in self.client.list_all(POD, self.name, labels=f"app={name}")]
+        return [dict(each) for each in self.client.list_all(kinds.POD, self.name, labels=f"app={name}")]
 
 
 def client_id(number: int) -> str:
@@ -126,20 +113,20 @@ def shape(make: Callable[[Team], None]) -> Callable[[Team], None]:
 @shape
 def deployments(team: Team) -> None:
     team.identity("money", 1)
-    team.workload(DEPLOYMENT, "web")
-    team.workload(DEPLOYMENT, "api", "api", replicas=2)
+    team.workload(kinds.DEPLOYMENT, "web")
+    team.workload(kinds.DEPLOYMENT, "api", "api", replicas=2)
 
 
 @shape
 def stateful_sets(team: Team) -> None:
     team.identity("money", 2)
-    team.workload(STATEFUL_SET, "database", "database")
+    team.workload(kinds.STATEFUL_SET, "database", "database")
 
 
 @shape
 def daemon_sets(team: Team) -> None:
     team.identity("money", 3)
-    team.workload(DAEMON_SET, "agent", "agent")
+    team.workload(kinds.DAEMON_SET, "agent", "agent")
 
 
 @shape
@@ -147,20 +134,20 @@ def jobs(team: Team) -> None:
     team.identity("money", 4)
     pod = team.template("nightly", "", restartPolicy="Never")
     spec = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": pod}}}
-    made = team.create(CRON_JOB, "nightly", spec=spec)
+    made = team.create(kinds.CRON_JOB, "nightly", spec=spec)
     owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": made["metadata"]["uid"]}
     team.job("nightly-1", {"ownerReferences": [{**owner, "controller": True}]})
     for name in ("running", "over"):
         team.job(name)
     server.until("the Job has a pod", lambda: bool(team.pods("over")))
     team.end("over")
-    server.until("the Job has ended", lambda: "completionTime" in team.status(JOB, "over"))
+    server.until("the Job has ended", lambda: "completionTime" in team.status(kinds.JOB, "over"))
 
 
 @shape
 def replicas(team: Team) -> None:
     team.identity("money", 5)
-    team.workload(REPLICA_SET, "cache")
+    team.workload(kinds.REPLICA_SET, "cache")
     team.workload(REPLICATION_CONTROLLER, "old")
 
 
@@ -178,24 +165,24 @@ def several_identities(team: Team) -> None:
     team.identity("a-principal", 70, kind=1)
     team.identity("b-money", 7)
     team.identity("c-vault", 71)
-    team.workload(DEPLOYMENT, "web", "web")
+    team.workload(kinds.DEPLOYMENT, "web", "web")
 
 
 @shape
 def asleep(team: Team) -> None:
     """Nothing has a pod."""
     team.identity("money", 8)
-    team.workload(DEPLOYMENT, "scaled-down", live=0, replicas=0)
+    team.workload(kinds.DEPLOYMENT, "scaled-down", live=0, replicas=0)
     pod = team.template("suspended", "", restartPolicy="Never")
     spec = {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": {"template": pod}}}
-    team.create(CRON_JOB, "suspended", spec=spec)
+    team.create(kinds.CRON_JOB, "suspended", spec=spec)
 
 
 @shape
 def identity_elsewhere(team: Team) -> None:
     """As MIC gives it, unless it is forced to namespaces."""
     team.identity("shared", 9, namespace="deployments")
-    team.workload(DEPLOYMENT, "web")
+    team.workload(kinds.DEPLOYMENT, "web")
 
 
 @shape
@@ -204,7 +191,7 @@ def operators(team: Team) -> None:
     team.identity("money", 10)
     owner = {"apiVersion": "example.com/v1", "kind": "Runner", "name": "runner", "uid": "u", "controller": True}
     team.pod("runner-0", {"ownerReferences": [owner]})
-    team.workload(DEPLOYMENT, "web")
+    team.workload(kinds.DEPLOYMENT, "web")
 
 
 @dataclass(frozen=True)
@@ -273,9 +260,9 @@ def table(by_azwi: dict[Key, Found], by_us: dict[Key, str], failures: dict[str, 
 @pytest.mark.soak
 def test_nothing_that_azwi_finds_is_missing(api_server: ApiServer, tmp_path: Path) -> None:
     client = api_server.client()
-    client.create(NODE, None, {"metadata": {"name": "n1"}})
+    client.create(kinds.NODE, None, {"metadata": {"name": "n1"}})
     # A node begins with the taint that it is not ready, which pods of a DaemonSet do not tolerate.
-    client.merge(NODE, None, "n1", {"spec": {"taints": None}})
+    client.merge(kinds.NODE, None, "n1", {"spec": {"taints": None}})
     teams = [Team(client, name) for name in SHAPES]
     for team in teams:
         client.create(server.NAMESPACE, None, {"metadata": {"name": team.name}})

@@ -16,25 +16,23 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    CRON_JOB,
-    DEPLOYMENT,
-    POD,
-    SECRET,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
-from ansible_collections.azureops.pod_identity.tests.kube.bound_pods import foreign, make_pod
+from ansible_collections.azureops.pod_identity.tests.kube.bound_pods import CLIENT_ID, OTHER_ID, foreign, make_pod
+from ansible_collections.azureops.pod_identity.tests.kube.objects import (
+    another_namespace,
+    assignment,
+    create,
+    make,
+    manifest,
+    patch,
+)
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
-CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
-OTHER_ID = "b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21"
-KINDS = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING)
+KINDS = (kinds.AZURE_IDENTITY, kinds.AZURE_IDENTITY_BINDING)
 
 
 def resource_id(name: str) -> str:
@@ -46,23 +44,19 @@ def resource_id(name: str) -> str:
 
 def entry(name: str, selector: str | None = None, **changes: Any) -> dict[str, Any]:
     """``selector`` must be new for each test: pods of other tests may linger, no kubelet ends them."""
-    return {
-        "name": name,
-        "selector": selector or name,
-        "resource_id": resource_id(name),
-        "client_id": CLIENT_ID,
-        **changes,
-    }
+    identity = {"resource_id": resource_id(name), "client_id": CLIENT_ID}
+    return {"name": name, "selector": selector or name, **identity, **changes}
 
 
 def entries(namespace: str, number: int, **changes: Any) -> list[dict[str, Any]]:
     return [entry(f"i{index}", f"{namespace}-{index}", **changes) for index in range(number)]
 
 
-def versions(client: Client, namespace: str) -> dict[str, str]:
+def versions(client: Client, *namespaces: str) -> dict[str, str]:
     return {
         f"{kind.name} {raw['metadata']['name']}": raw["metadata"]["resourceVersion"]
-        for kind in (*KINDS, AZURE_ASSIGNED_IDENTITY, SECRET)
+        for namespace in namespaces
+        for kind in (*KINDS, kinds.AZURE_ASSIGNED_IDENTITY, kinds.SECRET)
         for raw in client.list_all(kind, namespace)
     }
 
@@ -73,11 +67,8 @@ def verbs(result: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def second(client: Client, namespace: str) -> Iterator[str]:
-    """Another namespace."""
-    name = f"{namespace}-b"
-    client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    client.delete(server.NAMESPACE, None, name)
+    with another_namespace(client, f"{namespace}-b") as name:
+        yield name
 
 
 def test_life_of_a_list(binding: Runner, client: Client, namespace: str, second: str) -> None:
@@ -109,19 +100,19 @@ def test_life_of_a_list(binding: Runner, client: Client, namespace: str, second:
         ),
     ]
     for desired, expected in steps:
-        before = {**versions(client, namespace), **versions(client, second)}
+        before = versions(client, namespace, second)
         predicted = binding(check=True, namespace=namespace, bindings=desired).ok()
-        assert {**versions(client, namespace), **versions(client, second)} == before
+        assert versions(client, namespace, second) == before
         made = binding(namespace=namespace, bindings=desired).ok()
         assert verbs(predicted) == verbs(made) == expected
         assert predicted["diff"] == made["diff"] and predicted["planned"] == made["planned"]
         assert len(made["diff"]["before"]) == len(expected)
         assert [one["name"] for one in made["result"]["bindings"]] == [one["name"] for one in desired]
-        reached = {**versions(client, namespace), **versions(client, second)}
+        reached = versions(client, namespace, second)
         for check in (True, False):
             again = binding(check=check, namespace=namespace, bindings=desired).ok()
             assert (again["changed"], again["actions"], again["diff"]) == (False, [], {"before": {}, "after": {}})
-        assert {**versions(client, namespace), **versions(client, second)} == reached
+        assert versions(client, namespace, second) == reached
     assert not versions(client, namespace)
 
 
@@ -133,16 +124,15 @@ def test_an_unchanged_list_is_one_list_of_each_kind(
     before = len(api_server.requests())
     assert not binding(namespace=namespace, bindings=wanted, purge_bindings=True).ok()["changed"]
     asked = Counter(api_server.requests()[before:])
-    kinds = ("azureidentities", "azureidentitybindings", "azureassignedidentities", "pods")
-    assert asked == {f"list {kind}": 1 for kind in kinds}
+    listed = ("azureidentities", "azureidentitybindings", "azureassignedidentities", "pods")
+    assert asked == {f"list {kind}": 1 for kind in listed}
 
 
 def test_service_principals_in_a_list(binding: Runner, client: Client, namespace: str) -> None:
     certificate = {"client_certificate": "YWJjZGVm", "client_password": "pa55-cert-x"}
     place = {"namespace": namespace, "bindings": None}
     common = {"tenant_id": OTHER_ID, "client_id": CLIENT_ID}
-    given = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "given", "namespace": namespace}}
-    client.create(SECRET, namespace, {**given, "data": {"key": "eA=="}})
+    create(client, kinds.SECRET, namespace, "given", data={"key": "eA=="})
     wanted = [
         {"name": "one", "selector": f"{namespace}-1", "type": 1, "client_password": "pa55-one-x", **common},
         {"name": "two", "selector": f"{namespace}-2", "type": 2, **certificate, **common},
@@ -152,31 +142,16 @@ def test_service_principals_in_a_list(binding: Runner, client: Client, namespace
     assert [len(outcome.ok()["actions"]) for outcome in outcomes] == [8, 8, 0]
     wanted[0]["client_password"] = "pa55-two-x"
     outcomes += [binding(check=check, **{**place, "bindings": wanted}) for check in (True, False, False)]
-    assert [verbs(outcome.ok()) for outcome in outcomes[3:]] == [[f"change Secret {namespace}/one-credential"]] * 2 + [
-        []
-    ]
-    values = {value for raw in client.list_all(SECRET, namespace) for value in raw["data"].values()} - {"eA=="}
+    rotated = [f"change Secret {namespace}/one-credential"]
+    assert [verbs(outcome.ok()) for outcome in outcomes[3:]] == [rotated, rotated, []]
+    values = {value for raw in client.list_all(kinds.SECRET, namespace) for value in raw["data"].values()} - {"eA=="}
     assert len(values) == 3
     for outcome in outcomes:
         assert not [value for value in (*values, "pa55") if value in outcome.output]
     gone = binding(**{**place, "state": "absent", "bindings": [{"name": each["name"]} for each in wanted]}).ok()
     assert len(gone["actions"]) == 8
-    assert [raw["metadata"]["name"] for raw in client.list_all(SECRET, namespace)] == ["given"], "that is not ours"
-
-
-def template(client: Client, kind: Kind, namespace: str, name: str, selector: str) -> None:
-    """What makes pods with that selector, and has none."""
-    pod: dict[str, Any] = {"containers": [{"name": "app", "image": "app"}]}
-    labels = {"app": name, "aadpodidbinding": selector}
-    spec: dict[str, Any] = {"replicas": 0, "selector": {"matchLabels": {"app": name}}}
-    spec["template"] = {"metadata": {"labels": labels}, "spec": pod}
-    if kind == CRON_JOB:
-        pod["restartPolicy"] = "Never"
-        job = {"template": spec["template"]}
-        spec = {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": job}}
-    metadata = {"name": name, "namespace": namespace}
-    client.create(
-        kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+    assert [raw["metadata"]["name"] for raw in client.list_all(kinds.SECRET, namespace)] == ["given"], (
+        "that is not ours"
     )
 
 
@@ -186,9 +161,9 @@ def test_purge_takes_only_what_is_ours_and_unused(binding: Runner, client: Clien
     binding(namespace=namespace, bindings=mine).ok()
     binding(namespace=namespace, bindings=theirs, owner="others").ok()
     binding(namespace=second, bindings=[entry("far", f"{namespace}-f")]).ok()
-    template(client, DEPLOYMENT, namespace, "scaled", f"{namespace}-1")
-    template(client, CRON_JOB, second, "nightly", f"{namespace}-2")
-    before = {**versions(client, namespace), **versions(client, second)}
+    make(client, kinds.DEPLOYMENT, namespace, "scaled", f"{namespace}-1")
+    make(client, kinds.CRON_JOB, second, "nightly", f"{namespace}-2")
+    before = versions(client, namespace, second)
     kept = {"namespace": namespace, "bindings": mine[:1], "purge_bindings": True}
     for check in (True, False):
         refused = binding(check=check, **kept)
@@ -198,7 +173,7 @@ def test_purge_takes_only_what_is_ours_and_unused(binding: Runner, client: Clien
             f"CronJob {second}/nightly",
         }
         assert "purge_allow_empty" in binding(check=check, **{**kept, "bindings": []}).failure()
-    assert {**versions(client, namespace), **versions(client, second)} == before
+    assert versions(client, namespace, second) == before
     done = [binding(check=check, allow_in_use=True, **kept).ok() for check in (True, False, False)]
     gone = [
         f"delete {kind} {namespace}/i{number}"
@@ -206,7 +181,7 @@ def test_purge_takes_only_what_is_ours_and_unused(binding: Runner, client: Clien
         for number in (1, 2)
     ]
     assert [verbs(each) for each in done] == [gone, gone, []]
-    left = {**versions(client, namespace), **versions(client, second)}
+    left = versions(client, namespace, second)
     assert left == {name: version for name, version in before.items() if name.split()[1] not in ("i1", "i2")}
     empty = binding(**{**kept, "bindings": []}, purge_allow_empty=True).ok()
     assert verbs(empty) == [f"delete {kind} {namespace}/i0" for kind in ("AzureIdentityBinding", "AzureIdentity")]
@@ -214,37 +189,36 @@ def test_purge_takes_only_what_is_ours_and_unused(binding: Runner, client: Clien
 
 def test_absent_is_refused_while_a_template_selects(binding: Runner, client: Client, namespace: str) -> None:
     binding(namespace=namespace, **entry("one", namespace)).ok()
-    template(client, CRON_JOB, namespace, "nightly", namespace)
+    make(client, kinds.CRON_JOB, namespace, "nightly", namespace)
     refused = binding(namespace=namespace, name="one", state="absent").failure()
     assert f"CronJob {namespace}/nightly" in refused
     assert binding(namespace=namespace, name="one", state="absent", allow_in_use=True).ok()["changed"]
 
 
-REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
-    ("resource id", {"resource_id": "/subscriptions/x"}, {}, "is no user-assigned identity"),
-    ("client id", {"client_id": CLIENT_ID.upper()}, {"accept": ["client_id_case"]}, "lower case"),
-    ("empty selector", {"selector": ""}, {}, "needs selector"),
-    ("selector", {"selector": "a b"}, {}, "matches no pod"),
-    ("unicode", {"selector": "\u00e9"}, {}, "matches no pod"),
-    (
-        "protected",
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "resource id": ({"resource_id": "/subscriptions/x"}, {}, "is no user-assigned identity"),
+    "client id": ({"client_id": CLIENT_ID.upper()}, {"accept": ["client_id_case"]}, "lower case"),
+    "no client id": ({"client_id": None}, {}, "needs client_id"),
+    "empty selector": ({"selector": ""}, {}, "needs selector"),
+    "selector": ({"selector": "a b"}, {}, "matches no pod"),
+    "unicode": ({"selector": "\u00e9"}, {}, "matches no pod"),
+    "protected": (
         {"resource_id": resource_id("kubelet").upper().replace("SUBSCRIPTIONS", "subscriptions")},
         {},
         "protected",
     ),
-    (
-        "no identity",
+    "no identity": (
         {"only": "binding", "resource_id": None, "client_id": None},
         {"accept": ["missing_identity"]},
         "MIC looks",
     ),
-    ("template", {"name": "{{ lookup('pipe', 'touch x') }}"}, {}, "no name that Kubernetes accepts"),
-    ("label", {"labels": {"a": "{{ 1 }}"}}, {}, "cannot have the label"),
-    ("null", {"labels": {"a": None}}, {}, "put it in quotes"),
-]
+    "template": ({"name": "{{ lookup('pipe', 'touch x') }}"}, {}, "no name that Kubernetes accepts"),
+    "label": ({"labels": {"a": "{{ 1 }}"}}, {}, "cannot have the label"),
+    "null": ({"labels": {"a": None}}, {}, "put it in quotes"),
+}
 
 
-@pytest.mark.parametrize(("change", "cure", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+@pytest.mark.parametrize(("change", "cure", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_in_a_list_is_refused_before_the_first_write(
     binding: Runner, client: Client, namespace: str, change: dict[str, Any], cure: dict[str, Any], words: str
 ) -> None:
@@ -284,45 +258,31 @@ class Mic(threading.Thread):
             self.turn()
 
     def turn(self) -> None:
-        identities, bindings = (
-            {raw["metadata"]["name"]: raw for raw in self.client.list_all(kind, self.namespace)} for kind in KINDS
+        identities, bindings, there = (
+            {raw["metadata"]["name"]: raw for raw in self.client.list_all(kind, self.namespace)}
+            for kind in (*KINDS, kinds.AZURE_ASSIGNED_IDENTITY)
         )
-        assigned = {
-            raw["metadata"]["name"]: raw for raw in self.client.list_all(AZURE_ASSIGNED_IDENTITY, self.namespace)
-        }
-        stale = []
-        for pod in self.client.list_all(POD, self.namespace):
-            for bound in bindings.values():
-                identity = identities.get(bound["spec"]["azureIdentity"])
-                if identity is None or bound["spec"]["selector"] != pod["metadata"]["labels"]["aadpodidbinding"]:
-                    continue
-                body = assignment(pod["metadata"]["name"], self.namespace, identity, bound)
-                there = assigned.get(body["metadata"]["name"])
-                if there is None or there["spec"] != body["spec"]:
-                    stale.append(body)
+        wanted = [
+            assigned(pod["metadata"]["name"], self.namespace, identities[bound["spec"]["azureIdentity"]], bound)
+            for pod in self.client.list_all(kinds.POD, self.namespace)
+            for bound in bindings.values()
+            if bound["spec"]["azureIdentity"] in identities
+            and bound["spec"]["selector"] == pod["metadata"]["labels"]["aadpodidbinding"]
+        ]
+        stale = [body for body in wanted if there.get(body["metadata"]["name"], {}).get("spec") != body["spec"]]
         self.most = max(self.most, len(stale))
         for body in stale:
-            self.client.apply(AZURE_ASSIGNED_IDENTITY, body, force=True)
+            self.client.apply(kinds.AZURE_ASSIGNED_IDENTITY, body, force=True)
 
 
-def assignment(pod: str, namespace: str, identity: dict[str, Any], bound: dict[str, Any]) -> dict[str, Any]:
+def assigned(pod: str, namespace: str, identity: dict[str, Any], bound: dict[str, Any]) -> dict[str, Any]:
     def reference(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
         metadata = {key: raw["metadata"][key] for key in ("name", "namespace", "resourceVersion")}
         return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": raw["spec"]}
 
-    return {
-        "apiVersion": "aadpodidentity.k8s.io/v1",
-        "kind": "AzureAssignedIdentity",
-        "metadata": {"name": f"{pod}-{namespace}-{identity['metadata']['name']}", "namespace": namespace},
-        "spec": {
-            "pod": pod,
-            "podNamespace": namespace,
-            "nodename": "node-1",
-            "azureIdentityRef": reference(AZURE_IDENTITY, identity),
-            "azureBindingRef": reference(AZURE_IDENTITY_BINDING, bound),
-        },
-        "status": {"status": "Assigned"},
-    }
+    references = reference(kinds.AZURE_IDENTITY, identity), reference(kinds.AZURE_IDENTITY_BINDING, bound)
+    name, spec = f"{pod}-{namespace}-{identity['metadata']['name']}", assignment(pod, namespace, *references)
+    return manifest(kinds.AZURE_ASSIGNED_IDENTITY, name, namespace, spec=spec, status={"status": "Assigned"})
 
 
 @contextlib.contextmanager
@@ -378,17 +338,10 @@ def test_the_wait_tells_what_is_missing_and_what_mic_says(binding: Runner, clien
     wanted = entries(namespace, 3)
     for each in wanted:
         make_pod(client, namespace, each["name"], each["selector"])
-    event = {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": "complaint", "namespace": namespace},
-        "involvedObject": {"kind": "AzureIdentityBinding", "namespace": namespace, "name": "i0"},
-        "type": "Warning",
-        "reason": "binding apply error",
-        "message": "the scale set is locked",
-        "lastTimestamp": "2026-01-01T00:00:00Z",
-    }
-    client._request("POST", f"/api/v1/namespaces/{namespace}/events", (), event)
+    about = {"kind": "AzureIdentityBinding", "namespace": namespace, "name": "i0"}
+    said = {"reason": "binding apply error", "message": "the scale set is locked", "type": "Warning"}
+    event = {"involvedObject": about, **said, "lastTimestamp": "2026-01-01T00:00:00Z"}
+    create(client, kinds.EVENT, namespace, "complaint", **event)
     waited = binding(namespace=namespace, bindings=wanted, wait=True, wait_timeout=1, wait_sleep=1)
     assert "(and 2 more identities) after 1 seconds: MIC says the scale set is locked." in waited.failure()
     assert waited.result["missing_pods"] == [f"{namespace}/i{number}" for number in range(3)]
@@ -436,17 +389,14 @@ def test_a_kind_that_may_not_be_written(binding: Runner, client: Client, namespa
         refused = binding(check=check, **wanted)
         assert "may not apply azureidentitybindings" in refused.failure()
         assert len(refused.result["actions"]) == 30, "the lists of the namespace were enough to begin"
-    assert len(client.list_all(AZURE_IDENTITY, namespace)) == 30
+    assert len(client.list_all(kinds.AZURE_IDENTITY, namespace)) == 30
 
 
 def test_what_somebody_else_changes_in_between(binding: Runner, client: Client, namespace: str) -> None:
     """Another manager holds a field of one object."""
     wanted = entries(namespace, 5)
     binding(namespace=namespace, bindings=wanted).ok()
-    patch = {"spec": {"clientID": OTHER_ID}}
-    query = [("fieldManager", "kubectl-edit")]
-    path = AZURE_IDENTITY.path(namespace, "i3")
-    client._request("PATCH", path, query, patch, content_type="application/merge-patch+json")
+    patch(client, kinds.AZURE_IDENTITY, namespace, "i3", {"spec": {"clientID": OTHER_ID}}, manager="kubectl-edit")
     for check in (True, False):
         refused = binding(check=check, namespace=namespace, bindings=wanted)
         assert "belongs to kubectl-edit" in refused.failure() and "i3" in refused.result["failed_action"]

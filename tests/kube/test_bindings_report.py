@@ -26,7 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import ENTRY, imported
-from ansible_collections.azureops.pod_identity.tests.kube.objects import make
+from ansible_collections.azureops.pod_identity.tests.kube.objects import another_namespace, create, make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
@@ -124,19 +124,15 @@ class World:
 
 @pytest.fixture
 def world(api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path) -> Iterator[World]:
-    other = f"{namespace}-other"
-    client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
-    metadata = {"name": "billing", "namespace": namespace}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"client_secret": "none"}}
-    client.apply(SECRET, secret)
+    create(client, SECRET, namespace, "billing", stringData={"client_secret": "none"})
     make(client, DEPLOYMENT, namespace, "web", namespace)
     make(client, CRON_JOB, namespace, "agent", "")
     make(client, POD, namespace, "lost", f"{namespace}-lost")
     make(client, POD, namespace, "plain", "")
-    make(client, DEPLOYMENT, other, "far", namespace)
-    make(client, POD, other, "foreign", f"{namespace}-lost")
-    yield World(Player(tmp_path), api_server, namespace, other)
-    client.delete(server.NAMESPACE, None, other)
+    with another_namespace(client, f"{namespace}-other") as other:
+        make(client, DEPLOYMENT, other, "far", namespace)
+        make(client, POD, other, "foreign", f"{namespace}-lost")
+        yield World(Player(tmp_path), api_server, namespace, other)
 
 
 def test_a_first_run_ends_with_who_gets_what(world: World) -> None:
@@ -213,18 +209,8 @@ def test_who_may_not_look_is_told_what_is_missing(world: World, client: Client, 
     if allowed:
         rest = [{"apiGroups": [group], "resources": LISTED[group], "verbs": ["list"]} for group in ("apps", "batch")]
         rules = [*WRITES, *rest, {"apiGroups": [""], "resources": allowed, "verbs": ["list"]}]
-    kind, role = "ClusterRole", f"report-{world.team}"
-    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "restricted"}
-    api = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": role}}
-    client.create(server.CLUSTER_ROLE, None, {**api, "kind": kind, "rules": rules})
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
-    bound = {**api, "kind": f"{kind}Binding", "subjects": [user], "roleRef": reference}
-    client.create(server.CLUSTER_ROLE_BINDING, None, bound)
-    try:
+    with server.rights_of_restricted(client, f"report-{world.team}", *rules):
         done = world.play(token=RESTRICTED)
-    finally:
-        client.delete(server.CLUSTER_ROLE_BINDING, None, role)
-        client.delete(server.CLUSTER_ROLE, None, role)
     kinds = [f"{kind}.{group}".strip(".") for group, kinds in LISTED.items() for kind in kinds if group != AAD]
     missing = [name for name in kinds if not allowed or name in {"pods", "nodes"} - set(allowed)]
     lines = done.lines

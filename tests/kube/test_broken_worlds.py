@@ -16,16 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import diagnosis, inventory
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CONFIG_MAP,
-    ENDPOINTS,
-    EVENT,
-    LEASE,
-    SECRET,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import diagnosis, inventory, kinds
 from ansible_collections.azureops.pod_identity.tests import soak
 from ansible_collections.azureops.pod_identity.tests.kube import broken_worlds, hostile_input
 from ansible_collections.azureops.pod_identity.tests.kube.broken_worlds import FAULTS, PAIRS
@@ -37,8 +28,8 @@ from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 RESULTS = soak.CHECKOUT / ".build/worlds"
 _KINDS = (
-    *(*inventory.KINDS, *diagnosis.KINDS, CLUSTER_ROLE, CLUSTER_ROLE_BINDING),
-    *(CONFIG_MAP, ENDPOINTS, EVENT, LEASE, SECRET),
+    *(*inventory.KINDS, *diagnosis.KINDS, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING),
+    *(kinds.CONFIG_MAP, kinds.ENDPOINTS, kinds.EVENT, kinds.LEASE, kinds.SECRET),
 )
 READ = {*(kind.plural for kind in _KINDS), "pods/log", "pods/proxy"}
 """What a diagnosis reads of a cluster, as rules name it."""

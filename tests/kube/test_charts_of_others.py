@@ -71,6 +71,7 @@ class Chart:
 
 
 CHARTS: dict[str, Chart] = {}
+ACCOUNT = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {}}}\n---\n"
 
 
 def chart(
@@ -83,7 +84,10 @@ def chart(
     told: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
     files: tuple[str, ...] = (),
+    accounts: tuple[str, ...] = (),
 ) -> None:
+    """``accounts``: names of service accounts without anything, which the text leaves out."""
+    text = "".join(map(ACCOUNT.format, accounts)) + text
     CHARTS[name] = Chart(text, apply, rows, consumers or {}, frozenset(told), notes, files)
 
 
@@ -181,10 +185,6 @@ kind: ServiceAccount
 metadata: {name: cert-manager}
 automountServiceAccountToken: true
 ---
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: cert-manager-webhook}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: cert-manager}
@@ -223,15 +223,12 @@ spec:
     {"Deployment/cert-manager": OWNED},
     consumers={"Issuer/letsencrypt": "cert-manager", "Deployment/cert-manager": "cert-manager"},
     files=OF_HELM,
+    accounts=("cert-manager-webhook",),
 )
 
 chart(
     "keda",
     """
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: keda-operator}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: keda-operator}
@@ -254,6 +251,7 @@ spec: {podIdentity: {provider: azure}}
     consumers={"TriggerAuthentication/queue": "KEDA"},
     told=("others_take_tokens_by_it",),
     files=OF_HELM,
+    accounts=("keda-operator",),
 )
 
 chart(
@@ -279,10 +277,6 @@ spec:
   provider: azure
   parameters: {usePodIdentity: "true", keyvaultName: kv, tenantId: 5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10}
 ---
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: shop}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: shop}
@@ -301,15 +295,12 @@ spec:
     {"Deployment/shop": (SWITCHED, "others_take_tokens_by_it: SecretProviderClass ")},
     consumers={"SecretProviderClass/vault": "Secrets Store CSI"},
     told=("others_take_tokens_by_it",),
+    accounts=("shop",),
 )
 
 chart(
     "velero",
     """
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: velero-server}
----
 apiVersion: v1
 kind: Secret
 metadata: {name: velero}
@@ -355,15 +346,12 @@ spec: {provider: azure, config: {resourceGroup: rg, useAAD: "false"}}
     {"Deployment/velero": OWNED, "DaemonSet/node-agent": OWNED},
     consumers={"BackupStorageLocation/default": "Velero"},
     files=OF_HELM,
+    accounts=("velero-server",),
 )
 
 chart(
     "ingress-azure",  # AGIC, with armAuth.type aadPodIdentity
     """
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: ingress-azure}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: ingress-azure}
@@ -383,6 +371,7 @@ spec:
     {"Deployment/ingress-azure": OWNED},
     consumers={"Deployment/ingress-azure": "AGIC"},
     files=OF_HELM,
+    accounts=("ingress-azure",),
 )
 
 OF_FLUX = "{kustomize.toolkit.fluxcd.io/name: flux-system, kustomize.toolkit.fluxcd.io/namespace: flux-system}"
@@ -499,10 +488,6 @@ spec:
 chart(
     "azure-service-operator",  # whose client id nobody may read
     """
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: azureserviceoperator-default}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: azureserviceoperator-controller-manager}
@@ -526,6 +511,7 @@ spec:
     consumers={"Deployment/azureserviceoperator-controller-manager": "Azure Service Operator"},
     notes=("Its container manager takes AZURE_CLIENT_ID from elsewhere, which was not read.",),
     files=OF_HELM,
+    accounts=("azureserviceoperator-default",),
 )
 
 chart(

@@ -17,25 +17,18 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.consumer_proofs import changed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.moments import moment
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    DAEMON_SET,
-    DEPLOYMENT,
-    POD,
-    REPLICA_SET,
-    SERVICE_ACCOUNT,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.migration import OPTIONAL
+from ansible_collections.azureops.pod_identity.tests.kube.installation import owned
+from ansible_collections.azureops.pod_identity.tests.kube.objects import CLIENT_ID, create, pair, set_status
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 Raw = dict[str, Any]
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/tools"
-CLIENT_ID = "00000000-0000-0000-0000-00000000000a"
 USE, ANNOTATION = "azure.workload.identity/use", "azure.workload.identity/client-id"
 BEFORE, AFTER = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 KINDS = {versions[0].name: versions[0] for versions in OPTIONAL}
@@ -108,9 +101,7 @@ class World:
         self.client, self.namespace = client, namespace
 
     def create(self, kind: Kind, name: str, **more: Any) -> Raw:
-        metadata = {"name": name, **more.pop("metadata", {})}
-        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **more}
-        return dict(self.client.create(kind, self.namespace if kind.namespaced else None, body))
+        return dict(create(self.client, kind, self.namespace, name, **more))
 
     def set(self, kind: str, name: str, **more: Any) -> None:
         found = KINDS[kind]
@@ -121,43 +112,33 @@ class World:
             "metadata": {"labels": {"app": name, "aadpodidbinding": self.namespace}},
             "spec": {"serviceAccountName": name, "containers": [{"name": "main", "image": image}], **more},
         }
-        selector = {"matchLabels": {"app": name}}
-        self.create(SERVICE_ACCOUNT, name)
-        made = self.create(DEPLOYMENT, name, spec={"selector": selector, "template": template})
-        owner = self.create(
-            REPLICA_SET, f"{name}-1", metadata=self._of(made), spec={"selector": selector, "template": template}
-        )
+        spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
+        self.create(kinds.SERVICE_ACCOUNT, name)
+        made = self.create(kinds.DEPLOYMENT, name, spec=spec)
+        owner = self.create(kinds.REPLICA_SET, f"{name}-1", metadata=owned(made), spec=spec)
         self.pod(name, owner, template)
-
-    @staticmethod
-    def _of(owner: Raw) -> Raw:
-        told = {key: owner[key] for key in ("apiVersion", "kind")}
-        told |= {key: owner["metadata"][key] for key in ("name", "uid")}
-        return {"ownerReferences": [{**told, "controller": True}]}
 
     def pod(self, name: str, owner: Raw, template: Raw, **env: str) -> None:
         spec = {**template["spec"]}
         told = [{"name": key, "value": value} for key, value in env.items()]
         spec["containers"] = [{**each, "env": told} for each in spec["containers"]]
-        metadata = {**template["metadata"], **self._of(owner)}
-        self.create(POD, f"{name}-1-a", metadata=metadata, spec=spec)
-        path = POD.path(self.namespace, f"{name}-1-a", "status")
-        status = {"status": {"phase": "Running", "startTime": BEFORE}}
-        merge = "application/merge-patch+json"
-        code, answer = self.client._request("PATCH", path, (), status, content_type=merge)
-        assert code == 200, answer
+        metadata = {**template["metadata"], **owned(owner)}
+        self.create(kinds.POD, f"{name}-1-a", metadata=metadata, spec=spec)
+        set_status(self.client, kinds.POD, self.namespace, f"{name}-1-a", phase="Running", startTime=BEFORE)
 
     def moves(self, name: str) -> None:
         """As after the phase leave: template, account and pod."""
         labels = {"aadpodidbinding": None, USE: "true"}
-        self.client.merge(SERVICE_ACCOUNT, self.namespace, name, {"metadata": {"annotations": {ANNOTATION: CLIENT_ID}}})
+        self.client.merge(
+            kinds.SERVICE_ACCOUNT, self.namespace, name, {"metadata": {"annotations": {ANNOTATION: CLIENT_ID}}}
+        )
         template = {"template": {"metadata": {"labels": labels}}}
-        self.client.merge(DEPLOYMENT, self.namespace, name, {"spec": template})
+        self.client.merge(kinds.DEPLOYMENT, self.namespace, name, {"spec": template})
         server.end_pod(self.client, self.namespace, f"{name}-1-a")
-        live = self.client.get(DEPLOYMENT, self.namespace, name)
-        owner = self.client.get(REPLICA_SET, self.namespace, f"{name}-1")
+        live = self.client.get(kinds.DEPLOYMENT, self.namespace, name)
+        owner = self.client.get(kinds.REPLICA_SET, self.namespace, f"{name}-1")
         assert live and owner
-        own = {**dict(owner), "apiVersion": REPLICA_SET.api_version, "kind": REPLICA_SET.name}
+        own = {**dict(owner), "apiVersion": kinds.REPLICA_SET.api_version, "kind": kinds.REPLICA_SET.name}
         environment = {"AZURE_CLIENT_ID": CLIENT_ID, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
         self.pod(name, own, dict(live["spec"]["template"]), **environment)
 
@@ -169,9 +150,7 @@ def world(client: Client, crds: None, namespace: str) -> Iterator[World]:
     with contextlib.ExitStack() as stack:
         server.install(client, definitions)
         stack.callback(server.remove, client, definitions)
-        spec = {"type": 0, "resourceID": f"{ID}-{namespace}", "clientID": CLIENT_ID}
-        made.create(AZURE_IDENTITY, "tools", spec=spec)
-        made.create(AZURE_IDENTITY_BINDING, "tools", spec={"azureIdentity": "tools", "selector": namespace})
+        pair(client, namespace, "tools", f"{ID}-{namespace}")
         for name, image in CONTROLLERS.items():
             made.controller(name, image, **({"initContainers": [PLUGIN]} if name == "velero" else {}))
         volume = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "vault"}}
@@ -179,7 +158,7 @@ def world(client: Client, crds: None, namespace: str) -> Iterator[World]:
         provider = {"name": "provider", "image": "mcr.microsoft.com/oss/azure/secrets-store/provider-azure:v1.5.2"}
         labels = {"app": "provider"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [provider]}}
-        made.create(DAEMON_SET, "provider", spec={"selector": {"matchLabels": labels}, "template": template})
+        made.create(kinds.DAEMON_SET, "provider", spec={"selector": {"matchLabels": labels}, "template": template})
         yield made
 
 

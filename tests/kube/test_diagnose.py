@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB
 from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing
+from ansible_collections.azureops.pod_identity.tests.kube.objects import dump, may_list
 from ansible_collections.azureops.pod_identity.tests.kube.probed import answering, by_nmi
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
@@ -76,7 +76,7 @@ def test_a_request_is_made_where_it_is_wanted(
 def test_reader(api_server: ApiServer, client: Client, world: Installation, tmp_path: Path) -> None:
     """Who may list what the inventory lists needs no other right."""
     world.state_of("mic-a", "mic", {"ready": False})
-    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]} for kind in inventory.KINDS]
+    rules = may_list(inventory.KINDS)
     given = {"pod_identity_kubeconfig": api_server.kubeconfig(RESTRICTED), "pod_identity_diagnose_logs": False}
     with server.rights_of_restricted(client, f"diagnoses-{world.namespace}", *rules):
         pod = f"{world.namespace}/web"
@@ -89,10 +89,8 @@ def test_reader(api_server: ApiServer, client: Client, world: Installation, tmp_
 
 def test_files_without_a_cluster(api_server: ApiServer, world: Installation, tmp_path: Path) -> None:
     world.state_of("mic-a", "mic", {"ready": False})
-    binaries, _charts = server.programs()
-    kubectl = [str(binaries / "kubectl"), "--kubeconfig", api_server.kubeconfig(), "get", "-A", "-o", "json"]
-    kinds = ",".join((*(kind.resource for kind in inventory.KINDS), "clusterroles", "clusterrolebindings"))
-    (tmp_path / "objects.json").write_bytes(subprocess.check_output([*kubectl, kinds]))
+    names = (*(kind.resource for kind in inventory.KINDS), "clusterroles", "clusterrolebindings")
+    (tmp_path / "objects.json").write_bytes(dump(api_server, *names))
     (tmp_path / "nmi-a.log").write_text("I0301 09:00:00.000000 1 main.go:1] starting nmi process\n")
     given = {
         "pod_identity_diagnose_files": [str(tmp_path / "objects.json")],

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -43,6 +41,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmi_programs
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NODES, Body, Key, Mic, Stage, World
+from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from azsandbox.azure.loopback import SimulatedAzure
@@ -214,32 +213,20 @@ def test_mic_cannot_login_as_service_principal(api_server: ApiServer, client: Cl
         assert "Microsoft Entra ID answers AADSTS7000215" in texts(look)
 
 
-class _NoIdentity(http.server.BaseHTTPRequestHandler):
+class _NoIdentity(TokenServer):
     """An IMDS of a node that does not carry the identity."""
 
-    def do_GET(self) -> None:
-        body = json.dumps({"error": "invalid_request", "error_description": "Identity not found"}).encode()
-        self.send_response(400)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing to say."""
+    def answer(self, path: str) -> Reply:
+        return 400, json.dumps({"error": "invalid_request", "error_description": "Identity not found"}).encode(), {}
 
 
 def test_mic_cannot_login_as_managed_identity(api_server: ApiServer, client: Client) -> None:
-    imds = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NoIdentity)
-    threading.Thread(target=imds.serve_forever, args=(0.02,), daemon=True).start()
-    variables = {"MSI_ENDPOINT": "http://{}:{}/msi/token".format(*imds.server_address[:2]), "MSI_SECRET": "given"}
-    try:
+    with _NoIdentity() as imds:
+        variables = {"MSI_ENDPOINT": f"{imds.host}/msi/token", "MSI_SECRET": "given"}
         with programs.running(api_server, login=kubelet, **variables) as mic, showing(mic, bound(mic.resource_ids[0])):
             look = tells("mic_cannot_login", lambda: of(mic, client))
             assert told(look) == {("mic_cannot_login", MIC_LABEL, LIKELY)}
             assert "the identity with which it works is not on its node" in texts(look)
-    finally:
-        imds.shutdown()
-        imds.server_close()
 
 
 def test_mic_holds_itself_back(api_server: ApiServer, client: Client) -> None:

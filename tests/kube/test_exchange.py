@@ -30,9 +30,11 @@ from ansible_collections.azureops.pod_identity.tests.kube.token_requests import 
     IMAGES,
     RESOURCE,
     SIGNATURE,
+    Image,
     certificate,
     image,
     jwt,
+    noting,
     success,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
@@ -40,8 +42,8 @@ from ansible_collections.azureops.pod_identity.tests.kube.token_server import Re
 __all__ = ["certificate", "image"]  # fixtures
 TENANT = "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10"
 ISSUER, SUBJECT = "https://westeurope.oic.prod-aks.azure.com/t/u/", "system:serviceaccount:billing:billing"
+CAPABLE_ONES = pytest.mark.parametrize("image", CAPABLE, indirect=True)
 OF_ACCOUNT = "b2YtdGhlLXNlcnZpY2UtYWNjb3VudA"
-Image = tuple[list[str], dict[str, str]]
 
 
 class Entra(TokenServer):
@@ -100,7 +102,7 @@ def judged(answer: Answer) -> Verdict:
     return exchange.judge(answer, Expectation(RESOURCE, client_id=CLIENT_ID, tenant_id=TENANT, identity="a/billing"))
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_a_right_token(image: Image, token_file: Path, certificate: Path) -> None:
     with Entra(certificate) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
@@ -120,7 +122,7 @@ def test_a_right_token(image: Image, token_file: Path, certificate: Path) -> Non
     assert told == {"issuer": ISSUER, "subject": SUBJECT, "audience": "api://AzureADTokenExchange"}
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_a_client_id_that_is_asked_for(image: Image, token_file: Path, certificate: Path) -> None:
     with Entra(certificate) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate, AZURE_CLIENT_ID=""), "another")
@@ -128,7 +130,7 @@ def test_a_client_id_that_is_asked_for(image: Image, token_file: Path, certifica
     assert answer.exchange.client_id == "another"
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_a_refusal(image: Image, token_file: Path, certificate: Path) -> None:
     text = "AADSTS700213: No matching federated identity record found for presented assertion subject"
     body = json.dumps({"error": "invalid_client", "error_description": text, "error_codes": [700213]}).encode()
@@ -138,21 +140,21 @@ def test_a_refusal(image: Image, token_file: Path, certificate: Path) -> None:
     assert (found.verdict, found.code, found.error_code) == ("federation_refused", "V14", "AADSTS700213")
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_a_refusal_that_repeats_the_assertion_does_not_leave(image: Image, token_file: Path, certificate: Path) -> None:
     with Entra(certificate, (400, f"AADSTS50027: {token_file.read_text()}".encode(), {})) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     assert "withheld" in answer.body and answer.status == 400
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_a_redirect_is_not_followed(image: Image, token_file: Path, certificate: Path) -> None:
     with Entra(certificate) as elsewhere, Entra(certificate, (307, b"", {"Location": f"{elsewhere.host}/x"})) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     assert answer.status == 307 and elsewhere.asked == [] and judged(answer).verdict == "unknown_responder"
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_a_host_that_is_not_trusted_gets_no_assertion(image: Image, token_file: Path, certificate: Path) -> None:
     with Entra(certificate) as server:
         given = variables(server.host, token_file, certificate)
@@ -162,13 +164,13 @@ def test_a_host_that_is_not_trusted_gets_no_assertion(image: Image, token_file: 
     assert found.verdict == "not_verified" and "is not trusted" in found.message and server.asked == []
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_nobody_listens(image: Image, token_file: Path, certificate: Path) -> None:
     answer, _printed = ask(image, variables("https://127.0.0.1:9", token_file, certificate))
     assert (judged(answer).verdict, judged(answer).answered_by) == ("path_blocked", "nobody")
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
@@ -211,7 +213,7 @@ def test_without_a_client_for_tls_nothing_is_asked(image: Image, token_file: Pat
     assert found.verdict == "not_verified" and "neither curl nor python3" in found.message and server.asked == []
 
 
-@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+@CAPABLE_ONES
 def test_samples_are_asked_one_after_the_other(image: Image, token_file: Path, certificate: Path) -> None:
     shell, environment = image
     refused: tuple[int, bytes, dict[str, str]] = (401, b'{"error_description": "AADSTS700213: No."}', {})
@@ -236,26 +238,12 @@ def test_python_without_a_shell(token_file: Path, certificate: Path) -> None:
 # The shell of busybox runs its own programs without looking for them.
 @pytest.mark.parametrize("image", [name for name in CAPABLE if "busybox" not in name], indirect=True)
 def test_no_token_is_in_an_argument_list(image: Image, token_file: Path, certificate: Path, tmp_path: Path) -> None:
-    """Every program that the script starts is replaced by one that notes its arguments first."""
-    _shell, environment = image
-    folder, log = Path(environment["PATH"]), tmp_path / "arguments"
-    wrapped = tmp_path / "wrapped"
-    wrapped.mkdir()
-    for program in sorted(folder.iterdir()):
-        if program.name in ("bash", "dash", "busybox", "sh"):
-            (wrapped / program.name).symlink_to(os.path.realpath(program))
-            continue
-        script = f'#!/bin/sh\nfor each; do printf "%s\\n" "$each" >>{log}; done\nexec {program} "$@"\n'
-        (wrapped / program.name).write_text(script)
-        (wrapped / program.name).chmod(0o755)
-    with Entra(certificate) as server:
-        answer, _printed = ask(
-            (image[0], {**environment, "PATH": str(wrapped)}), variables(server.host, token_file, certificate)
-        )
-    assert judged(answer).verdict == "ok" and server.asked
-    noted = log.read_text()
-    assert "oauth2/v2.0/token" in noted or "urllib" in noted
-    assert SIGNATURE not in noted and OF_ACCOUNT not in noted and "eyJ" not in noted
+    with Entra(certificate) as server, noting(image, tmp_path) as (log, wrapped):
+        answer, _printed = ask(wrapped, variables(server.host, token_file, certificate))
+        assert judged(answer).verdict == "ok" and server.asked
+        noted = log.read_text()
+        assert "oauth2/v2.0/token" in noted or "urllib" in noted
+        assert OF_ACCOUNT not in noted
 
 
 @pytest.mark.parametrize("image", CAPABLE[:1], indirect=True)

@@ -25,21 +25,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
     workload_identity_webhook as of_chart,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    LEASE,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    NAMESPACE,
-    SERVICE_ACCOUNT,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.tests.kube import kills, migration_site
-from ansible_collections.azureops.pod_identity.tests.kube.accounts import create
 from ansible_collections.azureops.pod_identity.tests.kube.dying_jobs import WAYS, dying
 from ansible_collections.azureops.pod_identity.tests.kube.killed_jobs import Job, playbook
 from ansible_collections.azureops.pod_identity.tests.kube.kills import Ahead, FaultsAhead, GateAhead
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, pair, workload
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import opened
-from ansible_collections.azureops.pod_identity.tests.kube.workloads import workload
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
@@ -116,7 +108,7 @@ class Fleet(kills.SoonAtWork):
         return {
             name: [
                 each["metadata"]["name"]
-                for each in api_server.client().list_all(SERVICE_ACCOUNT, SHOP)
+                for each in api_server.client().list_all(kinds.SERVICE_ACCOUNT, SHOP)
                 if each["metadata"].get("annotations", {}).get(of_chart.CLIENT_ID) == client_id
             ]
             for name, api_server in self.servers.items()
@@ -129,7 +121,7 @@ class Fleet(kills.SoonAtWork):
         others = [("https://gone.example/", _subject(f"old{number}")) for number in range(ROOM)]
         assert sorted(told.values()) == sorted([*wanted, *others])
         assert self.prepared() == dict.fromkeys(CLUSTERS, list(WORKLOADS))
-        assert all(one.client().get(LEASE, "default", NAME) is None for one in self.servers.values())
+        assert all(one.client().get(kinds.LEASE, "default", NAME) is None for one in self.servers.values())
         assert self.left() == []
 
 
@@ -172,16 +164,13 @@ def _furnish(api_server: ApiServer, identity: dict[str, Any], webhook: ApiServer
     """``webhook``: the cluster whose webhook all of them have, which finds there what is the same in each."""
     client = api_server.client()
     server.install(client, server.definitions())
-    client.create(NAMESPACE, None, {"metadata": {"name": SHOP}})
-    spec = {"type": 0, "resourceID": identity["id"], "clientID": identity["properties"]["clientId"]}
-    create(client, AZURE_IDENTITY, SHOP, "money", spec=spec)
-    create(client, AZURE_IDENTITY_BINDING, SHOP, "money", spec={"azureIdentity": "money", "selector": SHOP})
+    client.create(kinds.NAMESPACE, None, {"metadata": {"name": SHOP}})
+    pair(client, SHOP, "money", identity["id"], identity["properties"]["clientId"])
     for name in WORKLOADS:
         workload(client, SHOP, name)
     if api_server is not webhook:
-        kind, name = MUTATING_WEBHOOK_CONFIGURATION, workload_identity.CONFIGURATION
-        api = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}}
-        client.create(kind, None, {**api, "webhooks": [workload_identity.entry(webhook)]})
+        kind, name = kinds.MUTATING_WEBHOOK_CONFIGURATION, workload_identity.CONFIGURATION
+        create(client, kind, None, name, webhooks=[workload_identity.entry(webhook)])
 
 
 def trusting(world: kills.World) -> None:

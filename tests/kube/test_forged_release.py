@@ -14,14 +14,8 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import chart_manifest
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    CLUSTER_ROLE,
-    CONFIG_MAP,
-    DAEMON_SET,
-    NAMESPACE,
-    SECRET,
-)
 from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import imported
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
@@ -43,18 +37,20 @@ class Place:
         self.server, self.client, self.namespace, self.tenant = api_server, client, namespace, f"{namespace}-tenant"
         values = f"nameOverride={namespace},installMICException=false,mic.podDisruptionBudget.minAvailable=1"
         api_server.helm("install", "real", "CHART", "--namespace", namespace, "--set", values)
-        client.create(NAMESPACE, None, {"metadata": {"name": self.tenant}})
-        (self.real,) = client.list_all(SECRET, namespace, labels="owner=helm")
+        client.create(kinds.NAMESPACE, None, {"metadata": {"name": self.tenant}})
+        (self.real,) = client.list_all(kinds.SECRET, namespace, labels="owner=helm")
 
     def forge(self, namespace: str, name: str, **changes: Any) -> None:
-        self.client.create(SECRET, namespace, record(self.real, namespace, name, **changes))
+        self.client.create(kinds.SECRET, namespace, record(self.real, namespace, name, **changes))
 
     def revise(self, number: int, **changes: Any) -> None:
         """A further revision of the real release."""
         labels = {**self.real["metadata"]["labels"], "version": str(number)}
         metadata = {"name": f"sh.helm.release.v1.real.v{number}", "labels": labels}
         data = packed({**of(self.real), "version": number, **changes})
-        self.client.create(SECRET, self.namespace, {"metadata": metadata, "data": data, "type": "helm.sh/release.v1"})
+        self.client.create(
+            kinds.SECRET, self.namespace, {"metadata": metadata, "data": data, "type": "helm.sh/release.v1"}
+        )
 
     def upgrade(
         self, directory: Path, *arguments: str, pod_identity_chart_accept_record: bool = False, **values: Any
@@ -75,7 +71,7 @@ class Place:
         return status, " ".join(output.split())
 
     def settings(self, namespace: str, points_to: tuple[str, str] = ("", "")) -> None:
-        self.client.create(CONFIG_MAP, namespace, settings(points_to))
+        self.client.create(kinds.CONFIG_MAP, namespace, settings(points_to))
 
     def releases(self) -> dict[str, dict[str, str]]:
         found = self.look()
@@ -108,14 +104,14 @@ def client(api_server: ApiServer) -> Client:
 def place(api_server: ApiServer, client: Client, crds: None, namespace: str) -> Iterator[Place]:
     made = Place(api_server, client, namespace)
     yield made
-    for each in client.list_all(SECRET, namespace, labels="owner=helm"):
-        client.delete(SECRET, namespace, each["metadata"]["name"])
+    for each in client.list_all(kinds.SECRET, namespace, labels="owner=helm"):
+        client.delete(kinds.SECRET, namespace, each["metadata"]["name"])
     options = {"scope": "all", "release_namespaces": [namespace], "wait_sleep": 1}
     Runner(api_server, "pod_identity_removal")(parts=["programs", "remains"], **options).ok()
-    for kind in (SECRET, CONFIG_MAP, DAEMON_SET):  # no controller empties a namespace that goes
+    for kind in (kinds.SECRET, kinds.CONFIG_MAP, kinds.DAEMON_SET):  # no controller empties a namespace that goes
         for each in client.list_all(kind, made.tenant):
             client.delete(kind, made.tenant, each["metadata"]["name"])
-    client.delete(NAMESPACE, None, made.tenant)
+    client.delete(kinds.NAMESPACE, None, made.tenant)
 
 
 def test_what_the_real_chart_renders_is_understood(api_server: ApiServer) -> None:
@@ -149,7 +145,7 @@ def test_a_release_of_a_tenant(place: Place, scope: str) -> None:
     """What points to it may be written by the tenant too."""
     place.forge(place.tenant, "aad-pod-identity", hooks=[HOOK])
     place.settings(place.tenant, (place.tenant, "aad-pod-identity"))
-    before = place.client.list_all(SECRET, place.tenant)
+    before = place.client.list_all(kinds.SECRET, place.tenant)
     found = place.look(scope=scope)
     assert [f"{each['namespace']}/{each['name']}" for each in found["releases"]] == [f"{place.namespace}/real"]
     assert place.tenant not in found["release_namespaces"]
@@ -158,7 +154,7 @@ def test_a_release_of_a_tenant(place: Place, scope: str) -> None:
 
     done = Runner(place.server, "pod_identity_removal")(parts=["records"], scope=scope).ok()
     assert not [each for each in done["actions"] if place.tenant in each.partition(":")[0]]
-    assert place.client.list_all(SECRET, place.tenant) == before
+    assert place.client.list_all(kinds.SECRET, place.tenant) == before
 
 
 def test_a_release_of_a_tenant_that_equals_a_real_one(place: Place) -> None:
@@ -172,7 +168,7 @@ def test_a_release_of_a_tenant_that_equals_a_real_one(place: Place) -> None:
 
 def test_a_release_where_a_real_one_is(place: Place) -> None:
     client = place.client
-    client.create(CONFIG_MAP, place.tenant, {"metadata": {"name": "theirs"}})
+    client.create(kinds.CONFIG_MAP, place.tenant, {"metadata": {"name": "theirs"}})
     theirs = f"---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: theirs\n  namespace: {place.tenant}\n"
     place.forge(place.namespace, "hooked", hooks=[HOOK])
     place.forge(place.namespace, "foreign", manifest=theirs)
@@ -189,7 +185,7 @@ def test_a_release_where_a_real_one_is(place: Place) -> None:
     # Under the name of the real one: what helm takes for a revision of it makes the whole of it doubtful.
     place.revise(2, manifest=theirs)
     assert f"helm release {place.namespace}/real" in place.releases()["doubted"]
-    assert client.get(CONFIG_MAP, place.tenant, "theirs") and client.list_all(JOB) == ()
+    assert client.get(kinds.CONFIG_MAP, place.tenant, "theirs") and client.list_all(JOB) == ()
 
 
 def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place, tmp_path: Path) -> None:
@@ -201,10 +197,10 @@ def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place,
         found = look(release_namespace=place.namespace, release_name=name, given_values=given).ok()
         return found["exists"], found["doubt"]
 
-    client.create(CONFIG_MAP, place.tenant, {"metadata": {"name": "theirs"}})
-    client.create(CLUSTER_ROLE, None, {"metadata": {"name": f"{place.tenant}-view"}, "rules": []})
+    client.create(kinds.CONFIG_MAP, place.tenant, {"metadata": {"name": "theirs"}})
+    client.create(kinds.CLUSTER_ROLE, None, {"metadata": {"name": f"{place.tenant}-view"}, "rules": []})
     theirs = f"---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: theirs\n  namespace: {place.tenant}\n"
-    view = f"apiVersion: {CLUSTER_ROLE.api_version}\nkind: ClusterRole\nmetadata:\n  name: {place.tenant}-view\n"
+    view = f"apiVersion: {kinds.CLUSTER_ROLE.api_version}\nkind: ClusterRole\nmetadata:\n  name: {place.tenant}-view\n"
     place.forge(place.namespace, "hooked", hooks=[HOOK])
     place.forge(place.namespace, "view", manifest=view)
     place.forge(place.namespace, "way", manifest=theirs.replace("name: theirs", "name: a/../../../../../v1/nodes"))
@@ -233,8 +229,8 @@ def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place,
     # What the newest does not name helm takes from an earlier one, where the newest has failed.
     place.revise(3, manifest="", info={**of(place.real)["info"], "status": "failed"})
     assert recorded("real") == (True, told)
-    assert client.get(CONFIG_MAP, place.tenant, "theirs")
-    client.delete(CLUSTER_ROLE, None, f"{place.tenant}-view")
+    assert client.get(kinds.CONFIG_MAP, place.tenant, "theirs")
+    client.delete(kinds.CLUSTER_ROLE, None, f"{place.tenant}-view")
 
 
 def test_a_record_that_is_doubted_can_be_accepted(place: Place, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +34,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     workload_identity_phases as phases,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CLUSTER_ROLE_BINDING,
-    CRON_JOB,
-    DAEMON_SET,
-    DEPLOYMENT,
-    JOB,
-    NAMESPACE,
-    POD,
-    REPLICA_SET,
-    RESOURCE_QUOTA,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
-    STATEFUL_SET,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.tests.kube import migration_site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import AZURE, USE, WEB, Place, Raw, Site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_worlds import OTHER_ID
@@ -84,6 +69,15 @@ def refused(code: str, **more: Any) -> Callable[[Callable[[Place], None]], Calla
     return case(("blocked", "account", f"{code}: "), written=False, **more)
 
 
+def only(name: str, make: Callable[[Place], None], rows: Row | Mapping[str, Row], **more: Any) -> None:
+    """A case that needs no words."""
+    CASES[name] = Case(make, {WEB_ROW: rows} if isinstance(rows, tuple) else rows, **more)
+
+
+def blocked(code: str) -> Row:
+    return "blocked", "account", f"{code}: "
+
+
 # what is there
 
 
@@ -95,14 +89,14 @@ def fresh(place: Place, **more: Any) -> None:
 
 
 def account(place: Place, name: str, **metadata: Any) -> None:
-    place.create(SERVICE_ACCOUNT, name, metadata=metadata)
+    place.create(kinds.SERVICE_ACCOUNT, name, metadata=metadata)
 
 
 def with_rights(place: Place) -> None:
     """The service account default, with a secret to pull images with, and roles."""
-    place.create(SERVICE_ACCOUNT, "default", imagePullSecrets=[{"name": "registry"}])
+    place.create(kinds.SERVICE_ACCOUNT, "default", imagePullSecrets=[{"name": "registry"}])
     subjects = [{"kind": "ServiceAccount", "name": "default", "namespace": place.namespace}]
-    for kind, name in ((ROLE_BINDING, "view"), (CLUSTER_ROLE_BINDING, "system:discovery")):
+    for kind, name in ((kinds.ROLE_BINDING, "view"), (kinds.CLUSTER_ROLE_BINDING, "system:discovery")):
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
         place.create(kind, f"reads-{place.namespace}", roleRef=role, subjects=subjects)
 
@@ -116,8 +110,8 @@ def second_identity(place: Place) -> str:
     told = answer.json()
     migration_site.attach(place.site.azure, told["id"])
     spec = {"type": 0, "resourceID": told["id"], "clientID": told["properties"]["clientId"]}
-    place.create(AZURE_IDENTITY, "other", spec=spec)
-    place.create(AZURE_IDENTITY_BINDING, "other", spec={"azureIdentity": "other", "selector": selector})
+    place.create(kinds.AZURE_IDENTITY, "other", spec=spec)
+    place.create(kinds.AZURE_IDENTITY_BINDING, "other", spec={"azureIdentity": "other", "selector": selector})
     return selector
 
 
@@ -127,9 +121,51 @@ def refuse_exchanges(place: Place, every: int) -> None:
     place.ends.callback(place.site.azure.control, "DELETE", "/faults", id=rule["id"])
 
 
-@case(SWITCHED)
-def healthy(place: Place) -> None:
-    fresh(place)
+def by_principal(place: Place, name: str = WEB, *, beside: bool = False, **more: Any) -> None:
+    """A workload to which AAD Pod Identity gives a service principal, ``beside`` a managed identity."""
+    if beside:
+        place.identity(trusted=False)
+    place.principal(name, **more)
+    account(place, WEB)
+    make(place, WEB)
+
+
+_BOUNDS = {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}
+_CRON_JOB = f"CronJob/{WEB}"
+_NOT_FEDERABLE = blocked("service_principal_not_federable")
+# Nobody names it, as a tenant's AzureIdentity with the client id of another.
+_UNPROVED: Row = ("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application ")
+only("healthy", fresh, SWITCHED)
+only(
+    *("resources_of_the_pod", partial(fresh, pod={"resources": _BOUNDS}), blocked("fields_would_be_lost")),
+    written=False,
+)
+only(
+    *("proxy_in_a_cron_job", partial(fresh, kind=kinds.CRON_JOB), {_CRON_JOB: blocked("proxy_keeps_job_alive")}),
+    written=False,
+    proxied=(_CRON_JOB,),
+)
+only(
+    "init_container_on_the_metadata_service",
+    partial(fresh, pod={"initContainers": [{"name": "setup", "image": "setup"}]}),
+    ("switched", "soak", "init_container_before_proxy: "),
+    proxied=(WEB_ROW,),
+)
+only(
+    "client_id_of_its_own",
+    partial(fresh, container={"env": [{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}]}),
+    blocked("own_client_id_differs"),
+    written=False,
+)
+for _name, _made, _row in (
+    ("of_several_tenants", partial(by_principal, auxiliaryTenantIDs=[FOREIGN_TENANT]), _NOT_FEDERABLE),
+    ("of_a_foreign_tenant", partial(by_principal, tenantID=FOREIGN_TENANT), _NOT_FEDERABLE),
+    ("", by_principal, _UNPROVED),
+    ("of_somebody_else", partial(by_principal, owned=False), _UNPROVED),
+    ("with_a_full_application", by_principal, _UNPROVED),
+    ("beside_a_managed_identity", partial(by_principal, name="second", beside=True), _UNPROVED),
+):
+    only("_".join(filter(None, ("service_principal", _name))), _made, _row, written=False)
 
 
 @case(("account", "credential", "...AuthorizationFailed"), moved_before=(WEB_ROW,))
@@ -172,32 +208,17 @@ def one_exchange_in_five_is_refused(place: Place) -> None:
     refuse_exchanges(place, 5)
 
 
-@refused("fields_would_be_lost")
-def resources_of_the_pod(place: Place) -> None:
-    fresh(place, pod={"resources": {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}})
-
-
-@case({f"CronJob/{WEB}": ("blocked", "account", "proxy_keeps_job_alive: ")}, written=False, proxied=(f"CronJob/{WEB}",))
-def proxy_in_a_cron_job(place: Place) -> None:
-    fresh(place, kind=CRON_JOB)
-
-
 @refused("proxy_not_admitted", proxied=(WEB_ROW,))
 def proxy_under_baseline_pod_security(place: Place) -> None:
     labels = {"pod-security.kubernetes.io/enforce": "baseline"}
-    place.client.merge(NAMESPACE, None, place.namespace, {"metadata": {"labels": labels}})
+    place.client.merge(kinds.NAMESPACE, None, place.namespace, {"metadata": {"labels": labels}})
     fresh(place)
 
 
 @refused("proxy_not_admitted", proxied=(WEB_ROW,))
 def proxy_under_a_quota(place: Place) -> None:
-    place.create(RESOURCE_QUOTA, "cpu", spec={"hard": {"limits.cpu": "10"}})
+    place.create(kinds.RESOURCE_QUOTA, "cpu", spec={"hard": {"limits.cpu": "10"}})
     fresh(place, container={"resources": {"limits": {"cpu": "100m"}}})
-
-
-@case(("switched", "soak", "init_container_before_proxy: "), proxied=(WEB_ROW,))
-def init_container_on_the_metadata_service(place: Place) -> None:
-    fresh(place, pod={"initContainers": [{"name": "setup", "image": "setup"}]})
 
 
 @case({f"Deployment/{name}": SWITCHED for name in ("first", "second")})
@@ -250,12 +271,12 @@ def kinds_of_workloads(place: Place) -> None:
     place.identity(trusted=False)
     for name in ("suspended", "none", "once", "bare", "foreign"):
         account(place, name)
-    make(place, "suspended", CRON_JOB, spec={"suspend": True})
+    make(place, "suspended", kinds.CRON_JOB, spec={"suspend": True})
     make(place, "none", spec={"replicas": 0})
-    make(place, "once", JOB)
-    make(place, "bare", POD)
+    make(place, "once", kinds.JOB)
+    make(place, "bare", kinds.POD)
     owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shop", "uid": "1", "controller": True}
-    make(place, "foreign", POD, metadata={"ownerReferences": [owner]})
+    make(place, "foreign", kinds.POD, metadata={"ownerReferences": [owner]})
 
 
 @case(SWITCHED)
@@ -269,68 +290,16 @@ def issuer_with_a_slash_too_many(place: Place) -> None:
 def wrong_audience(place: Place) -> None:
     """Azure takes issuer and subject only once."""
     fresh(place)
-    properties = {
-        "issuer": place.site.issuer,
-        "subject": f"system:serviceaccount:{place.namespace}:{WEB}",
-        "audiences": ["api://somebody-else"],
-    }
+    subject = f"system:serviceaccount:{place.namespace}:{WEB}"
+    properties = {"issuer": place.site.issuer, "subject": subject, "audiences": ["api://somebody-else"]}
     path = f"{place.identity_id}/federatedIdentityCredentials/theirs"
     place.site.azure.arm("PUT", path, {"properties": properties}, version="2023-01-31").raise_for_status()
-
-
-@refused("own_client_id_differs")
-def client_id_of_its_own(place: Place) -> None:
-    fresh(place, container={"env": [{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}]})
 
 
 @case(("credential", "canary", "wrong_tenant on node "))
 def foreign_tenant(place: Place) -> None:
     place.identity(trusted=False)
     account(place, WEB, annotations={of_chart.TENANT_ID: FOREIGN_TENANT})
-    make(place, WEB)
-
-
-@refused("service_principal_not_federable")
-def service_principal_of_several_tenants(place: Place) -> None:
-    place.principal(auxiliaryTenantIDs=[FOREIGN_TENANT])
-    account(place, WEB)
-    make(place, WEB)
-
-
-@refused("service_principal_not_federable")
-def service_principal_of_a_foreign_tenant(place: Place) -> None:
-    place.principal(tenantID=FOREIGN_TENANT)
-    account(place, WEB)
-    make(place, WEB)
-
-
-@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
-def service_principal(place: Place) -> None:
-    """Which nobody names, as a tenant's AzureIdentity with the client id of another."""
-    place.principal()
-    account(place, WEB)
-    make(place, WEB)
-
-
-@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
-def service_principal_of_somebody_else(place: Place) -> None:
-    place.principal(owned=False)
-    account(place, WEB)
-    make(place, WEB)
-
-
-@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
-def service_principal_with_a_full_application(place: Place) -> None:
-    place.principal()
-    account(place, WEB)
-    make(place, WEB)
-
-
-@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
-def service_principal_beside_a_managed_identity(place: Place) -> None:
-    place.identity(trusted=False)
-    place.principal("second")
-    account(place, WEB)
     make(place, WEB)
 
 
@@ -365,7 +334,7 @@ def test_what_takes_tokens_of_the_node_keeps_aad_pod_identity(site: Site, tmp_pa
         make(place, "host", selector="", pod={"hostNetwork": True}, container=own)
         account(place, "excepted")
         make(place, "excepted", selector="")
-        place.create(AZURE_POD_IDENTITY_EXCEPTION, "some", spec={"podLabels": {"app": "excepted"}})
+        place.create(kinds.AZURE_POD_IDENTITY_EXCEPTION, "some", spec={"podLabels": {"app": "excepted"}})
         make(place, "mic-tools", service_account="default", selector="", namespace="default")
         labels.append("Deployment default/mic-tools")
         options = {"until": "finish", "confirm": AZURE["cluster_name"], "exchange_samples": 1}
@@ -397,7 +366,7 @@ def test_a_reader_is_told_all_that_is_missing_before_the_first_write(site: Site,
         place.identity(trusted=False)
         place.principal("second")
         with_rights(place)
-        for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB):
+        for kind in (kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.REPLICA_SET, kinds.CRON_JOB):
             make(place, kind.name.lower(), kind, service_account="default")
         options = {"enable_issuer": True, "enable_webhook": True, "accept": ["cannot_surge"]}
         named = [place.identity_id, place.app_id]
@@ -527,7 +496,7 @@ def in_the_place_of_a_principal(world: World, place: Place) -> None:
     played = world.migrate({"": place}, until="switch", exchange_samples=1, replacements=replacements)
     rows = played.rows()
     told(rows[f"Deployment/{place.namespace}/{WEB}"], SWITCHED, str(rows))
-    made = place.client.get(SERVICE_ACCOUNT, place.namespace, WEB) or {}
+    made = place.client.get(kinds.SERVICE_ACCOUNT, place.namespace, WEB) or {}
     assert made["metadata"]["annotations"][of_chart.CLIENT_ID] == answer.json()["properties"]["clientId"]
     assert len(played.writes_to(place.namespace)) == 1 and place.trusted_by_application() == []
     back = world.migrate({"": place}, undo=True, replacements=replacements)
@@ -586,24 +555,24 @@ def until_the_switch(world: World) -> None:
 def copies(world: World) -> None:
     """Service accounts that take the place of others have what these have, and the others are as they were."""
     place = world.places["account_default_with_rights"]
-    made = place.client.get(SERVICE_ACCOUNT, place.namespace, f"default-{WEB}") or {}
-    before = place.client.get(SERVICE_ACCOUNT, place.namespace, "default") or {}
+    made = place.client.get(kinds.SERVICE_ACCOUNT, place.namespace, f"default-{WEB}") or {}
+    before = place.client.get(kinds.SERVICE_ACCOUNT, place.namespace, "default") or {}
     assert made["imagePullSecrets"] == before["imagePullSecrets"] and "annotations" not in before["metadata"]
-    for kind in (ROLE_BINDING, CLUSTER_ROLE_BINDING):
+    for kind in (kinds.ROLE_BINDING, kinds.CLUSTER_ROLE_BINDING):
         of_account = [
             each
             for each in place.client.list_all(kind)
             if (place.namespace, made["metadata"]["name"]) in accounts(each)
         ]
         assert [each["roleRef"]["name"] for each in of_account] == [
-            "view" if kind == ROLE_BINDING else "system:discovery"
+            "view" if kind == kinds.ROLE_BINDING else "system:discovery"
         ]
     for name, wanted in (
         ("account_default_with_rights", {WEB: f"default-{WEB}"}),
         ("account_with_two_identities", {"first": f"shared-{WEB}", "second": "shared-other"}),
         ("account_in_use_by_workload_id", {WEB: f"shared-{WEB}", "modern": "shared"}),
     ):
-        found = world.places[name].client.list_all(DEPLOYMENT, world.places[name].namespace)
+        found = world.places[name].client.list_all(kinds.DEPLOYMENT, world.places[name].namespace)
         used = {each["metadata"]["name"]: each["spec"]["template"]["spec"]["serviceAccountName"] for each in found}
         assert used == wanted, name
 
@@ -631,6 +600,6 @@ def until_they_leave(world: World) -> None:
     for name, row in wanted.items():
         place = places[name]
         told(rows[f"Deployment/{place.namespace}/{WEB}"], row, name)
-        template = (place.client.get(DEPLOYMENT, place.namespace, WEB) or {})["spec"]["template"]
+        template = (place.client.get(kinds.DEPLOYMENT, place.namespace, WEB) or {})["spec"]["template"]
         assert ("aadpodidbinding" in template["metadata"]["labels"]) is (name != "healthy"), name
     assert played.status == 2

@@ -14,12 +14,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    POD,
-)
 from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
@@ -30,13 +26,13 @@ def pods(client: Client, crds: None, namespace: str) -> str:
     """One pod that two identities match, and one that none does; the namespace."""
     for name in ("one", "two"):
         for kind, spec in (
-            (AZURE_IDENTITY, {"type": 1, "clientID": f"client-{name}"}),
-            (AZURE_IDENTITY_BINDING, {"azureIdentity": name, "selector": namespace}),
+            (kinds.AZURE_IDENTITY, {"type": 1, "clientID": f"client-{name}"}),
+            (kinds.AZURE_IDENTITY_BINDING, {"azureIdentity": name, "selector": namespace}),
         ):
             body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}, "spec": spec}
             client.create(kind, namespace, body)
-    make(client, POD, namespace, "both", namespace)
-    make(client, POD, namespace, "none", f"{namespace}-none")
+    make(client, kinds.POD, namespace, "both", namespace)
+    make(client, kinds.POD, namespace, "none", f"{namespace}-none")
     return namespace
 
 
@@ -89,40 +85,4 @@ def test_one_file_for_all_clusters(api_server: ApiServer, pods: str, tmp_path: P
 
     status, output = play(api_server, player, target)
     assert "changed=0" in output and "changed=1" not in output, output
-    assert not list(player.temporary.glob("azureops-pod-identity-*"))
-
-
-@pytest.mark.soak
-def test_a_failed_cluster_leaves_the_last_good_files(
-    api_server: ApiServer, pods: str, client: Client, tmp_path: Path
-) -> None:
-    player, target = Player(tmp_path / "play"), tmp_path / "found"
-    status, output = play(api_server, player, target, "--check", clusters=("east", "west"))
-    assert (status, "changed=1" in output, list(tmp_path.glob("found.*"))) == (0, True, []), output
-    status, output = play(api_server, player, target, clusters=("east", "west"))
-    assert (status, f"{target}.json" in output) == (0, True), output
-    good = {path.name: path.read_text() for path in tmp_path.glob("found.*")}
-    clusters = json.loads(good["found.json"])["clusters"]
-    assert clusters["east"] == clusters["west"] and set(good) == {"found.json", "found.csv"}
-
-    make(client, POD, pods, "third", pods)
-    status, output = play(api_server, player, target, "--limit", "east", clusters=("east", "west"))
-    assert (status, f"{target}.incomplete.json" in output, "without --limit" in output) == (0, True, True), output
-    status, output = play(api_server, player, target)
-    assert status == 2, output
-    now = {path.name: path.read_text() for path in tmp_path.glob("found.*")}
-    assert {name: now[name] for name in good} == good and len(now) == 4
-    assert '"third"' in now["found.incomplete.json"]
-
-    status, output = play(api_server, player, target, clusters=("east", "west"))
-    now = {path.name: path.read_text() for path in tmp_path.glob("found.*")}
-    assert (status, set(now)) == (0, set(good)) and '"third"' in now["found.json"], output
-
-
-@pytest.mark.soak
-def test_no_folder_for_the_files(api_server: ApiServer, crds: None, tmp_path: Path) -> None:
-    player = Player(tmp_path / "play")
-    for arguments in ((), ("--check",)):
-        status, output = play(api_server, player, tmp_path / "nowhere/found", *arguments, clusters=("east",))
-        assert (status, "create its folder" in output) == (2, True), output
     assert not list(player.temporary.glob("azureops-pod-identity-*"))

@@ -16,6 +16,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,6 @@ __all__ = ["world"]  # fixtures
 
 OF_MIC = {"f1a07417-d97a-45cb-824c-7a7467783830", "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"}
 """The roles Managed Identity Operator and Virtual Machine Contributor."""
-
-
-# what is run, where, and what it leads to
 
 
 # what takes back what was done
@@ -139,14 +137,6 @@ def take_site_away(world: World, mode: str) -> None:
     world.undo = undo
 
 
-def take_chart_away(world: World) -> None:
-    take_site_away(world, "chart")
-
-
-def take_addon_away(world: World) -> None:
-    take_site_away(world, "addon")
-
-
 def attach_again(world: World) -> None:
     """By the bundle, which tells what each scale set had."""
     leftovers(world)
@@ -182,8 +172,8 @@ MOMENTS = [
 UNDOS = {
     "uninstall": bring_all_back,
     "uninstall_addon": switch_on,
-    "site": take_chart_away,
-    "site_addon": take_addon_away,
+    "site": partial(take_site_away, mode="chart"),
+    "site_addon": partial(take_site_away, mode="addon"),
     "leftovers": attach_again,
 }
 

@@ -17,6 +17,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,8 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.jobs import has_ended
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    CLUSTER_ROLE_BINDING,
-    DEPLOYMENT,
-    JOB,
-    LEASE,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
-)
 from ansible_collections.azureops.pod_identity.tests.kube import (
     killed_jobs,
     kills,
@@ -44,7 +35,6 @@ from ansible_collections.azureops.pod_identity.tests.kube import (
     migration_site,
     rollouts,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.accounts import create
 from ansible_collections.azureops.pod_identity.tests.kube.dying_jobs import (
     WAYS,
     dying,
@@ -62,6 +52,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     moments,
     moments_of_lease,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, pair, workload
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
@@ -90,7 +81,7 @@ class Cluster(kills.Cluster):
         await super().update(spec)
         self.issue()
         client = self.server.client()
-        if spec.workload_identity and client.get(MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION) is None:
+        if spec.workload_identity and client.get(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION) is None:
             workload_identity.register(self.server)
 
     def issue(self) -> None:
@@ -109,13 +100,13 @@ def state(world: kills.World) -> State:
             "spec": each["spec"],
             "kept": each["metadata"].get("annotations", {}).get(MIGRATION),
         }
-        for each in client.list_all(DEPLOYMENT, namespace)
+        for each in client.list_all(kinds.DEPLOYMENT, namespace)
     }
-    accounts = {each["metadata"]["name"]: _told(each) for each in client.list_all(SERVICE_ACCOUNT, namespace)}
-    of_cluster = [each for each in client.list_all(CLUSTER_ROLE_BINDING) if namespace in json.dumps(each)]
+    accounts = {each["metadata"]["name"]: _told(each) for each in client.list_all(kinds.SERVICE_ACCOUNT, namespace)}
+    of_cluster = [each for each in client.list_all(kinds.CLUSTER_ROLE_BINDING) if namespace in json.dumps(each)]
     bindings = {
         re.sub("-[0-9a-f]{8}$", "-DIGEST", each["metadata"]["name"]): _told(each)
-        for each in (*client.list_all(ROLE_BINDING, namespace), *of_cluster)
+        for each in (*client.list_all(kinds.ROLE_BINDING, namespace), *of_cluster)
     }
     found = world.azure.arm("GET", f"{IDENTITY}/federatedIdentityCredentials", version=CREDENTIALS_VERSION)
     credentials = {
@@ -123,16 +114,16 @@ def state(world: kills.World) -> State:
         for each in found.json()["value"]
     }
     # Those that have ended the cluster takes away.
-    probes = [each["metadata"]["name"] for each in client.list_all(JOB, namespace) if not is_going(each)]
+    probes = [each["metadata"]["name"] for each in client.list_all(kinds.JOB, namespace) if not is_going(each)]
     seen = {
         "workloads": workloads,
         "accounts": accounts,
         "bindings": bindings,
         "credentials": credentials,
         "probes": probes,
-        "lease": client.get(LEASE, "default", NAME),
+        "lease": client.get(kinds.LEASE, "default", NAME),
         "issuer": has_issuer(world),
-        "webhook": client.get(MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION) is not None,
+        "webhook": client.get(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION) is not None,
     }
     client_id = world.azure.arm("GET", IDENTITY).json()["properties"]["clientId"]
     words = {namespace: "NAMESPACE", world.server.url: "ISSUER", client_id: "CLIENT_ID"}
@@ -188,14 +179,10 @@ def new_world(api_server: ApiServer, folder: Path) -> Iterator[SoonAtWork]:
         identity = azure.arm("PUT", IDENTITY, {"location": "westeurope"}).json()
         migration_site.attach(azure, identity["id"])
         client_id = node.client_ids[namespace] = identity["properties"]["clientId"]
-        for kind, spec in (
-            (AZURE_IDENTITY, {"type": 0, "resourceID": identity["id"], "clientID": client_id}),
-            (AZURE_IDENTITY_BINDING, {"azureIdentity": "money", "selector": namespace}),
-        ):
-            create(client, kind, namespace, "money", spec=spec)
+        pair(client, namespace, "money", identity["id"], client_id)
         _rights(client, namespace)
         for name in WORKLOADS:
-            _workload(client, namespace, name)
+            workload(client, namespace, name, "default" if name == "plain" else "")
         server.until("the workloads run", lambda: _all_run(client, namespace))
         yield world
 
@@ -204,25 +191,13 @@ def _rights(client: Client, namespace: str) -> None:
     """Of the service account default."""
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
     subjects = [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]
-    create(client, SERVICE_ACCOUNT, namespace, "default")
-    create(client, ROLE_BINDING, namespace, "reads", roleRef=role, subjects=subjects)
-    name = f"reads-{namespace}"
-    body = {"metadata": {"name": name}, "roleRef": {**role, "name": "system:discovery"}, "subjects": subjects}
-    client.create(CLUSTER_ROLE_BINDING, None, body)
-
-
-def _workload(client: Client, namespace: str, name: str) -> None:
-    labels = {"app": name, "aadpodidbinding": namespace}
-    account = "default" if name == "plain" else name
-    pod = {"serviceAccountName": account, "containers": [{"name": "app", "image": "app"}]}
-    spec = {"selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": labels}, "spec": pod}}
-    if account != "default":
-        create(client, SERVICE_ACCOUNT, namespace, account)
-    create(client, DEPLOYMENT, namespace, name, spec=spec)
+    create(client, kinds.ROLE_BINDING, namespace, "reads", roleRef=role, subjects=subjects)
+    discovers = {**role, "name": "system:discovery"}
+    create(client, kinds.CLUSTER_ROLE_BINDING, None, f"reads-{namespace}", roleRef=discovers, subjects=subjects)
 
 
 def _all_run(client: Client, namespace: str) -> bool:
-    found = client.list_all(DEPLOYMENT, namespace)
+    found = client.list_all(kinds.DEPLOYMENT, namespace)
     return all((each.get("status") or {}).get("availableReplicas") == 1 for each in found)
 
 
@@ -249,6 +224,10 @@ def world(worlds: Worlds) -> Iterator[SoonAtWork]:
 # what is run
 
 
+def _require(world: kills.World, end: State) -> None:
+    assert state(world) == end
+
+
 def enable_issuer(world: kills.World) -> None:
     world.playbook = playbook("migrate")
     world.variables = {
@@ -260,12 +239,7 @@ def enable_issuer(world: kills.World) -> None:
         f"{PREFIX}_enable_issuer": True,
         f"{PREFIX}_exchange_samples": 1,
     }
-    end = {**state(world), "issuer": True}
-
-    def reached() -> None:
-        assert state(world) == end
-
-    world.reached = reached
+    world.reached = partial(_require, world, {**state(world), "issuer": True})
 
 
 def enable_webhook(world: kills.World) -> None:
@@ -273,13 +247,10 @@ def enable_webhook(world: kills.World) -> None:
     enable_issuer(world)
     set_issuer(world)
     end = state(world)
-    world.client.delete(MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION)
+    world.client.delete(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION)
     world.variables |= {f"{PREFIX}_until": "webhook", f"{PREFIX}_enable_webhook": True}
 
-    def reached() -> None:
-        assert state(world) == end
-
-    world.reached = reached
+    world.reached = partial(_require, world, end)
 
 
 def there(world: kills.World) -> None:
@@ -294,10 +265,7 @@ def there(world: kills.World) -> None:
         f"{PREFIX}_shorten_soak": True,
     }
 
-    def reached() -> None:
-        assert state(world) == end
-
-    world.reached = reached
+    world.reached = partial(_require, world, end)
 
 
 def back(world: kills.World) -> None:
@@ -308,10 +276,7 @@ def back(world: kills.World) -> None:
     world.reached()
     undo(world)
 
-    def reached() -> None:
-        assert state(world) == before
-
-    world.reached = reached
+    world.reached = partial(_require, world, before)
 
 
 def undo(world: kills.World) -> None:

@@ -11,13 +11,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    CONFIG_MAP,
-    CUSTOM_RESOURCE_DEFINITION,
-    NODE,
-    SECRET,
-)
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
 PLANTED = "planted-5b1d"
@@ -35,9 +30,9 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
 
     def both(**options: Any) -> dict[str, Any]:
         """What check mode says is what happens; afterwards there is nothing to do."""
-        before = client.get(CONFIG_MAP, namespace, "settings")
+        before = client.get(kinds.CONFIG_MAP, namespace, "settings")
         predicted = write(**options, check=True).ok()
-        assert client.get(CONFIG_MAP, namespace, "settings") == before
+        assert client.get(kinds.CONFIG_MAP, namespace, "settings") == before
         done, again = write(**options).ok(), write(**options).ok()
         for key in ("changed", "actions", "changes", "diff", "result"):
             assert predicted[key] == done[key]
@@ -52,7 +47,7 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
     done = both(**place, definition=change, state="patched")
     assert done["actions"] == [f"change ConfigMap {namespace}/settings"]
     assert done["diff"] == {"before": {"metadata": {"labels": {"app": "a"}}, "data": {"mode": "one"}}, "after": change}
-    live = client.get(CONFIG_MAP, namespace, "settings") or {}
+    live = client.get(kinds.CONFIG_MAP, namespace, "settings") or {}
     assert (live["data"], live["metadata"].get("labels")) == ({"mode": "two", "more": "yes"}, None)
 
     uid = str(live["metadata"]["uid"])
@@ -60,7 +55,7 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
     assert "was changed by somebody else in the meantime" in refused.failure()
     done = both(**place, state="absent", uid=uid, wait=True, propagation="Foreground")
     assert done["diff"] == {"before": {"metadata": {"name": "settings", "uid": uid}}, "after": {}}
-    assert done["result"]["existed"] and client.get(CONFIG_MAP, namespace, "settings") is None
+    assert done["result"]["existed"] and client.get(kinds.CONFIG_MAP, namespace, "settings") is None
     missing = write(**place, definition=change, state="patched")
     assert missing.failure() == (
         f"ConfigMap {namespace}/settings does not exist, so it cannot be changed: check its name."
@@ -74,7 +69,7 @@ def test_what_a_secret_holds_is_shown_nowhere(write: Runner, client: Client, nam
     outcomes.append(write(**place, data={"password": base64.b64encode(f"{PLANTED}2".encode()).decode()}, check=True))
     assert outcomes[1].ok()["diff"]["after"] == {"data": {"password": "(not shown)"}}
     assert outcomes[2].ok()["diff"]["after"] == {"data": {"password": "(not shown, changed)"}}
-    assert (client.get(SECRET, namespace, "api") or {})["data"] == data
+    assert (client.get(kinds.SECRET, namespace, "api") or {})["data"] == data
     refused = write(**place, definition={"stringData": {"password": PLANTED}})
     assert "What the Secret api holds would be shown" in refused.failure()
     outcomes += [write(**place, data={"a b": data["password"]}), write(**place, state="absent")]
@@ -94,22 +89,22 @@ def test_a_definition_is_waited_for(write: Runner, client: Client) -> None:
     }
     place = {"kind": "CustomResourceDefinition", "api_version": "apiextensions.k8s.io/v1", "name": name, "wait": True}
     assert write(**place, definition={"spec": spec}).ok()["changed"]
-    live = client.get(CUSTOM_RESOURCE_DEFINITION, None, name) or {}
+    live = client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, name) or {}
     assert "Established" in {each["type"] for each in live["status"]["conditions"] if each["status"] == "True"}
-    client.merge(CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": ["example.com/held"]}})
+    client.merge(kinds.CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": ["example.com/held"]}})
     held = write(**place, state="absent", wait_timeout=1)
     assert held.failure() == (
         f"CustomResourceDefinition {name} was still there 1 seconds after its deletion: look at its finalizers, and "
         "run again."
     )
     assert held.result["changed"]
-    client.merge(CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": None}})
+    client.merge(kinds.CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": None}})
     write(**place, state="absent").ok()
-    assert client.get(CUSTOM_RESOURCE_DEFINITION, None, name) is None
+    assert client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, name) is None
 
 
 def test_what_the_server_leaves_out_is_no_change(write: Runner, client: Client) -> None:
-    client.create(NODE, None, {"metadata": {"name": "uncordoned"}})
+    client.create(kinds.NODE, None, {"metadata": {"name": "uncordoned"}})
     desired = {
         "kind": "Node",
         "name": "uncordoned",
@@ -117,7 +112,7 @@ def test_what_the_server_leaves_out_is_no_change(write: Runner, client: Client) 
         "definition": {"spec": {"unschedulable": False}},
     }
     assert [write(**desired, check=check).ok()["changed"] for check in (True, False)] == [False, False]
-    client.delete(NODE, None, "uncordoned")
+    client.delete(kinds.NODE, None, "uncordoned")
 
 
 def test_check_mode_asks_the_server_once_what_a_patch_does(
@@ -148,4 +143,4 @@ def test_check_mode_asks_the_server_once_what_a_patch_does(
 )
 def test_what_is_refused(write: Runner, client: Client, options: dict[str, Any], told: str) -> None:
     assert told in write(name="x", definition={}, **options).failure()
-    assert client.get(NODE, None, "x") is None
+    assert client.get(kinds.NODE, None, "x") is None

@@ -21,8 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NODE,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.custom_objects import create, reference
-from ansible_collections.azureops.pod_identity.tests.kube.objects import make
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, make, reference
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.leftovers import PLAYBOOK, outcomes, told
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
@@ -63,8 +62,8 @@ def test_objects_tell_what_is_known_and_what_is_used(
     used, bound, orphan, _stranger = attach(world, "used", "bound", "orphan", "stranger")
     for name, identity in (("used", used), ("bound", bound)):
         spec = {"type": 0, "resourceID": identity, "clientID": f"client-{name}"}
-        create(client, AZURE_IDENTITY, namespace, name, spec)
-    create(client, AZURE_IDENTITY_BINDING, namespace, "used", {"azureIdentity": "used", "selector": namespace})
+        create(client, AZURE_IDENTITY, namespace, name, spec=spec)
+    create(client, AZURE_IDENTITY_BINDING, namespace, "used", spec={"azureIdentity": "used", "selector": namespace})
     make(client, DEPLOYMENT, namespace, "web", namespace)
     gone: dict[str, Any] = {"type": 0, "resourceID": orphan, "clientID": "client-orphan"}
     assigned = {
@@ -74,7 +73,7 @@ def test_objects_tell_what_is_known_and_what_is_used(
         "azureIdentityRef": reference(AZURE_IDENTITY, namespace, gone),
         "azureBindingRef": reference(AZURE_IDENTITY_BINDING, namespace, {"azureIdentity": "money", "selector": "x"}),
     }
-    create(client, AZURE_ASSIGNED_IDENTITY, namespace, f"gone-{namespace}-money", assigned)
+    create(client, AZURE_ASSIGNED_IDENTITY, namespace, f"gone-{namespace}-money", spec=assigned)
     request.addfinalizer(lambda: client.delete(AZURE_ASSIGNED_IDENTITY, namespace, f"gone-{namespace}-money"))
     home = tmp_path / "home"
     home.mkdir()
@@ -138,7 +137,7 @@ def test_what_abandoned_nodes_are_told_by(
         (seen,) = (each for each in nodes if each["name"] == node)
         return dict(seen)
 
-    create(client, AZURE_IDENTITY_BINDING, namespace, "web", {"azureIdentity": "web", "selector": namespace})
+    create(client, AZURE_IDENTITY_BINDING, namespace, "web", spec={"azureIdentity": "web", "selector": namespace})
     seen = look()
     assert (seen["nmi_state"], seen["addon"]) == ("missing", False)
     assert [each.lower() for each in seen["foreign_identities"]] == [stray.lower()]

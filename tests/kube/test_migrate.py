@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,13 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, migration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
     DEPLOYMENT,
     LEASE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
-from ansible_collections.azureops.pod_identity.tests.kube.accounts import CLIENT_ID, ID, create
-from ansible_collections.azureops.pod_identity.tests.kube.workloads import workload
-from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.kube.objects import CLIENT_ID, ID, create, dump, pair, workload
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
@@ -42,9 +37,7 @@ RELEASE = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace"
 
 def shop(client: Client, namespace: str) -> None:
     """Two workloads with one identity, one of which belongs to a helm release."""
-    spec = {"type": 0, "resourceID": f"{ID}-{namespace}", "clientID": CLIENT_ID}
-    create(client, AZURE_IDENTITY, namespace, "money", spec=spec)
-    create(client, AZURE_IDENTITY_BINDING, namespace, "money", spec={"azureIdentity": "money", "selector": namespace})
+    pair(client, namespace, "money", f"{ID}-{namespace}")
     workload(client, namespace, "web")
     workload(client, namespace, "api", labels=OWNED, annotations=RELEASE)
 
@@ -91,10 +84,8 @@ def test_files_without_a_cluster(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
     shop(client, namespace)
-    binaries, _charts = server.programs()
-    kubectl = [str(binaries / "kubectl"), "--kubeconfig", api_server.kubeconfig(), "get", "-A", "-o", "json"]
-    kinds = ",".join(kind.resource for kind in (*inventory.KINDS, *migration.KINDS))
-    (tmp_path / "all.json").write_bytes(subprocess.check_output([*kubectl, kinds]))
+    names = [kind.resource for kind in (*inventory.KINDS, *migration.KINDS)]
+    (tmp_path / "all.json").write_bytes(dump(api_server, *names))
     given: dict[str, Any] = {
         "workload_identity_migration_files": [str(tmp_path / "all.json")],
         "workload_identity_migration_namespaces": [namespace],

@@ -11,22 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CLUSTER_ROLE_BINDING,
-    LIMIT_RANGE,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    NAMESPACE,
-    NETWORK_POLICY,
-    PERSISTENT_VOLUME_CLAIM,
-    POD,
-    POD_DISRUPTION_BUDGET,
-    RESOURCE_QUOTA,
-    ROLE,
-    ROLE_BINDING,
-    TEMPLATES,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.kube import migration_site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_rights import (
     CONSTRAINT,
@@ -80,30 +66,32 @@ def whole(site: Site) -> Iterator[Whole]:
 def build(place: Place) -> None:
     namespace, of_others = place.namespace, {kind.name: kind for kind in OF_OTHERS}
     labels = {"pod-security.kubernetes.io/enforce": "privileged", "control-plane": "true"}
-    place.client.merge(NAMESPACE, None, namespace, {"metadata": {"labels": labels}})
+    place.client.merge(kinds.NAMESPACE, None, namespace, {"metadata": {"labels": labels}})
     place.identity()
-    for kind in (*TEMPLATES, POD):
+    for kind in (*kinds.TEMPLATES, kinds.POD):
         make(place.client, kind, namespace, f"a-{kind.name.lower()}", namespace)
     place.account("")
-    place.create(PERSISTENT_VOLUME_CLAIM, "data", spec=claim())
+    place.create(kinds.PERSISTENT_VOLUME_CLAIM, "data", spec=claim())
     csi = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "vault"}, "readOnly": True}
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "secrets", "csi": csi}]
     place.web(labels={}, annotations=PROXY, pod={"volumes": volumes}, image="ghcr.io/kedacore/keda:2.14.0")
     exception = {"podLabels": {"app": "a-daemonset"}}
-    place.create(AZURE_POD_IDENTITY_EXCEPTION, "excepted", spec=exception)
+    place.create(kinds.AZURE_POD_IDENTITY_EXCEPTION, "excepted", spec=exception)
     closed = {"podSelector": {}, "policyTypes": ["Egress"]}
-    place.create(NETWORK_POLICY, "closed", spec=closed)
-    place.create(POD_DISRUPTION_BUDGET, "web", spec={"selector": {"matchLabels": {"app": "web"}}, "minAvailable": 1})
-    place.create(RESOURCE_QUOTA, "limits", spec={"hard": {"limits.cpu": "100", "requests.cpu": "100"}})
-    place.create(LIMIT_RANGE, "limits", spec={"limits": [{"type": "Container", "defaultRequest": {"cpu": "1m"}}]})
+    place.create(kinds.NETWORK_POLICY, "closed", spec=closed)
+    place.create(
+        kinds.POD_DISRUPTION_BUDGET, "web", spec={"selector": {"matchLabels": {"app": "web"}}, "minAvailable": 1}
+    )
+    place.create(kinds.RESOURCE_QUOTA, "limits", spec={"hard": {"limits.cpu": "100", "requests.cpu": "100"}})
+    place.create(kinds.LIMIT_RANGE, "limits", spec={"limits": [{"type": "Container", "defaultRequest": {"cpu": "1m"}}]})
     for name in ("first", "second"):
         entry = {**workload_identity.entry(place.site.api_server), "failurePolicy": "Ignore"}
-        place.create(MUTATING_WEBHOOK_CONFIGURATION, name, webhooks=[entry])
+        place.create(kinds.MUTATING_WEBHOOK_CONFIGURATION, name, webhooks=[entry])
     rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}
-    place.create(ROLE, "developers", rules=[rule])
+    place.create(kinds.ROLE, "developers", rules=[rule])
     group, subject = "rbac.authorization.k8s.io", {"kind": "Group", "name": "developers"}
     reference = {"apiGroup": group, "kind": "Role", "name": "developers"}
-    place.create(ROLE_BINDING, "developers", roleRef=reference, subjects=[{"apiGroup": group, **subject}])
+    place.create(kinds.ROLE_BINDING, "developers", roleRef=reference, subjects=[{"apiGroup": group, **subject}])
     names = {"kinds": [{"kinds": ["Pod"]}]}
     place.create(of_others["ConstraintTemplate"], CONSTRAINT.plural, spec=crd(CONSTRAINT.name))
     place.create(CONSTRAINT, "all", spec={"match": names})
@@ -150,9 +138,9 @@ OF_POLICIES = {name: {"policy_may_refuse"} for name in ("ConstraintTemplate", "K
 def test_the_groups_of_the_api_server_may_not_be_read(whole: Whole) -> None:
     """Then no kind is known that not every cluster has."""
     client, name = whole.place.client, "system:discovery"
-    before = client.get(CLUSTER_ROLE_BINDING, None, name)
+    before = client.get(kinds.CLUSTER_ROLE_BINDING, None, name)
     assert before
-    client.delete(CLUSTER_ROLE_BINDING, None, name)
+    client.delete(kinds.CLUSTER_ROLE_BINDING, None, name)
     try:
         with rights(whole.place.site, *lists()):
             refused = whole.place.site.api_server.client(RESTRICTED)
@@ -160,7 +148,7 @@ def test_the_groups_of_the_api_server_may_not_be_read(whole: Whole) -> None:
             told = whole.info()
     finally:
         body = {key: before[key] for key in ("apiVersion", "kind", "roleRef", "subjects")}
-        client.create(CLUSTER_ROLE_BINDING, None, {**body, "metadata": {"name": name}})
+        client.create(kinds.CLUSTER_ROLE_BINDING, None, {**body, "metadata": {"name": name}})
     (missing,) = told["not_looked_at"]
     assert all(kind.resource in missing["what"] for kind in OPTIONAL) and "/apis" in missing["needs"]
     assert of(told, "needs").keys() == of(whole.told, "needs").keys()

@@ -15,14 +15,8 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import node_access
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    JOB,
-    NAMESPACE,
-    NODE,
-    POD,
-    ROLE_BINDING,
-)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.node_pods import NodePod
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
@@ -56,18 +50,18 @@ class World:
     def create(self, ours: bool, **labels: str) -> None:
         body = node_access.namespace(self.name, "default" if ours else "other")
         body["metadata"]["labels"].update(labels)
-        self.client.create(NAMESPACE, None, body)
+        self.client.create(kinds.NAMESPACE, None, body)
 
     def bind(self, name: str = "tenant") -> None:
         rbac = "rbac.authorization.k8s.io"
         subject = {"kind": "User", "name": "restricted", "apiGroup": rbac}
         reference = {"kind": "ClusterRole", "name": "edit", "apiGroup": rbac}
         self.client.create(
-            ROLE_BINDING,
+            kinds.ROLE_BINDING,
             self.name,
             {
-                "apiVersion": ROLE_BINDING.api_version,
-                "kind": ROLE_BINDING.name,
+                "apiVersion": kinds.ROLE_BINDING.api_version,
+                "kind": kinds.ROLE_BINDING.name,
                 "metadata": {"name": name},
                 "subjects": [subject],
                 "roleRef": reference,
@@ -77,31 +71,31 @@ class World:
     def leave_job(self) -> str:
         """A Job of a run on this machine that is gone."""
         access = self.access("killed", 2**22 + 1)
-        node = self.client.get(NODE, None, self.name)
+        node = self.client.get(kinds.NODE, None, self.name)
         assert node is not None
-        self.client.create(JOB, self.name, node_access.job(access, node, 0, "x"))
+        self.client.create(kinds.JOB, self.name, node_access.job(access, node, 0, "x"))
         return access.name
 
     def jobs(self) -> list[str]:
-        jobs = self.client.list_all(JOB, self.name)
+        jobs = self.client.list_all(kinds.JOB, self.name)
         return [each["metadata"]["name"] for each in jobs if not each["metadata"].get("deletionTimestamp")]
 
     def labels(self) -> dict[str, str]:
-        found = self.client.get(NAMESPACE, None, self.name)
+        found = self.client.get(kinds.NAMESPACE, None, self.name)
         assert found is not None
         return dict(found["metadata"]["labels"])
 
 
 def present(client: Client) -> list[dict[str, Any]]:
     """The namespaces that are not being deleted."""
-    return [each for each in client.list_all(NAMESPACE) if not each["metadata"].get("deletionTimestamp")]
+    return [each for each in client.list_all(kinds.NAMESPACE) if not each["metadata"].get("deletionTimestamp")]
 
 
 @pytest.fixture
 def world(client: Client, namespace: str) -> Iterator[World]:
     name = f"access-{namespace}"
     labels = {"kubernetes.io/os": "linux"}
-    client.create(NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
+    client.create(kinds.NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
     info = dict.fromkeys(
         ("bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion", "machineID")
         + ("operatingSystem", "systemUUID"),
@@ -112,11 +106,11 @@ def world(client: Client, namespace: str) -> Iterator[World]:
         "images": [{"names": [IMAGE], "sizeBytes": 1}],
         "nodeInfo": {**info, "architecture": "amd64", "osImage": "Ubuntu"},
     }
-    client._request("PATCH", NODE.path(None, name, "status"), (), {"status": status}, MERGE)
+    client._request("PATCH", kinds.NODE.path(None, name, "status"), (), {"status": status}, MERGE)
     yield World(client, name)
-    client.delete(NODE, None, name)
+    client.delete(kinds.NODE, None, name)
     if any(each["metadata"]["name"] == name for each in present(client)):
-        client.delete(NAMESPACE, None, name)
+        client.delete(kinds.NAMESPACE, None, name)
 
 
 def test_a_namespace_that_does_not_exist_is_made_and_goes(world: World) -> None:
@@ -148,7 +142,7 @@ def test_rights_of_others_in_our_namespace(world: World) -> None:
     assert (world.jobs(), ENFORCE in world.labels()) == ([], False)
     assert [left in world.told[0], "does not any more" in world.told[1], len(world.told)] == [True, True, 2]
     assert "RoleBindings" in world.tried() and len(world.told) == 2, "said once"
-    world.client.delete(ROLE_BINDING, world.name, "tenant")
+    world.client.delete(kinds.ROLE_BINDING, world.name, "tenant")
     assert "did not start within" in world.tried()
     assert world.labels()[ENFORCE] == "privileged"
 
@@ -157,7 +151,7 @@ def test_a_pod_of_others_in_our_namespace(world: World) -> None:
     world.create(ours=True)
     container = {"name": "x", "image": "x"}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "theirs"}, "spec": {"containers": [container]}}
-    world.client.create(POD, world.name, body)
+    world.client.create(kinds.POD, world.name, body)
     assert "because pods of others run in it (theirs): " in world.tried()
     assert (world.jobs(), ENFORCE in world.labels()) == ([], False)
 

@@ -24,24 +24,8 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CONFIG_MAP,
-    DEPLOYMENT,
-    ENDPOINTS,
-    LEASE,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    NODE,
-    POD,
-    SECRET,
-    SERVICE_ACCOUNT,
-)
 from ansible_collections.azureops.pod_identity.tests.kube import changes
 from ansible_collections.azureops.pod_identity.tests.kube.changes import CLIENT_ID, ID, Options, World
 from ansible_collections.azureops.pod_identity.tests.kube.objects import call
@@ -75,25 +59,25 @@ def nothing(world: World) -> None:
 
 
 def an_identity(world: World) -> None:
-    world.create(AZURE_IDENTITY, NAME, metadata={"labels": marks("odd")}, spec=SPEC)
+    world.create(kinds.AZURE_IDENTITY, NAME, metadata={"labels": marks("odd")}, spec=SPEC)
 
 
 def a_pair(world: World) -> None:
     an_identity(world)
     spec = {"azureIdentity": NAME, "selector": world.namespace}
-    world.create(AZURE_IDENTITY_BINDING, NAME, metadata={"labels": marks("odd")}, spec=spec)
+    world.create(kinds.AZURE_IDENTITY_BINDING, NAME, metadata={"labels": marks("odd")}, spec=spec)
 
 
 def a_pod_of_the_pair(world: World) -> None:
     a_pair(world)
     labels = {"aadpodidbinding": world.namespace}
     spec = {"nodeName": world.namespace, "containers": [{"name": "app", "image": "app"}]}
-    world.create(POD, "api", metadata={"labels": labels}, spec=spec)
+    world.create(kinds.POD, "api", metadata={"labels": labels}, spec=spec)
     assigned(world)
 
 
 def assigned(world: World, name: str = NAME) -> None:
-    place = {"apiVersion": AZURE_IDENTITY.api_version, "metadata": {"name": name, "namespace": world.namespace}}
+    place = {"apiVersion": kinds.AZURE_IDENTITY.api_version, "metadata": {"name": name, "namespace": world.namespace}}
     binding = {"azureIdentity": name, "selector": world.namespace}
     spec = {
         "azureIdentityRef": {**place, "kind": "AzureIdentity", "spec": SPEC},
@@ -102,7 +86,7 @@ def assigned(world: World, name: str = NAME) -> None:
         "podNamespace": world.namespace,
         "nodename": "n1",
     }
-    world.create(AZURE_ASSIGNED_IDENTITY, f"api-{world.namespace}-{name}", spec=spec)
+    world.create(kinds.AZURE_ASSIGNED_IDENTITY, f"api-{world.namespace}-{name}", spec=spec)
 
 
 def two_assigned_pairs(world: World) -> None:
@@ -119,7 +103,7 @@ def two_pairs(namespace: str, **options: Any) -> Options:
 
 def an_exception(world: World) -> None:
     metadata = {"labels": marks("odd")}
-    world.create(AZURE_POD_IDENTITY_EXCEPTION, NAME, metadata=metadata, spec={"podLabels": {"app": "a"}})
+    world.create(kinds.AZURE_POD_IDENTITY_EXCEPTION, NAME, metadata=metadata, spec={"podLabels": {"app": "a"}})
 
 
 def a_service_principal(world: World) -> None:
@@ -134,7 +118,7 @@ def a_foreign_lease(world: World) -> None:
         "acquireTime": "2026-01-01T00:00:00.000000Z",
         "renewTime": "2026-01-01T00:00:00.000000Z",
     }
-    world.create(LEASE, "odd", spec=spec)
+    world.create(kinds.LEASE, "odd", spec=spec)
 
 
 def a_bundle(world: World) -> None:
@@ -157,11 +141,11 @@ def a_release(world: World) -> None:
 
 def an_old_release(world: World) -> None:
     a_release(world)
-    (real,) = world.client.list_all(SECRET, world.namespace, labels="owner=helm")
+    (real,) = world.client.list_all(kinds.SECRET, world.namespace, labels="owner=helm")
     record = forged_release.of(real)
     old = {**record, "manifest": record["manifest"].replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")}
     assert old != record
-    world.client.merge(SECRET, world.namespace, real["metadata"]["name"], {"data": forged_release.packed(old)})
+    world.client.merge(kinds.SECRET, world.namespace, real["metadata"]["name"], {"data": forged_release.packed(old)})
 
 
 def a_webhook_of_workload_id(world: World) -> None:
@@ -170,10 +154,10 @@ def a_webhook_of_workload_id(world: World) -> None:
     certificate = {"name": "certificate", "secret": {"secretName": NAME}}
     pod = {"containers": [{"name": "app", "image": "app"}], "volumes": [certificate]}
     template = {"metadata": {"labels": mark}, "spec": pod}
-    world.create(DEPLOYMENT, NAME, spec={"selector": {"matchLabels": mark}, "template": template})
-    world.create(SECRET, NAME, data={"tls.crt": ""})
+    world.create(kinds.DEPLOYMENT, NAME, spec={"selector": {"matchLabels": mark}, "template": template})
+    world.create(kinds.SECRET, NAME, data={"tls.crt": ""})
     subset = {"addresses": [{"ip": "10.1.0.1"}], "ports": [{"port": 443}]}
-    world.create(ENDPOINTS, NAME, subsets=[subset])
+    world.create(kinds.ENDPOINTS, NAME, subsets=[subset])
     entry = {
         "name": "mutation.azure-workload-identity.io",
         "clientConfig": {"service": {"namespace": world.namespace, "name": NAME}},
@@ -183,7 +167,7 @@ def a_webhook_of_workload_id(world: World) -> None:
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
     }
-    world.create_of_all(MUTATING_WEBHOOK_CONFIGURATION, world.namespace, webhooks=[entry])
+    world.create_of_all(kinds.MUTATING_WEBHOOK_CONFIGURATION, world.namespace, webhooks=[entry])
 
 
 MIC_ROLE = "aad-pod-id-mic-role"
@@ -193,10 +177,10 @@ def remains_of_mic(world: World) -> None:
     account = {"kind": "ServiceAccount", "namespace": world.namespace, "name": "aad-pod-id-mic-service-account"}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": MIC_ROLE}
     rules = [{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]}]
-    world.create(SERVICE_ACCOUNT, account["name"])
-    world.create(CONFIG_MAP, residue.SETTINGS)
-    world.create_of_all(CLUSTER_ROLE, MIC_ROLE, rules=rules)
-    world.create_of_all(CLUSTER_ROLE_BINDING, MIC_ROLE, roleRef=reference, subjects=[account])
+    world.create(kinds.SERVICE_ACCOUNT, account["name"])
+    world.create(kinds.CONFIG_MAP, residue.SETTINGS)
+    world.create_of_all(kinds.CLUSTER_ROLE, MIC_ROLE, rules=rules)
+    world.create_of_all(kinds.CLUSTER_ROLE_BINDING, MIC_ROLE, roleRef=reference, subjects=[account])
 
 
 def a_mic(world: World) -> None:
@@ -206,17 +190,17 @@ def a_mic(world: World) -> None:
     image = "mcr.microsoft.com/oss/azure/aad-pod-identity/mic:v1.8.17"
     pod = {"containers": [{"name": "mic", "image": image}], "serviceAccountName": "aad-pod-id-mic-service-account"}
     template = {"metadata": {"labels": labels}, "spec": pod}
-    world.create(DEPLOYMENT, "mic", spec={"selector": {"matchLabels": labels}, "template": template})
+    world.create(kinds.DEPLOYMENT, "mic", spec={"selector": {"matchLabels": labels}, "template": template})
 
 
 def a_node(world: World) -> None:
-    world.create_of_all(NODE, world.namespace, spec={"providerID": f"azure://{SUBSCRIPTION}/{world.namespace}"})
-    world.create(POD, "api", spec={"nodeName": world.namespace, "containers": [{"name": "app", "image": "app"}]})
+    world.create_of_all(kinds.NODE, world.namespace, spec={"providerID": f"azure://{SUBSCRIPTION}/{world.namespace}"})
+    world.create(kinds.POD, "api", spec={"nodeName": world.namespace, "containers": [{"name": "app", "image": "app"}]})
 
 
 def a_pod_of_the_pair_on_a_node(world: World) -> None:
     a_pod_of_the_pair(world)
-    world.create_of_all(NODE, world.namespace, spec={"providerID": f"azure://{SUBSCRIPTION}/{world.namespace}"})
+    world.create_of_all(kinds.NODE, world.namespace, spec={"providerID": f"azure://{SUBSCRIPTION}/{world.namespace}"})
 
 
 def _of(name: str) -> changes.Case:
@@ -271,7 +255,7 @@ def credentials_of_the_cluster(azure: SimulatedAzure, world: World) -> Options:
 
 def nodes_of_the_cluster(azure: SimulatedAzure, world: World) -> Options:
     azure.cluster(name="demo")
-    world.create_of_all(NODE, world.namespace, spec={"providerID": f"azure://{azure.first_instance()['id']}"})
+    world.create_of_all(kinds.NODE, world.namespace, spec={"providerID": f"azure://{azure.first_instance()['id']}"})
     return of_this_server(azure)
 
 
@@ -346,7 +330,7 @@ FURTHER: dict[str, Scenario] = {
         "kubernetes_object",
         placed(
             kind="AzureIdentity",
-            api_version=AZURE_IDENTITY.api_version,
+            api_version=kinds.AZURE_IDENTITY.api_version,
             name=NAME,
             namespace="{}",
             state="absent",
@@ -407,13 +391,13 @@ LOOKS: dict[str, Scenario] = {
     ),
     "object": Scenario(
         "kubernetes_object_info",
-        placed(kind="AzureIdentity", api_version=AZURE_IDENTITY.api_version, name=NAME, namespace="{}"),
+        placed(kind="AzureIdentity", api_version=kinds.AZURE_IDENTITY.api_version, name=NAME, namespace="{}"),
         an_identity,
         "resources",
     ),
     "objects": Scenario(
         "kubernetes_object_info",
-        placed(kind="AzureIdentity", api_version=AZURE_IDENTITY.api_version, namespace="{}"),
+        placed(kind="AzureIdentity", api_version=kinds.AZURE_IDENTITY.api_version, namespace="{}"),
         an_identity,
         "resources",
     ),
@@ -616,17 +600,17 @@ def clear(made: World) -> None:
         server.remove(client, made.definitions)
         server.install(client, made.definitions)
     # Its namespace goes a while later, and whoever looks for a webhook meets each Deployment that is like it.
-    for kind in (*CUSTOM, LEASE, POD, DEPLOYMENT):
+    for kind in (*CUSTOM, kinds.LEASE, kinds.POD, kinds.DEPLOYMENT):
         for each in client.list_all(kind, made.namespace):
             client.merge(kind, made.namespace, each["metadata"]["name"], {"metadata": {"finalizers": None}})
             client.delete(kind, made.namespace, each["metadata"]["name"])
     for kind, name in (
-        (NODE, made.namespace),
-        (MUTATING_WEBHOOK_CONFIGURATION, made.namespace),
-        (CLUSTER_ROLE, MIC_ROLE),
+        (kinds.NODE, made.namespace),
+        (kinds.MUTATING_WEBHOOK_CONFIGURATION, made.namespace),
+        (kinds.CLUSTER_ROLE, MIC_ROLE),
     ):
         client.delete(kind, None, name)
-    if client.list_all(SECRET, made.namespace, labels="owner=helm"):
+    if client.list_all(kinds.SECRET, made.namespace, labels="owner=helm"):
         repair = {"parts": ["records"], "scope": "all", "release_namespaces": [made.namespace]}
         made.run("pod_identity_removal", **repair).ok()
         made.api_server.helm("uninstall", "real", "--namespace", made.namespace)
@@ -635,7 +619,12 @@ def clear(made: World) -> None:
     made.end()
 
 
-CUSTOM = (AZURE_IDENTITY_BINDING, AZURE_IDENTITY, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
+CUSTOM = (
+    kinds.AZURE_IDENTITY_BINDING,
+    kinds.AZURE_IDENTITY,
+    kinds.AZURE_POD_IDENTITY_EXCEPTION,
+    kinds.AZURE_ASSIGNED_IDENTITY,
+)
 
 
 @pytest.mark.soak
@@ -757,11 +746,11 @@ def test_what_the_server_itself_says_is_believed(
     api_server: ApiServer, client: Client, crds: None, namespace: str
 ) -> None:
     look = Runner(api_server, "kubernetes_object_info")
-    version = AZURE_IDENTITY.api_version
+    version = kinds.AZURE_IDENTITY.api_version
     assert look(kind="AzureIdentity", api_version=version, namespace=namespace, name="none").ok()["resources"] == []
     assert look(kind="Secret", namespace=namespace, label_selectors=["a=b"]).ok()["resources"] == []
     spec = {"azureIdentity": NAME, "selector": NAME}
-    for kind, body in ((AZURE_IDENTITY, SPEC), (AZURE_IDENTITY_BINDING, spec)):
+    for kind, body in ((kinds.AZURE_IDENTITY, SPEC), (kinds.AZURE_IDENTITY_BINDING, spec)):
         metadata = {"name": NAME, "namespace": namespace}
         client.create(kind, namespace, {"apiVersion": version, "kind": kind.name, "metadata": metadata, "spec": body})
     (found,) = look(kind="AzureIdentity", api_version=version, namespace=namespace).ok()["resources"]
@@ -775,5 +764,5 @@ def test_what_the_server_itself_says_is_believed(
     assert "uid" not in found["metadata"] and "type" not in found["spec"]
     (node,) = [look(kind="Namespace", name=namespace).ok()["resources"][0]["metadata"]["name"]]
     assert node == namespace
-    client.delete(AZURE_IDENTITY_BINDING, namespace, NAME)
-    client.delete(AZURE_IDENTITY, namespace, NAME)
+    client.delete(kinds.AZURE_IDENTITY_BINDING, namespace, NAME)
+    client.delete(kinds.AZURE_IDENTITY, namespace, NAME)

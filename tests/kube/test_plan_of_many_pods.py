@@ -9,18 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    DEPLOYMENT,
-    POD,
-    REPLICA_SET,
-    SERVICE_ACCOUNT,
-    Kind,
-    Object,
-)
-from ansible_collections.azureops.pod_identity.tests.kube.accounts import CLIENT_ID, ID, create
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
+from ansible_collections.azureops.pod_identity.tests.kube.objects import CLIENT_ID, ID, create
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
@@ -43,31 +35,33 @@ def test_neither_the_plan_nor_its_requests_grow_with_pods(
     api_server: ApiServer, client: Client, crds: None, namespace: str
 ) -> None:
     spec: dict[str, Any] = {"type": 0, "resourceID": f"{ID}-{namespace}", "clientID": CLIENT_ID}
-    create(client, AZURE_IDENTITY, namespace, "money", spec=spec)
-    create(client, AZURE_IDENTITY_BINDING, namespace, "money", spec={"azureIdentity": "money", "selector": namespace})
-    create(client, SERVICE_ACCOUNT, namespace, "web")
+    create(client, kinds.AZURE_IDENTITY, namespace, "money", spec=spec)
+    create(
+        client, kinds.AZURE_IDENTITY_BINDING, namespace, "money", spec={"azureIdentity": "money", "selector": namespace}
+    )
+    create(client, kinds.SERVICE_ACCOUNT, namespace, "web")
     pod = {"serviceAccountName": "web", "containers": [{"name": "app", "image": "app"}]}
     labels = {"app": "web", "aadpodidbinding": namespace}
     spec = {"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": labels}, "spec": pod}}
-    create(client, DEPLOYMENT, namespace, "web", spec=spec)
-    (deployment,) = client.list_all(DEPLOYMENT, namespace)
+    create(client, kinds.DEPLOYMENT, namespace, "web", spec=spec)
+    (deployment,) = client.list_all(kinds.DEPLOYMENT, namespace)
     create(
         client,
-        REPLICA_SET,
+        kinds.REPLICA_SET,
         namespace,
         "web-1",
         spec=spec,
-        metadata={"ownerReferences": made_by(DEPLOYMENT, deployment)},
+        metadata={"ownerReferences": made_by(kinds.DEPLOYMENT, deployment)},
     )
-    (replicas,) = client.list_all(REPLICA_SET, namespace)
-    metadata = {"labels": labels, "ownerReferences": made_by(REPLICA_SET, replicas)}
-    create(client, POD, namespace, "web-1-0", spec=pod, metadata=metadata)
+    (replicas,) = client.list_all(kinds.REPLICA_SET, namespace)
+    metadata = {"labels": labels, "ownerReferences": made_by(kinds.REPLICA_SET, replicas)}
+    create(client, kinds.POD, namespace, "web-1-0", spec=pod, metadata=metadata)
     with workload_identity.running(api_server):
         one = planned(api_server, namespace)
         for number in range(1, MANY):
-            create(client, POD, namespace, f"web-1-{number}", spec=pod, metadata=metadata)
+            create(client, kinds.POD, namespace, f"web-1-{number}", spec=pod, metadata=metadata)
         many = planned(api_server, namespace)
-    assert len(client.list_all(POD, namespace)) == MANY and many == one
+    assert len(client.list_all(kinds.POD, namespace)) == MANY and many == one
     plan, requests = many
     assert [(each["kind"], each["name"]) for each in plan["templates"]] == [("Deployment", "web")]
     # One list for each kind, and two dry runs for the template.

@@ -93,20 +93,9 @@ def test_which_bundles_are_in_a_namespace(save: Runner, look: Runner, client: Cl
     assert found == [{"place": f"secret:{namespace}/{NAME}", "handed_out": [IDENTITY.lower()]}]
 
 
-@pytest.mark.parametrize(
-    ("desired", "sentence"),
-    [
-        (
-            {"place": "/lost/b.json", "container_marks": ["/"]},
-            "would be written to /lost, which goes with the container",
-        ),
-        ({"place": "secret:a"}, "secret:a names no Secret for a restore bundle"),
-        ({"content": "[]"}, "is no JSON object"),
-        ({"place": "/proc/none/b.json", "container_marks": []}, "The folder /proc/none cannot be created"),
-    ],
-)
-def test_what_cannot_be_written(save: Runner, desired: dict[str, Any], sentence: str) -> None:
-    assert sentence in save(**{"place": "secret:default/b", "content": "{}", **desired}).failure()
+def test_what_cannot_be_written(save: Runner) -> None:
+    lost = save(place="/lost/b.json", content="{}", container_marks=["/"])
+    assert "would be written to /lost, which goes with the container" in lost.failure()
 
 
 def test_who_may_not_write_the_secret_is_told(save: Runner, namespace: str) -> None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,20 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    DAEMON_SET,
-    DEPLOYMENT,
-    EVENT,
-    JOB,
-    NODE,
-    POD,
-    SECRET,
-)
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_diagnosis_info
 from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing
+from ansible_collections.azureops.pod_identity.tests.kube.objects import another_namespace, dump, may_list
 from ansible_collections.azureops.pod_identity.tests.kube.probed import answering, by_nmi
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
@@ -47,12 +37,17 @@ def diagnosis(api_server: ApiServer, crds: None) -> Runner:
 @pytest.fixture
 def tenant(client: Client, world: Installation) -> Iterator[str]:
     """A namespace where nobody has the rights of NMI."""
-    name = f"{world.namespace}-tenant"
-    client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    for pod in client.list_all(POD, name):
-        server.end_pod(client, name, pod["metadata"]["name"])
-    client.delete(server.NAMESPACE, None, name)
+    with another_namespace(client, f"{world.namespace}-tenant") as name:
+        yield name
+        for pod in client.list_all(kinds.POD, name):
+            server.end_pod(client, name, pod["metadata"]["name"])
+
+
+def principal(world: Installation) -> None:
+    """A service principal with a Secret that is called hush."""
+    place = {"name": "hush", "namespace": world.namespace}
+    spec = {"type": 1, "tenantID": "t", "clientID": "c", "clientPassword": place}
+    world.create(kinds.AZURE_IDENTITY, "principal", spec=spec)
 
 
 def causes(result: dict[str, Any], world: Installation) -> list[tuple[str, str]]:
@@ -107,7 +102,9 @@ def test_what_is_not_read_of_logs(diagnosis: Runner, world: Installation, bound:
 
 
 def test_node_without_nmi(diagnosis: Runner, client: Client, world: Installation) -> None:
-    client.merge(NODE, None, world.node, {"spec": {"taints": [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}]}})
+    client.merge(
+        kinds.NODE, None, world.node, {"spec": {"taints": [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}]}}
+    )
     server.end_pod(client, world.namespace, "nmi-a")
     done = diagnosis(pod=f"{world.namespace}/web").ok()
     first = done["causes"][0]
@@ -116,7 +113,7 @@ def test_node_without_nmi(diagnosis: Runner, client: Client, world: Installation
 
 
 def test_a_kubelet_that_is_gone(diagnosis: Runner, world: Installation) -> None:
-    world.set_status(NODE, world.node, {"daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}})
+    world.set_status(kinds.NODE, world.node, {"daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}})
     world.state_of("mic-a", "mic", crashing())
     done = diagnosis(namespace=world.namespace).ok()
     assert done["causes"][0]["code"] == "mic_crashing"
@@ -126,14 +123,8 @@ def test_a_kubelet_that_is_gone(diagnosis: Runner, world: Installation) -> None:
 def test_reader_of_nothing_but_the_inventory(diagnosis: Runner, client: Client, world: Installation) -> None:
     """No events, no logs, no nodes, no Secrets: the rest is told, and what is missing is named."""
     world.state_of("mic-a", "mic", {"ready": False})
-    secret = {"clientPassword": {"name": "hush", "namespace": world.namespace}, "type": 1}
-    spec = {**secret, "tenantID": "t", "clientID": "c"}
-    world.create(AZURE_IDENTITY, "principal", spec=spec)
-    rules = [
-        {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]}
-        for kind in inventory.KINDS
-        if kind != NODE
-    ]
+    principal(world)
+    rules = may_list(kind for kind in inventory.KINDS if kind != kinds.NODE)
     with server.rights_of_restricted(client, f"reader-{world.namespace}", *rules):
         done = diagnosis(token=RESTRICTED, namespace=world.namespace).ok()
     told = [each["code"] for each in done["causes"]]
@@ -154,11 +145,7 @@ def test_reader_of_nothing_but_the_inventory(diagnosis: Runner, client: Client, 
 def test_without_its_lists_nothing_is_told(
     diagnosis: Runner, client: Client, world: Installation, missing: str
 ) -> None:
-    rules = [
-        {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]}
-        for kind in inventory.KINDS
-        if kind.plural != missing
-    ]
+    rules = may_list(kind for kind in inventory.KINDS if kind.plural != missing)
     with server.rights_of_restricted(client, f"lacks-{missing}", *rules):
         told = diagnosis(token=RESTRICTED).failure()
     assert told.startswith(f"The user of this connection may not list {missing}")
@@ -166,7 +153,7 @@ def test_without_its_lists_nothing_is_told(
 
 def test_what_a_tenant_runs_is_not_believed(diagnosis: Runner, world: Installation, tenant: str) -> None:
     """His MIC and NMI crash, with lines that would tell of others; nobody asks for them."""
-    for kind, name in ((DEPLOYMENT, "mic"), (DAEMON_SET, "nmi")):
+    for kind, name in ((kinds.DEPLOYMENT, "mic"), (kinds.DAEMON_SET, "nmi")):
         world.pod(world.program(kind, name, namespace=tenant), f"{name}-a", tenant, state=crashing())
         world.kubelet.write(tenant, f"{name}-a", LOST + FORGED)
         world.kubelet.write(tenant, f"{name}-a", LOST + FORGED, previous=True)
@@ -185,7 +172,7 @@ def test_hostile_text_is_no_reason_and_appears_escaped(diagnosis: Runner, client
     for number, reason in enumerate(("BackOff", "\x1b]0;owned\x07", "{{ lookup('pipe', 'id') }}")):
         about = {"kind": "Pod", "namespace": world.namespace, "name": "mic-a", "apiVersion": "v1"}
         message = f"\x1b[31m{{{{ 7*7 }}}}\u202e{'x' * 900}"
-        world.create(EVENT, f"e{number}", involvedObject=about, reason=reason, message=message, type="Warning")
+        world.create(kinds.EVENT, f"e{number}", involvedObject=about, reason=reason, message=message, type="Warning")
     outcome = diagnosis(namespace=world.namespace)
     first = outcome.ok()["causes"][0]
     assert (first["code"], first["certainty"]) == ("mic_crashing", "proved")
@@ -222,14 +209,8 @@ def test_what_is_before_a_line_without_an_end_counts(diagnosis: Runner, world: I
 
 
 def test_no_value_of_a_secret_is_told(diagnosis: Runner, world: Installation) -> None:
-    world.create(SECRET, "hush", stringData={"password": "hush-value-1", "other": "hush-value-2"})
-    spec = {
-        "type": 1,
-        "tenantID": "t",
-        "clientID": "c",
-        "clientPassword": {"name": "hush", "namespace": world.namespace},
-    }
-    world.create(AZURE_IDENTITY, "principal", spec=spec)
+    world.create(kinds.SECRET, "hush", stringData={"password": "hush-value-1", "other": "hush-value-2"})
+    principal(world)
     outcome = diagnosis()
     assert not [each for each in outcome.ok()["unread"] if "Secret" in each["what"]]
     for text in ("hush-value", "aHVzaC12YWx1ZS"):
@@ -241,12 +222,10 @@ def test_files_say_what_the_cluster_says(
 ) -> None:
     world.state_of("mic-a", "mic", crashing())
     world.kubelet.write(world.namespace, "mic-a", LOST, previous=True)
-    binaries, _charts = server.programs()
-    kubectl = [str(binaries / "kubectl"), "--kubeconfig", api_server.kubeconfig(), "get", "-A", "-o", "json"]
-    kinds = [kind.resource for kind in (*inventory.KINDS, EVENT)]
-    kinds += ["clusterroles", "clusterrolebindings", "customresourcedefinitions"]
+    listed = [kind.resource for kind in (*inventory.KINDS, kinds.EVENT)]
+    listed += ["clusterroles", "clusterrolebindings", "customresourcedefinitions"]
     objects = tmp_path / "objects.json"
-    objects.write_bytes(subprocess.check_output([*kubectl, ",".join(kinds)]))
+    objects.write_bytes(dump(api_server, *listed))
     log = tmp_path / "mic-a.previous.log"
     log.write_text(LOST)
     live = diagnosis(namespace=world.namespace).ok()
@@ -283,7 +262,7 @@ def test_the_answer_to_a_request_is_joined_with_the_rest(
     assert (request["verdict"], request["node"], request["answered_by"]) == ("pod_unknown", world.node, "nmi")
     assert request["identity"] == f"{world.namespace}/web"
     assert len(ran) == 1 and len(done["actions"]) == 1 and not done["changed"]
-    assert not client.list_all(JOB, world.namespace)
+    assert not client.list_all(kinds.JOB, world.namespace)
     assert TOKEN not in outcome.output and unread(done, "probe") == []
 
 
@@ -309,7 +288,7 @@ def test_check_mode_asks_only_where_it_may(diagnosis: Runner, client: Client, wo
 
 def test_who_may_run_no_probe_gets_the_rest(diagnosis: Runner, client: Client, world: Installation) -> None:
     world.state_of("mic-a", "mic", {"ready": False})
-    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]} for kind in inventory.KINDS]
+    rules = may_list(inventory.KINDS)
     with server.rights_of_restricted(client, f"asks-{world.namespace}", *rules):
         done = diagnosis(token=RESTRICTED, namespace=world.namespace, probe=True).ok()
     assert "mic_not_running" in [each["code"] for each in done["causes"]] and done["requests"] == []

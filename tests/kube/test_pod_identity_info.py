@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,35 +17,24 @@ import yaml
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     Belief,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CONFIG_MAP,
-    CRON_JOB,
-    DAEMON_SET,
-    ENDPOINTS,
-    NODE,
-    POD,
-    SECRET,
-    SERVICE_ACCOUNT,
-    TEMPLATES,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info
-from ansible_collections.azureops.pod_identity.tests.kube.custom_objects import create, reference
-from ansible_collections.azureops.pod_identity.tests.kube.objects import make
+from ansible_collections.azureops.pod_identity.tests.kube.objects import (
+    ID,
+    assignment,
+    create,
+    dump,
+    make,
+    may_list,
+    pair,
+    reference,
+)
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import release
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
-
-ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
 
 
 @pytest.fixture
@@ -59,32 +47,23 @@ def workloads(client: Client, crds: None, namespace: str) -> Iterator[str]:
     """One workload of each kind that selects an identity, which only the bare pod has been assigned; the namespace."""
     identity = {"type": 0, "resourceID": f"{ID}-{namespace}", "clientID": f"client-{namespace}"}
     binding = {"azureIdentity": "money", "selector": namespace}
-    create(client, AZURE_IDENTITY, namespace, "money", identity)
-    create(client, AZURE_IDENTITY_BINDING, namespace, "money", binding)
-    create(client, AZURE_POD_IDENTITY_EXCEPTION, namespace, "loose", {"podLabels": {"app": "cronjob"}})
-    for kind in (*TEMPLATES, POD):
+    pair(client, namespace, "money", f"{ID}-{namespace}", f"client-{namespace}")
+    create(client, kinds.AZURE_POD_IDENTITY_EXCEPTION, namespace, "loose", spec={"podLabels": {"app": "cronjob"}})
+    for kind in (*kinds.TEMPLATES, kinds.POD):
         make(client, kind, namespace, kind.name.lower(), namespace)
     owner = {"apiVersion": "example.com/v1", "kind": "Runner", "name": "runner", "uid": "u", "controller": True}
-    create(
-        client,
-        POD,
-        namespace,
-        "runner-0",
-        {"nodeName": f"node-{namespace}", "hostNetwork": True, "containers": [{"name": "app", "image": "app"}]},
-        metadata={"labels": {"aadpodidbinding": namespace}, "ownerReferences": [owner]},
+    node = f"node-{namespace}"
+    spec = {"nodeName": node, "hostNetwork": True, "containers": [{"name": "app", "image": "app"}]}
+    metadata = {"labels": {"aadpodidbinding": namespace}, "ownerReferences": [owner]}
+    create(client, kinds.POD, namespace, "runner-0", metadata=metadata, spec=spec)
+    references = (
+        reference(kinds.AZURE_IDENTITY, namespace, {**identity, "clientID": "old"}),
+        reference(kinds.AZURE_IDENTITY_BINDING, namespace, binding),
     )
-    live = {
-        "pod": "runner-0",
-        "podNamespace": namespace,
-        "nodename": f"node-{namespace}",
-        "azureIdentityRef": reference(AZURE_IDENTITY, namespace, {**identity, "clientID": "old"}),
-        "azureBindingRef": reference(AZURE_IDENTITY_BINDING, namespace, binding),
-    }
-    create(
-        client, AZURE_ASSIGNED_IDENTITY, namespace, f"runner-0-{namespace}-money", live, status={"status": "Assigned"}
-    )
+    name, live = f"runner-0-{namespace}-money", assignment("runner-0", namespace, *references, node=node)
+    create(client, kinds.AZURE_ASSIGNED_IDENTITY, namespace, name, spec=live, status={"status": "Assigned"})
     yield namespace
-    client.delete(AZURE_ASSIGNED_IDENTITY, namespace, f"runner-0-{namespace}-money")
+    client.delete(kinds.AZURE_ASSIGNED_IDENTITY, namespace, f"runner-0-{namespace}-money")
 
 
 def rows(result: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -98,7 +77,7 @@ def findings(result: dict[str, Any], namespace: str) -> set[tuple[str, str]]:
 def test_every_kind_of_workload(info: Runner, workloads: str) -> None:
     done = info().ok()
     found = rows(done, workloads)
-    assert set(found) == {kind.name for kind in TEMPLATES} | {"Pod", "Runner"}
+    assert set(found) == {kind.name for kind in kinds.TEMPLATES} | {"Pod", "Runner"}
     for kind, row in found.items():
         assert [one["name"] for one in row["identities"]] == ["money"], kind
         expected = {"CronJob": "node_token", "Runner": "imds"}.get(kind, "token")
@@ -122,8 +101,14 @@ def test_what_is_compared(info: Runner, workloads: str) -> None:
 
 def test_check_mode_is_the_same_and_nothing_is_written(info: Runner, client: Client, workloads: str) -> None:
     def versions() -> list[str]:
-        kinds = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_ASSIGNED_IDENTITY, POD, CRON_JOB)
-        return [raw["metadata"]["resourceVersion"] for kind in kinds for raw in client.list_all(kind, workloads)]
+        listed = (
+            kinds.AZURE_IDENTITY,
+            kinds.AZURE_IDENTITY_BINDING,
+            kinds.AZURE_ASSIGNED_IDENTITY,
+            kinds.POD,
+            kinds.CRON_JOB,
+        )
+        return [raw["metadata"]["resourceVersion"] for kind in listed for raw in client.list_all(kind, workloads)]
 
     def of_test(result: dict[str, Any]) -> tuple[Any, ...]:
         """What other tests have left is going meanwhile."""
@@ -139,19 +124,17 @@ def test_check_mode_is_the_same_and_nothing_is_written(info: Runner, client: Cli
 def test_files_say_what_the_cluster_says(
     info: Runner, api_server: ApiServer, client: Client, workloads: str, tmp_path: Path
 ) -> None:
-    binaries, _charts = server.programs()
-    kubectl = [str(binaries / "kubectl"), "--kubeconfig", api_server.kubeconfig(), "get", "-A", "-o", "json"]
     names = [
         "azureidentities,azureidentitybindings,azurepodidentityexceptions,azureassignedidentities",
         "pods,nodes,deployments,statefulsets,daemonsets,replicasets,cronjobs,jobs",
     ]
-    client.create(NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"other-{workloads}"}})
+    client.create(kinds.NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"other-{workloads}"}})
     files = []
-    for number, kinds in enumerate(names):
+    for number, listed in enumerate(names):
         files.append(tmp_path / f"{number}.json")
-        files[-1].write_bytes(subprocess.check_output([*kubectl, kinds]))
+        files[-1].write_bytes(dump(api_server, listed))
     live = info().ok()
-    client.delete(NODE, None, f"other-{workloads}")
+    client.delete(kinds.NODE, None, f"other-{workloads}")
     saved = info(files=[str(path) for path in files], kubeconfig="/nowhere").ok()
     assert saved["rules"] == live["rules"]
     assert rows(saved, workloads) == rows(live, workloads)
@@ -181,26 +164,19 @@ def test_files_that_are_none(info: Runner, tmp_path: Path) -> None:
         assert told in info(files=[str(path)]).failure()
 
 
-def test_forbidden(info: Runner) -> None:
-    failed = info(token=RESTRICTED)
-    assert failed.failure() == (
-        "The user of this connection may not list azureidentities.aadpodidentity.k8s.io in the whole cluster: grant it "
-        "with a Role or ClusterRole and a binding."
-    )
-    assert failed.result["error"]["status"] == 403
-
-
 @pytest.fixture(scope="module")
 def reader(client: Client) -> Iterator[str]:
     """A user of these tests alone and the role of the same name, without any rule so far."""
     name = "inventory-reader"
-    client.create(CLUSTER_ROLE, None, {"metadata": {"name": name}, "rules": []})
+    client.create(kinds.CLUSTER_ROLE, None, {"metadata": {"name": name}, "rules": []})
     subject = {"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
-    client.create(CLUSTER_ROLE_BINDING, None, {"metadata": {"name": name}, "subjects": [subject], "roleRef": reference})
+    client.create(
+        kinds.CLUSTER_ROLE_BINDING, None, {"metadata": {"name": name}, "subjects": [subject], "roleRef": reference}
+    )
     yield name
-    client.delete(CLUSTER_ROLE_BINDING, None, name)
-    client.delete(CLUSTER_ROLE, None, name)
+    client.delete(kinds.CLUSTER_ROLE_BINDING, None, name)
+    client.delete(kinds.CLUSTER_ROLE, None, name)
 
 
 @pytest.mark.parametrize("forbidden", [*inventory.KINDS, None], ids=lambda kind: kind.plural if kind else "none")
@@ -212,8 +188,8 @@ def test_forbidden_for_one_kind(
     who: dict[str, Any] = {"impersonate_user": reader, "impersonate_groups": ["system:authenticated"]}
     user = connect({"kubeconfig": api_server.kubeconfig(), **who}, str(api_server.folder))
     granted = [kind for kind in inventory.KINDS if kind != forbidden]
-    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]} for kind in granted]
-    client.merge(CLUSTER_ROLE, None, reader, {"rules": rules})
+    rules = may_list(granted)
+    client.merge(kinds.CLUSTER_ROLE, None, reader, {"rules": rules})
     server.until("it holds", lambda: [kind for kind in inventory.KINDS if user.may("list", kind)] == granted)
     done = info(**who)
     if forbidden is None:
@@ -230,7 +206,7 @@ def test_forbidden_for_one_kind(
 def test_without_aad_pod_identity(
     info: Runner, client: Client, definitions: list[dict[str, Any]], namespace: str
 ) -> None:
-    make(client, POD, namespace, "pod", namespace)
+    make(client, kinds.POD, namespace, "pod", namespace)
     server.remove(client, definitions)
     try:
         done = info().ok()
@@ -287,22 +263,20 @@ def test_what_is_left_is_listed_on_request(
 ) -> None:
     """Beside what other tests have in the cluster meanwhile."""
     account = {"kind": "ServiceAccount", "namespace": workloads, "name": "aad-pod-id-nmi-service-account"}
-    client.create(SERVICE_ACCOUNT, workloads, {"metadata": {"name": account["name"]}})
+    client.create(kinds.SERVICE_ACCOUNT, workloads, {"metadata": {"name": account["name"]}})
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "aad-pod-id-nmi-role"}
     given = {"metadata": {"name": "aad-pod-id-nmi-binding"}, "roleRef": role, "subjects": [account]}
-    client.create(CLUSTER_ROLE_BINDING, None, given)
-    request.addfinalizer(lambda: client.delete(CLUSTER_ROLE_BINDING, None, "aad-pod-id-nmi-binding"))
+    client.create(kinds.CLUSTER_ROLE_BINDING, None, given)
+    request.addfinalizer(lambda: client.delete(kinds.CLUSTER_ROLE_BINDING, None, "aad-pod-id-nmi-binding"))
     led = {"control-plane.alpha.kubernetes.io/leader": "{}"}
-    lock = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "aad-pod-identity-mic", "annotations": led}}
-    client.create(ENDPOINTS, workloads, lock)
-    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "aad-pod-identity-config"}}
-    client.create(CONFIG_MAP, workloads, settings)
+    create(client, kinds.ENDPOINTS, workloads, "aad-pod-identity-mic", metadata={"annotations": led})
+    create(client, kinds.CONFIG_MAP, workloads, "aad-pod-identity-config")
     for made in (
         release(revision=1, status="superseded", namespace=workloads),
         release(revision=2, status="failed", namespace=workloads),
         release("web", revision=7, chart="web", namespace=workloads),
     ):
-        client.create(SECRET, workloads, made)
+        client.create(kinds.SECRET, workloads, made)
 
     assert "residue" not in info().ok()
     done = info(audit=True).ok()
@@ -318,9 +292,9 @@ def test_what_is_left_is_listed_on_request(
         ("settings_left", f"ConfigMap {workloads}/aad-pod-identity-config"),
         ("release_left", f"Secret {workloads}/sh.helm.release.v1.aad-pod-identity.v2"),
     }
-    assert len(found) == 8 + len(TEMPLATES) + 2
-    kinds = [one["object"] for one in done["residue"] if one["code"] == "definition_left"]
-    assert "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io" in kinds
+    assert len(found) == 8 + len(kinds.TEMPLATES) + 2
+    listed = [one["object"] for one in done["residue"] if one["code"] == "definition_left"]
+    assert "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io" in listed
     assert not [one for one in done["residue"] if one["code"] == "not_read"]
 
 
@@ -336,7 +310,7 @@ def test_what_may_not_be_listed_is_left_as_far_as_anybody_knows(info: Runner, cl
     labels = {"app": "nmi"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     spec = {"selector": {"matchLabels": labels}, "template": template}
-    create(client, DAEMON_SET, workloads, "nmi", spec)
+    create(client, kinds.DAEMON_SET, workloads, "nmi", spec=spec)
     with server.rights_of_restricted(client, f"reader-{workloads}", rule):
         done, without = (info(token=RESTRICTED, audit=audit).ok() for audit in (True, False))
     told = [each["event"]["msg"] for each in without["warnings"]]

@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -18,41 +15,26 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CONFIG_MAP,
-    CUSTOM_RESOURCE_DEFINITION,
-    DAEMON_SET,
-    DEPLOYMENT,
-    ENDPOINTS,
-    POD_DISRUPTION_BUDGET,
-    SECRET,
-    SERVICE_ACCOUNT,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.objects import assignment, create, manifest
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import forged_release
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
 OURS = marks("removal")
-CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
-
-
-def manifest(kind: Kind, name: str, namespace: str = "", **body: Any) -> dict[str, Any]:
-    place = {"namespace": namespace} if namespace else {}
-    metadata = {"name": name, **place, **body.pop("metadata", {})}
-    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
+CUSTOM = (
+    kinds.AZURE_IDENTITY,
+    kinds.AZURE_IDENTITY_BINDING,
+    kinds.AZURE_POD_IDENTITY_EXCEPTION,
+    kinds.AZURE_ASSIGNED_IDENTITY,
+)
 
 
 def identity(namespace: str, name: str = "billing", **metadata: Any) -> dict[str, Any]:
     spec = {"type": 0, "resourceID": ID, "clientID": "11111111-1111-4111-8111-111111111111"}
-    return manifest(AZURE_IDENTITY, name, namespace, metadata=metadata, spec=spec)
+    return manifest(kinds.AZURE_IDENTITY, name, namespace, metadata=metadata, spec=spec)
 
 
 @pytest.fixture
@@ -62,13 +44,8 @@ def world(
     """What a MIC that died has left, and nothing of other tests; its roles are those of the project's manifests."""
     server.remove(client, definitions)
     server.install(client, definitions)
-    assigned = {
-        "azureIdentityRef": identity(namespace),
-        "azureBindingRef": manifest(AZURE_IDENTITY_BINDING, "billing", namespace),
-        "pod": "api",
-        "podNamespace": namespace,
-        "nodename": "gone",
-    }
+    binding = manifest(kinds.AZURE_IDENTITY_BINDING, "billing", namespace)
+    assigned = assignment("api", namespace, identity(namespace), binding, "gone")
     hung = {"finalizers": [removal.FINALIZER]}
     account = {"kind": "ServiceAccount", "namespace": namespace, "name": "aad-pod-id-mic-service-account"}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "aad-pod-id-mic-role"}
@@ -76,25 +53,28 @@ def world(
     leader = {"annotations": {"control-plane.alpha.kubernetes.io/leader": "{}"}}
     labels = {"podLabels": {"app": "agent"}}
     for kind, body in (
-        (AZURE_IDENTITY, identity(namespace, labels=OURS)),
-        (AZURE_POD_IDENTITY_EXCEPTION, manifest(AZURE_POD_IDENTITY_EXCEPTION, "a", namespace, spec=labels)),
-        (AZURE_ASSIGNED_IDENTITY, manifest(AZURE_ASSIGNED_IDENTITY, "api", namespace, metadata=hung, spec=assigned)),
-        (CONFIG_MAP, manifest(CONFIG_MAP, residue.SETTINGS, namespace)),
-        (CONFIG_MAP, manifest(CONFIG_MAP, "theirs", namespace)),
-        (ENDPOINTS, manifest(ENDPOINTS, residue.LOCK, namespace, metadata=leader)),
-        (SERVICE_ACCOUNT, manifest(SERVICE_ACCOUNT, account["name"], namespace)),
-        (CLUSTER_ROLE, manifest(CLUSTER_ROLE, reference["name"], rules=rules)),
-        (CLUSTER_ROLE, manifest(CLUSTER_ROLE, "theirs", rules=rules)),
+        (kinds.AZURE_IDENTITY, identity(namespace, labels=OURS)),
+        (kinds.AZURE_POD_IDENTITY_EXCEPTION, manifest(kinds.AZURE_POD_IDENTITY_EXCEPTION, "a", namespace, spec=labels)),
         (
-            CLUSTER_ROLE_BINDING,
-            manifest(CLUSTER_ROLE_BINDING, "aad-pod-id-mic-binding", roleRef=reference, subjects=[account]),
+            kinds.AZURE_ASSIGNED_IDENTITY,
+            manifest(kinds.AZURE_ASSIGNED_IDENTITY, "api", namespace, metadata=hung, spec=assigned),
+        ),
+        (kinds.CONFIG_MAP, manifest(kinds.CONFIG_MAP, residue.SETTINGS, namespace)),
+        (kinds.CONFIG_MAP, manifest(kinds.CONFIG_MAP, "theirs", namespace)),
+        (kinds.ENDPOINTS, manifest(kinds.ENDPOINTS, residue.LOCK, namespace, metadata=leader)),
+        (kinds.SERVICE_ACCOUNT, manifest(kinds.SERVICE_ACCOUNT, account["name"], namespace)),
+        (kinds.CLUSTER_ROLE, manifest(kinds.CLUSTER_ROLE, reference["name"], rules=rules)),
+        (kinds.CLUSTER_ROLE, manifest(kinds.CLUSTER_ROLE, "theirs", rules=rules)),
+        (
+            kinds.CLUSTER_ROLE_BINDING,
+            manifest(kinds.CLUSTER_ROLE_BINDING, "aad-pod-id-mic-binding", roleRef=reference, subjects=[account]),
         ),
     ):
         client.create(kind, body["metadata"].get("namespace"), body)
     yield namespace
     everything = {"parts": list(removal.PARTS), "scope": "all", "clean_identities": [ID], "wait_sleep": 1}
     Runner(api_server, "pod_identity_removal")(**everything).ok()
-    client.delete(CLUSTER_ROLE, None, "theirs")
+    client.delete(kinds.CLUSTER_ROLE, None, "theirs")
     server.install(client, definitions)
 
 
@@ -130,7 +110,7 @@ def test_everything_goes_in_its_order_and_nothing_of_others(api_server: ApiServe
     assert done["actions"] == predicted["actions"] and done["changed"] and done["removal"] == {"objects": []}
     assert done["actions"][0] == f"delete AzureAssignedIdentity {world}/api and take MIC's finalizer from it"
     assert look().ok()["objects"] == []
-    assert client.get(CLUSTER_ROLE, None, "theirs") and client.get(CONFIG_MAP, world, "theirs")
+    assert client.get(kinds.CLUSTER_ROLE, None, "theirs") and client.get(kinds.CONFIG_MAP, world, "theirs")
     assert not remove(**everything).ok()["changed"]
 
 
@@ -138,15 +118,15 @@ def test_what_was_saved_can_be_applied_again(api_server: ApiServer, client: Clie
     documents = Runner(api_server, "pod_identity_removal_info")().ok()["documents"]
     saved = [each for each in documents if each["metadata"]["namespace"] == world]
     assert [each["kind"] for each in saved] == ["AzureIdentity", "AzurePodIdentityException"]
-    client.delete(AZURE_IDENTITY, world, "billing")
-    again = client.create(AZURE_IDENTITY, world, saved[0])
+    client.delete(kinds.AZURE_IDENTITY, world, "billing")
+    again = client.create(kinds.AZURE_IDENTITY, world, saved[0])
     assert again["spec"]["resourceID"] == ID and again["metadata"]["labels"] == OURS
 
 
 def test_definitions_that_hang_on_a_dead_mic(api_server: ApiServer, client: Client, world: str) -> None:
     """They were deleted first, as many instructions have it, and wait for a finalizer that nobody takes away."""
     for kind in CUSTOM:
-        client.delete(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
+        client.delete(kinds.CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
     found = Runner(api_server, "pod_identity_removal_info")().ok()["objects"]
     assert [each["name"] for each in found if each["terminating"] and each["kind"] == "CustomResourceDefinition"]
     remove = Runner(api_server, "pod_identity_removal")
@@ -154,18 +134,18 @@ def test_definitions_that_hang_on_a_dead_mic(api_server: ApiServer, client: Clie
     parts = [part for part in removal.PARTS if part != "assigned"]
     assert re.search("while AzureAssignedIdentity .*/api is there", remove(parts=parts, **options).failure())
     remove(parts=list(removal.PARTS), clean_identities=[ID], **options).ok()
-    assert client.get(CUSTOM_RESOURCE_DEFINITION, None, AZURE_ASSIGNED_IDENTITY.resource) is None
+    assert client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, kinds.AZURE_ASSIGNED_IDENTITY.resource) is None
 
 
 def test_what_is_held_by_somebody_else_is_named(api_server: ApiServer, client: Client, world: str) -> None:
     client.merge(
-        AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": [removal.FINALIZER, "theirs/hold"]}}
+        kinds.AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": [removal.FINALIZER, "theirs/hold"]}}
     )
     remove = Runner(api_server, "pod_identity_removal")
     options = {"parts": ["assigned"], "clean_identities": [ID], "wait_sleep": 1, "wait_timeout": 1}
     refusal = remove(**options).failure()
     assert f"AzureAssignedIdentity {world}/api (held by the finalizer theirs/hold)" in refusal
-    client.merge(AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": None}})
+    client.merge(kinds.AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": None}})
 
 
 def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, world: str) -> None:
@@ -173,14 +153,13 @@ def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, w
     values = f"mic.podDisruptionBudget.minAvailable=1,nameOverride={world},installMICException=false"
     place = ("--namespace", world)
     api_server.helm("install", "old", "CHART", *place, "--set", values)
-    (live,) = client.list_all(SECRET, world, labels="owner=helm")
-    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(live["data"]["release"]))))
+    (live,) = client.list_all(kinds.SECRET, world, labels="owner=helm")
+    body = forged_release.of(live)
     old = body["manifest"].replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")
     old += "---\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata:\n  name: mic\n"
     body.update(manifest=old, config={"adminsecret": {"clientSecret": "hidden"}})
     body["info"]["status"] = "uninstalling"
-    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode()
-    client.merge(SECRET, world, live["metadata"]["name"], {"data": {"release": packed}})
+    client.merge(kinds.SECRET, world, live["metadata"]["name"], {"data": forged_release.packed(body)})
     with pytest.raises(RuntimeError, match="failed to delete release"):
         api_server.helm("uninstall", "old", *place)
 
@@ -192,9 +171,9 @@ def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, w
         ("PodSecurityPolicy", ""),
     ]
     assert all(each["document"] in old for each in found["repairs"])
-    before = client.get(SECRET, world, live["metadata"]["name"])
+    before = client.get(kinds.SECRET, world, live["metadata"]["name"])
     predicted = remove(**options, check=True)
-    assert client.get(SECRET, world, live["metadata"]["name"]) == before
+    assert client.get(kinds.SECRET, world, live["metadata"]["name"]) == before
     done = remove(**options)
     assert (
         done.ok()["actions"]
@@ -211,26 +190,24 @@ def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, w
     assert "failed" in api_server.helm("list", "--all", *place)
     api_server.helm("uninstall", "old", *place)
     assert api_server.helm("list", "--all", "--short", *place) == ""
-    assert client.list_all(POD_DISRUPTION_BUDGET, world) == () == client.list_all(DAEMON_SET, world)
+    assert client.list_all(kinds.POD_DISRUPTION_BUDGET, world) == () == client.list_all(kinds.DAEMON_SET, world)
 
 
 def test_programs_that_no_release_holds(api_server: ApiServer, client: Client, world: str) -> None:
     flux = "kustomize.toolkit.fluxcd.io"
     managed = {f"{flux}/name": "platform", f"{flux}/namespace": "flux-system"}
-    for kind, program in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic")):
+    for kind, program in ((kinds.DAEMON_SET, "nmi"), (kinds.DEPLOYMENT, "mic")):
         labels = {"app": program}
-        pod = {
-            "metadata": {"labels": labels},
-            "spec": {"containers": [{"name": program, "image": f"aks/{program}:v1"}]},
-        }
-        body = manifest(kind, program, spec={"selector": {"matchLabels": labels}, "template": pod})
-        client.create(kind, world, {**body, "metadata": {**body["metadata"], "labels": managed}})
+        containers = [{"name": program, "image": f"aks/{program}:v1"}]
+        pod = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+        spec = {"selector": {"matchLabels": labels}, "template": pod}
+        create(client, kind, world, program, metadata={"labels": managed}, spec=spec)
     look = Runner(api_server, "pod_identity_removal_info")
     assert look().ok()["reconciled_by"] == [
         f"{kind.name} {world}/{name} (managed by Flux, Kustomization flux-system/platform)"
-        for kind, name in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic"))
+        for kind, name in ((kinds.DAEMON_SET, "nmi"), (kinds.DEPLOYMENT, "mic"))
     ]
-    for kind, program in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic")):
+    for kind, program in ((kinds.DAEMON_SET, "nmi"), (kinds.DEPLOYMENT, "mic")):
         client.merge(kind, world, program, {"metadata": {"labels": dict.fromkeys(managed)}})
     assert look().ok()["reconciled_by"] == []
     remove = Runner(api_server, "pod_identity_removal")
@@ -241,10 +218,10 @@ def test_programs_that_no_release_holds(api_server: ApiServer, client: Client, w
     options["clean_identities"] = [ID]
     assert "while AzureAssignedIdentity" in remove(**{**options, "parts": ["programs"]}).failure()
     predicted = remove(**options, check=True).ok()
-    assert client.get(DAEMON_SET, world, "nmi")
+    assert client.get(kinds.DAEMON_SET, world, "nmi")
     done = remove(**options).ok()
     assert done["actions"] == predicted["actions"]
     assert done["changes"] == predicted["changes"]
     assert done["actions"][1:] == [f"delete Deployment {world}/mic", f"delete DaemonSet {world}/nmi"]
-    assert client.get(DAEMON_SET, world, "nmi") is None is client.get(DEPLOYMENT, world, "mic")
+    assert client.get(kinds.DAEMON_SET, world, "nmi") is None is client.get(kinds.DEPLOYMENT, world, "mic")
     assert not remove(**options).ok()["changed"]

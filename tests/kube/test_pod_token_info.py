@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections import Counter
 from typing import Any
 
@@ -15,20 +14,12 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.jobs import has_ended
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe_job, token_questions
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import token_probes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    JOB,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    POD,
-    SERVICE,
-    SERVICE_ACCOUNT,
-)
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, pair, set_status, use_up
 from ansible_collections.azureops.pod_identity.tests.kube.token_pods import (
-    QUOTA,
     SOON,
     Node,
     Watcher,
@@ -48,15 +39,16 @@ RESOURCE_ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIden
 @pytest.fixture
 def workload(client: Client, namespace: str, nodes: dict[str, str]) -> str:
     """An identity, its binding, and one pod on the first node of the first scale set; the selector."""
-    for kind, spec in (
-        (AZURE_IDENTITY, {"type": 0, "resourceID": RESOURCE_ID, "clientID": CLIENT_ID}),
-        (AZURE_IDENTITY_BINDING, {"azureIdentity": "billing", "selector": namespace}),
-    ):
-        metadata = {"name": "billing", "namespace": namespace}
-        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
-        client.create(kind, namespace, body)
+    pair(client, namespace, "billing", RESOURCE_ID, CLIENT_ID)
     make_pod(client, namespace, "api-7d9f8-x2x4k", nodes["a0"])
     return namespace
+
+
+def told(token_info: Runner, workload: str, **options: Any) -> dict[str, Any]:
+    """What is told of the pods with the selector, or of those that options name."""
+    chosen = {} if "pod" in options else {"selector": workload}
+    (entry,) = token_info(namespace=workload, **{**chosen, **SOON, **options}).ok()["tokens"]
+    return dict(entry)
 
 
 def test_check_mode_creates_nothing(token_info: Runner, client: Client, workload: str) -> None:
@@ -91,105 +83,54 @@ def test_the_probe_hurts_nobody_and_goes(
 
 def _finish(client: Client, namespace: str, name: str) -> bool:
     """Whether the pod still stands; once it is being deleted, it is taken away as a kubelet would."""
-    live = client.get(POD, namespace, name)
+    live = client.get(kinds.POD, namespace, name)
     if live and live["metadata"].get("deletionTimestamp"):
         server.end_pod(client, namespace, name)
     return live is not None
 
 
 def test_the_restricted_standard_admits_the_probe(token_info: Runner, client: Client, workload: str) -> None:
-    for level, reason in (("restricted", "did not start within"),):
-        labels = {"pod-security.kubernetes.io/enforce": level}
-        client.merge(server.NAMESPACE, None, workload, {"metadata": {"labels": labels}})
-        with Watcher(client, workload) as seen:
-            entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
-        assert reason in entry["message"] and seen.pod is not None
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    client.merge(server.NAMESPACE, None, workload, {"metadata": {"labels": labels}})
+    with Watcher(client, workload) as seen:
+        assert "did not start within" in told(token_info, workload)["message"]
+    assert seen.pod is not None
 
 
-def test_a_quota_that_refuses_the_pod_is_named(token_info: Runner, client: Client, workload: str) -> None:
-    _limit(client, workload, "pods")
-    entry = token_info(namespace=workload, selector=workload, start_timeout=20).ok()["tokens"][0]
+@pytest.mark.parametrize("what", ["pods", "count/jobs.batch"])
+def test_a_quota_that_refuses_the_probe_is_named(token_info: Runner, client: Client, workload: str, what: str) -> None:
+    use_up(client, workload, what)
+    entry = told(token_info, workload, start_timeout=20)
     assert entry["verdict"] == "not_verified" and "exceeded quota" in entry["message"]
     assert probes(client, workload) == []
 
 
-def test_a_quota_that_refuses_the_job_is_named(token_info: Runner, client: Client, workload: str) -> None:
-    _limit(client, workload, "count/jobs.batch")
-    entry = token_info(namespace=workload, selector=workload).ok()["tokens"][0]
-    assert entry["verdict"] == "not_verified" and "exceeded quota" in entry["message"]
-
-
-def _limit(client: Client, namespace: str, what: str) -> None:
-    """A quota that is used up."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "none", "namespace": namespace},
-        "spec": {"hard": {what: "1"}},
-    }
-    client.create(QUOTA, namespace, body)
-    server.until("the quota knows its use", lambda: _refuses(client, namespace, what))
-
-
-def _refuses(client: Client, namespace: str, what: str) -> bool:
-    """There is no quota controller here, so the use is written as it would."""
-    quota = client.get(QUOTA, namespace, "none") or {}
-    status = {"status": {"hard": {what: "1"}, "used": {what: "1"}}}
-    path = QUOTA.path(namespace, "none", "status")
-    client._request("PATCH", path, (), status, content_type="application/merge-patch+json")
-    return bool((quota.get("status") or {}).get("used"))
-
-
 def test_other_scale_set_is_refused(token_info: Runner, client: Client, workload: str, nodes: dict[str, str]) -> None:
     with Watcher(client, workload) as seen:
-        entry = token_info(namespace=workload, selector=workload, node=nodes["b0"], **SOON).ok()["tokens"][0]
-    assert seen.job is None
-    assert entry["verdict"] == "not_verified" and "allow_detach" in entry["message"]
-    allowed = token_info(namespace=workload, selector=workload, node=nodes["b0"], allow_detach=True, **SOON).ok()
-    assert "did not start" in allowed["tokens"][0]["message"]
-    sibling = token_info(namespace=workload, selector=workload, node=nodes["a1"], **SOON).ok()["tokens"][0]
+        entry = told(token_info, workload, node=nodes["b0"])
+    assert seen.job is None and entry["verdict"] == "not_verified" and "allow_detach" in entry["message"]
+    assert "did not start" in told(token_info, workload, node=nodes["b0"], allow_detach=True)["message"]
+    sibling = told(token_info, workload, node=nodes["a1"])
     assert "did not start" in sibling["message"] and sibling["node"] == nodes["a1"]
-    assert (
-        "does not exist" in token_info(namespace=workload, selector=workload, node="none").ok()["tokens"][0]["message"]
-    )
 
 
 def test_without_a_running_pod_it_is_refused(token_info: Runner, client: Client, workload: str) -> None:
-    entry = token_info(namespace=workload, selector="nobody-has-this", **SOON).ok()["tokens"][0]
-    assert "did not start" in entry["message"], "no binding selects it, so nothing can be detached"
-    client.delete(POD, workload, "api-7d9f8-x2x4k")
+    nobody = told(token_info, workload, selector="nobody-has-this")
+    assert "did not start" in nobody["message"], "no binding selects it, so nothing can be detached"
+    client.delete(kinds.POD, workload, "api-7d9f8-x2x4k")
     server.until("the pod ends", lambda: not _finish(client, workload, "api-7d9f8-x2x4k"))
-    entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
+    entry = told(token_info, workload)
     assert "allow_detach" in entry["message"] and entry["pod"] == ""
     assert "does not run" in token_info(namespace=workload, pod="api-7d9f8-x2x4k").failure()
 
 
-def test_host_network_is_refused(token_info: Runner, client: Client, namespace: str, nodes: dict[str, str]) -> None:
-    make_pod(client, namespace, "host", nodes["a0"], hostNetwork=True)
-    entry = token_info(namespace=namespace, pod="host").ok()["tokens"][0]
-    assert entry["verdict"] == "not_verified" and "host network" in entry["message"]
-
-
 def test_service_that_publishes_unready_pods(token_info: Runner, client: Client, workload: str) -> None:
-    body = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "peers", "namespace": workload},
-        "spec": {
-            "clusterIP": "None",
-            "publishNotReadyAddresses": True,
-            "selector": {"app": "api"},
-            "ports": [{"port": 80}],
-        },
-    }
-    client.create(SERVICE, workload, body)
-    refused = token_info(namespace=workload, selector=workload).ok()["tokens"][0]
-    assert "peers" in refused["message"] and "allow_unready_endpoints" in refused["message"]
+    to = {"selector": {"app": "api"}, "ports": [{"port": 80}]}
+    create(client, kinds.SERVICE, workload, "peers", spec={"clusterIP": "None", "publishNotReadyAddresses": True, **to})
+    refused = told(token_info, workload)["message"]
+    assert "peers" in refused and "allow_unready_endpoints" in refused
     for change in ({"allow_unready_endpoints": True}, {"labels": {"app": ""}}):
-        options: dict[str, Any] = {**SOON, **change}
-        assert (
-            "did not start" in token_info(namespace=workload, selector=workload, **options).ok()["tokens"][0]["message"]
-        )
+        assert "did not start" in told(token_info, workload, **change)["message"]
 
 
 def test_a_killed_run_leaves_nothing_to_the_next(token_info: Runner, client: Client, workload: str) -> None:
@@ -201,7 +142,7 @@ def test_a_killed_run_leaves_nothing_to_the_next(token_info: Runner, client: Cli
     # It may as well be the probe of a run that lives.
     assert "leftover" not in str(token_info(namespace=workload, selector=workload, **SOON).ok()["actions"])
     assert [job["metadata"]["uid"] for job in probes(client, workload)] == [left[0]["metadata"]["uid"]]
-    client.merge(JOB, workload, left[0]["metadata"]["name"], {"spec": {"activeDeadlineSeconds": 1}})
+    client.merge(kinds.JOB, workload, left[0]["metadata"]["name"], {"spec": {"activeDeadlineSeconds": 1}})
     server.until("its deadline ends it", lambda: all(map(has_ended, probes(client, workload))))
     found = token_info(namespace=workload, selector=workload, **SOON).ok()
     assert found["actions"][0] == f"removed leftover Job {workload}/{left[0]['metadata']['name']}"
@@ -227,9 +168,11 @@ def test_a_probe_that_was_crowded_out_is_run_again_by_itself(
 def test_what_cannot_be_tried_keeps_no_other_back(
     token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
 ) -> None:
+    make_pod(client, workload, "host", nodes["a0"], hostNetwork=True)
     here = {"namespace": workload}
     asked: list[tuple[dict[str, Any], str]] = [
         ({**here, "selector": workload}, "did not start within 2 seconds"),
+        ({**here, "pod": "host"}, "host network"),
         ({**here, "pod": "nobody"}, "does not run: name one that does"),
         ({**here, "selector": workload, "node": nodes["b0"]}, "allow_detach"),
         ({**here, "selector": workload, "node": "nowhere"}, "does not exist"),
@@ -278,15 +221,8 @@ def test_each_list_is_read_once(api_server: ApiServer, crds: None, workload: str
     answers = token_probes.ask(counted, questions, at_once=12, strict=False)
     assert ["did not start" in answer.reason for answer in answers] == [True] * 12
     del asked["events"]  # of Jobs that have no pod yet
-    assert asked == {
-        "azureidentitybindings": 1,
-        "azureidentities": 1,
-        "pods": 1,
-        "nodes": 1,
-        "services": 1,
-        "poddisruptionbudgets": 1,
-        "jobs": 1,
-    }
+    lists = ("azureidentitybindings", "azureidentities", "pods", "nodes", "services", "poddisruptionbudgets", "jobs")
+    assert asked == dict.fromkeys(lists, 1)
 
 
 def test_samples_come_from_each_node_of_the_workload(
@@ -294,7 +230,7 @@ def test_samples_come_from_each_node_of_the_workload(
 ) -> None:
     make_pod(client, workload, "api-7d9f8-zzzzz", nodes["a1"])
     for name in ("api-7d9f8-x2x4k", "api-7d9f8-zzzzz"):
-        _run(client, workload, name)
+        set_status(client, kinds.POD, workload, name, phase="Running")
     found = token_info(namespace=workload, selector=workload, samples=3, sample_interval=0, **SOON).ok()
     (entry,) = found["tokens"]
     assert entry["verdict"] == "not_verified" and "0 of 3 requests got the right token" in entry["message"]
@@ -306,17 +242,11 @@ def test_samples_come_from_each_node_of_the_workload(
     assert probes(client, workload) == []
 
 
-def _run(client: Client, namespace: str, name: str) -> None:
-    end = {"status": {"phase": "Running"}}
-    path = POD.path(namespace, name, "status")
-    client._request("PATCH", path, (), end, content_type="application/merge-patch+json")
-
-
 USE = "azure.workload.identity/use"
 
 
 def test_a_pod_that_the_webhook_has_not_changed(
-    token_info: Runner, client: Client, namespace: str, nodes: dict[str, str], request: pytest.FixtureRequest
+    token_info: Runner, client: Client, namespace: str, nodes: dict[str, str]
 ) -> None:
     """From the label that is missing everywhere to the webhook that was not reached."""
 
@@ -329,54 +259,25 @@ def test_a_pod_that_the_webhook_has_not_changed(
 
     make_pod(client, namespace, "plain", nodes["a0"])
     assert "it has no label" in message("plain")
-    metadata = {"name": "default", "labels": {USE: "true"}}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-    client.create(SERVICE_ACCOUNT, namespace, account)
+    create(client, kinds.SERVICE_ACCOUNT, namespace, "default", metadata={"labels": {USE: "true"}})
     assert "on its service account only" in message("plain")
-    labels = {"app": "api", USE: "true"}
     spec = {"nodeName": nodes["a0"], "containers": [{"name": "app", "image": "app"}]}
-    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "labelled", "labels": labels}, "spec": spec}
-    client.create(POD, namespace, body)
+    labelled = {"metadata": {"labels": {"app": "api", USE: "true"}}, "spec": spec}
+    create(client, kinds.POD, namespace, "labelled", **labelled)
     assert "no webhook of Workload ID" in message("labelled")
-    webhook = {
-        "name": "mutation.azure-workload-identity.io",
-        "admissionReviewVersions": ["v1"],
-        "sideEffects": "None",
-        "failurePolicy": "Ignore",
-        "timeoutSeconds": 1,
-        "clientConfig": {"url": "https://127.0.0.1:9/mutate"},
-        "objectSelector": {"matchLabels": {USE: "true"}},
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
-    }
-    kind, name = MUTATING_WEBHOOK_CONFIGURATION, f"wi-{namespace}"
-    time.sleep(1.1 - time.time() % 1)  # the API server counts whole seconds
-    created = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}, "webhooks": [webhook]}
-    client.create(kind, None, created)
-    request.addfinalizer(lambda: client.delete(kind, None, name))
-    assert "older than the webhook" in message("labelled")
-    body["metadata"] = {"name": "later", "labels": labels}
-    client.create(POD, namespace, body)  # the webhook answers nobody, and its policy lets the pod pass
-    assert "the webhook was not reached when the pod was made" in message("later")
-    webhook["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": "another"}}
-    client._request(
-        "PATCH", kind.path(None, name), (), {"webhooks": [webhook]}, content_type="application/merge-patch+json"
-    )
-    assert f"passes the namespace {namespace} over" in message("later")
+    with obstacles.webhook_of_workload_id(client, namespace):
+        create(client, kinds.POD, namespace, "later", **labelled)  # it answers nobody, and its policy lets the pod pass
+        assert "the webhook was not reached when the pod was made" in message("later")
 
 
 def test_several_identities_are_ambiguous(token_info: Runner, client: Client, workload: str) -> None:
-    for kind, spec in (
-        (AZURE_IDENTITY, {"type": 0, "resourceID": RESOURCE_ID, "clientID": CLIENT_ID.replace("2", "3")}),
-        (AZURE_IDENTITY_BINDING, {"azureIdentity": "second", "selector": workload}),
+    pair(client, workload, "second", RESOURCE_ID, CLIENT_ID.replace("2", "3"))
+    for options, identities, client_id in (
+        ({}, f"{workload}/billing, {workload}/second", ""),
+        ({"client_id": CLIENT_ID}, f"{workload}/billing", CLIENT_ID),
     ):
-        metadata = {"name": "second", "namespace": workload}
-        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
-        client.create(kind, workload, body)
-    entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
-    assert entry["identity"] == f"{workload}/billing, {workload}/second" and entry["client_id"] == ""
-    entry = token_info(namespace=workload, selector=workload, client_id=CLIENT_ID, **SOON).ok()["tokens"][0]
-    assert entry["identity"] == f"{workload}/billing" and entry["client_id"] == CLIENT_ID
+        entry = told(token_info, workload, **options)
+        assert (entry["identity"], entry["client_id"]) == (identities, client_id)
 
 
 def test_restricted_user(token_info: Runner, workload: str) -> None:
@@ -389,7 +290,7 @@ def test_without_aad_pod_identity(
     """Last in the file: the definitions go and come back. The path can be tried all the same."""
     server.remove(client, definitions)
     try:
-        entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
+        entry = told(token_info, workload)
         assert "did not start" in entry["message"] and entry["identity"] == ""
     finally:
         server.install(client, definitions)

@@ -21,6 +21,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, patch
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
@@ -30,7 +31,6 @@ from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 PLAYBOOK = "azureops.pod_identity.cleanup_nodes"
 REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
-MERGE = "application/merge-patch+json"
 REIMAGE, CORDONED = "azureops.pod-identity/reimage", "azureops.pod-identity/cordoned"
 
 
@@ -53,9 +53,7 @@ class World:
 
     def patch(self, name: str, body: dict[str, Any], subresource: str = "", kind: Kind = NODE) -> None:
         namespace = "default" if kind.namespaced else None
-        path = kind.path(namespace, name, subresource or None)
-        status, answer = self.client._request("PATCH", path, (), body, content_type=MERGE)
-        assert status == 200, answer
+        patch(self.client, kind, namespace, name, body, part=subresource or None)
 
     def tell(self, name: str, ready: bool) -> None:
         """What the kubelet says after a start of the node."""
@@ -91,18 +89,9 @@ class World:
     def run_pod(self, name: str, node: str, *, bare: bool = False) -> None:
         """A pod, of a controller unless it is bare, that runs as far as the API server knows."""
         owner = {"apiVersion": REPLICA_SET.api_version, "kind": REPLICA_SET.name, "name": "owner", "uid": self.owner}
-        metadata = {
-            "name": name,
-            "namespace": "default",
-            "labels": {"app": name},
-            "ownerReferences": [] if bare else [{**owner, "controller": True}],
-        }
-        spec = {
-            "nodeName": node,
-            "terminationGracePeriodSeconds": 1,
-            "containers": [{"name": "x", "image": "x", "resources": {}}],
-        }
-        self.client.create(POD, "default", {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        metadata = {"labels": {"app": name}, "ownerReferences": [] if bare else [{**owner, "controller": True}]}
+        spec = {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [{"name": "x", "image": "x"}]}
+        create(self.client, POD, "default", name, metadata=metadata, spec=spec)
         ready = [{"type": "Ready", "status": "True"}]
         self.patch(name, {"status": {"phase": "Running", "conditions": ready}}, "status", POD)
 
@@ -157,14 +146,12 @@ def world(api_server: ApiServer, client: Client, tmp_path: Path) -> Iterator[Wor
     names = {each["properties"]["osProfile"]["computerName"]: str(each["id"]) for each in instances}
     labels = {"app": "none"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x"}]}}
-    body = {"apiVersion": REPLICA_SET.api_version, "kind": REPLICA_SET.name, "metadata": {"name": "owner"}}
     spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
-    owner = client.create(REPLICA_SET, "default", {**body, "spec": spec})["metadata"]["uid"]
+    owner = create(client, REPLICA_SET, "default", "owner", spec=spec)["metadata"]["uid"]
     world = World(azure, client, tmp_path, environment, api_server.kubeconfig(), owner, names)
     for name, instance in names.items():
-        metadata = {"name": name, "labels": {"kubernetes.io/os": "linux"}}
-        spec = {"providerID": f"azure://{instance}"}
-        client.create(NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec})
+        labels = {"kubernetes.io/os": "linux"}
+        create(client, NODE, None, name, metadata={"labels": labels}, spec={"providerID": f"azure://{instance}"})
         world.tell(name, ready=False)
     azure.compute.on_reimage = world.reimaged
     yield world
@@ -209,8 +196,7 @@ def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World)
     """What carries the identity is read by one request, in the shape in which scale sets carry theirs."""
     group = next(iter(world.nodes.values())).partition("/providers/")[0]
     machine = f"{group}/providers/Microsoft.Compute/virtualMachines/single"
-    spec = {"providerID": f"azure://{machine}"}
-    world.client.create(NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "single"}, "spec": spec})
+    create(world.client, NODE, None, "single", spec={"providerID": f"azure://{machine}"})
     try:
         unread = world.clean(node="single")["single"]
         for name, expected in (("stray", "refused"), ("", "unreachable")):
@@ -307,9 +293,7 @@ def test_the_machine_of_somebody_else_is_not_reimaged(world: World, place: str) 
         there = {"id": instance, "instanceId": "0", "properties": {"osProfile": {"computerName": "forged"}}}
         listed = {"method": "GET", "path": "/virtualMachineScaleSets/db/virtualMachines", "status": 200, "count": 0}
         world.azure.control("POST", "/faults", {**listed, "body": {"value": [there]}})
-    spec = {"providerID": f"azure://{instance}"}
-    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "forged"}, "spec": spec}
-    world.client.create(NODE, None, body)
+    create(world.client, NODE, None, "forged", spec={"providerID": f"azure://{instance}"})
     try:
         result = world.clean(node="forged", imds_node_cleanup_accept_open_imds=True)["forged"]
         forged = world.client.get(NODE, None, "forged")

@@ -12,15 +12,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    JOB,
-    POD,
-    SECRET,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.bound_pods import make_pod
 from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import ENTRY, imported
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, manifest
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
@@ -36,8 +32,7 @@ def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
     api_server: ApiServer, client: Client, crds: None, tmp_path: Path
 ) -> None:
     """An earlier task of the playbook may create it."""
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "billing", "namespace": "default"}}
-    client.apply(SECRET, {**secret, "stringData": {"client_secret": "none"}})
+    client.apply(kinds.SECRET, manifest(kinds.SECRET, "billing", "default", stringData={"client_secret": "none"}))
     player = Player(tmp_path)
     variables = {
         "pod_identity_bindings_list": [{**ENTRY, "namespace": "nowhere"}],
@@ -62,7 +57,7 @@ def test_a_secret_that_is_missing_is_told_before_anything_is_written(
         f"The Secret {namespace}/nobody that client_password_secret of pod_identity_bindings_list names does not exist"
     )
     assert (status, said in " ".join(output.split())) == (2, True), output
-    assert client.list_all(AZURE_IDENTITY, namespace) == ()
+    assert client.list_all(kinds.AZURE_IDENTITY, namespace) == ()
 
 
 @pytest.mark.soak
@@ -70,11 +65,8 @@ def test_the_wait_for_all_entries_has_one_bound(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
     """There is no MIC."""
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "waiting", "namespace": namespace}}
-    client.apply(SECRET, {**secret, "stringData": {"client_secret": "none"}})
-    metadata = {"name": "api", "namespace": namespace, "labels": {"aadpodidbinding": namespace}}
-    spec = {"nodeName": "node-1", "containers": [{"name": "app", "image": "app"}]}
-    client.create(POD, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    create(client, kinds.SECRET, namespace, "waiting", stringData={"client_secret": "none"})
+    make_pod(client, namespace, "api")
     names = ("first", "second", "third")
     place = {"namespace": namespace, "selector": namespace, "client_password_secret": {"name": "waiting"}}
     variables = {
@@ -158,9 +150,7 @@ def test_every_workload_has_a_verdict(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
     """Of several that cannot be tried each says why, in one task."""
-    metadata = {"name": "billing", "namespace": namespace}
-    identity = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": metadata}
-    client.create(AZURE_IDENTITY, namespace, {**identity, "spec": {"type": 0, "clientID": "c", "resourceID": "/r"}})
+    create(client, kinds.AZURE_IDENTITY, namespace, "billing", spec={"type": 0, "clientID": "c", "resourceID": "/r"})
     here = {"namespace": namespace, "expect": f"{namespace}/billing"}
     variables = {
         "pod_identity_verify_workloads": [
@@ -202,9 +192,7 @@ def test_the_demo_application_of_a_run_is_that_of_this_run(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
     """Nothing runs it here. It is removed all the same, and a later run of the role does not tell of it."""
-    metadata = {"name": "billing", "namespace": namespace}
-    identity = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": metadata}
-    client.create(AZURE_IDENTITY, namespace, {**identity, "spec": {"type": 0, "clientID": "c", "resourceID": "/r"}})
+    create(client, kinds.AZURE_IDENTITY, namespace, "billing", spec={"type": 0, "clientID": "c", "resourceID": "/r"})
     told = {"ansible.builtin.debug": {"var": "pod_identity_verification | length"}, "tags": ["always"]}
     options = ({"vars": {"pod_identity_verify_demo": demo}} for demo in (True, False))
     counted = r'"pod_identity_verification \| length": "?(\d)'
@@ -221,7 +209,7 @@ def test_the_demo_application_of_a_run_is_that_of_this_run(
     assert (status, re.findall(counted, said)) == (0, ["1", "0"]), output
     assert f"{namespace}/(demo) no_token {namespace}/billing" in said, output
     assert {"create jobs", "delete jobs"} <= set(api_server.requests()[mark:])
-    assert client.list_all(JOB, namespace) == ()
+    assert client.list_all(kinds.JOB, namespace) == ()
     status, output = player.play(tasks, "--tags", "pod_identity_verify_demo", "--check", **variables)
     said = " ".join(output.split())
     assert (status, re.findall(counted, said)) == (0, ["1", "0"]), output
@@ -231,9 +219,8 @@ def test_the_demo_application_of_a_run_is_that_of_this_run(
 def test_the_life_of_an_exception(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
-    metadata = {"name": "agent", "namespace": namespace, "labels": {"app": "agent"}}
     spec = {"containers": [{"name": "app", "image": "app"}]}
-    client.create(POD, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    create(client, kinds.POD, namespace, "agent", metadata={"labels": {"app": "agent"}}, spec=spec)
     player, desired = Player(tmp_path), {"name": "agents", "namespace": namespace}
     kubeconfigs = {token: api_server.kubeconfig(token) for token in (ADMIN, RESTRICTED)}
 
@@ -250,7 +237,7 @@ def test_the_life_of_an_exception(
 
     def live() -> tuple[str, dict[str, str]] | None:
         """Owner and labels of pods."""
-        found = client.get(AZURE_POD_IDENTITY_EXCEPTION, namespace, "agents")
+        found = client.get(kinds.AZURE_POD_IDENTITY_EXCEPTION, namespace, "agents")
         if found is None:
             return None
         return found["metadata"]["labels"]["azureops.pod-identity/owner"], found["spec"]["podLabels"]

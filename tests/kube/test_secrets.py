@@ -16,15 +16,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    DEPLOYMENT,
-    SECRET,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import imported
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
@@ -44,19 +39,19 @@ def deploy(client: Client, namespace: str, mark: str = "old") -> None:
     }
     place = {"name": "api", "namespace": namespace}
     client.create(
-        DEPLOYMENT, namespace, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": place, "spec": spec}
+        kinds.DEPLOYMENT, namespace, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": place, "spec": spec}
     )
 
 
 def noted(client: Client, namespace: str) -> str:
-    found = client.get(DEPLOYMENT, namespace, "api")
+    found = client.get(kinds.DEPLOYMENT, namespace, "api")
     assert found
     return str(found["spec"]["template"]["metadata"]["annotations"][ANNOTATION])
 
 
 @contextlib.contextmanager
 def refusing(
-    api_server: ApiServer, client: Client, namespace: str, kind: Kind = DEPLOYMENT, planted: str = PLANTED
+    api_server: ApiServer, client: Client, namespace: str, kind: Kind = kinds.DEPLOYMENT, planted: str = PLANTED
 ) -> Iterator[None]:
     """No object of the kind can be changed, of which there is ``api``; the reason quotes it whole."""
     change = {"metadata": {"labels": {"changed": "true"}}}
@@ -108,8 +103,8 @@ def test_the_role_restarts_without_a_word_of_what_pods_hold(
     deploy(client, namespace)
     metadata = {"name": "billing", "namespace": namespace}
     for kind, spec in (
-        (AZURE_IDENTITY, {"type": 0, "resourceID": "/none", "clientID": "none"}),
-        (AZURE_IDENTITY_BINDING, {"azureIdentity": "billing", "selector": "billing"}),
+        (kinds.AZURE_IDENTITY, {"type": 0, "resourceID": "/none", "clientID": "none"}),
+        (kinds.AZURE_IDENTITY_BINDING, {"azureIdentity": "billing", "selector": "billing"}),
     ):
         client.create(
             kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
@@ -191,18 +186,18 @@ def test_a_secret_that_goes_is_in_no_output(
     """One that somebody holds by a finalizer is what the API server answers its deletion with."""
     data = base64.b64encode(PLANTED.encode()).decode()
     metadata = {"name": "api", "namespace": namespace, "finalizers": ["example.com/held"]}
-    client.create(SECRET, namespace, {"metadata": metadata, "data": {"password": data}})
+    client.create(kinds.SECRET, namespace, {"metadata": metadata, "data": {"password": data}})
     options = {
         "pod_identity_session": {"connection": {"kubeconfig": api_server.kubeconfig()}},
         "__pod_identity_uninstall_in_cluster": {"plan": {"going_secrets": [f"{namespace}/api"]}},
     }
     task = role("pod_identity_uninstall", "secrets")
-    with refusing(api_server, client, namespace, SECRET, data) if refused else contextlib.nullcontext():
+    with refusing(api_server, client, namespace, kinds.SECRET, data) if refused else contextlib.nullcontext():
         status, output = Player(tmp_path).play([task], "--diff", "-vvvv", **options)
     assert (status, PLANTED in output, data in output) == (2 if refused else 0, False, False)
-    found = client.get(SECRET, namespace, "api")
+    found = client.get(kinds.SECRET, namespace, "api")
     assert found and ("deletionTimestamp" in found["metadata"]) != refused
-    client.merge(SECRET, namespace, "api", {"metadata": {"finalizers": None}})
+    client.merge(kinds.SECRET, namespace, "api", {"metadata": {"finalizers": None}})
     if refused:
         told = " ".join(output.split())
         assert f"refuses to delete Secret {namespace}/api (403); its reason is not told here" in told

@@ -14,19 +14,15 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER, marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    DAEMON_SET,
-    DEPLOYMENT,
-)
 from ansible_collections.azureops.pod_identity.tests.kube.addon import Aks
-from ansible_collections.azureops.pod_identity.tests.kube.objects import make
+from ansible_collections.azureops.pod_identity.tests.kube.objects import call, identities, make, pair
 from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import (
     CARRIER,
     Site,
     account,
+    changed,
     has_definitions,
     helm,
     predicts,
@@ -54,12 +50,7 @@ def aks(api_server: ApiServer) -> Aks:
 def azure(aks: Aks, tmp_path: Path) -> Iterator[SimulatedAzure]:
     azure = SimulatedAzure(tmp_path, compute=aks)
     azure.cluster(name="demo")
-
-    def call() -> None:
-        (cluster,) = azure.server.azure.state.all(CLUSTER)
-        cluster.body["properties"]["fqdn"] = "127.0.0.1"
-
-    azure.in_loop(call)
+    call(azure, "127.0.0.1")
     yield azure
     azure.close()
 
@@ -80,10 +71,7 @@ def bare(
     modules = Modules(azure, tmp_path / "home")
     server.remove_nodes(client)
     server.remove(client, definitions)
-    billing, foreign = (
-        modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
-        for name in ("billing", "foreign")
-    )
+    billing, foreign = identities(modules, "billing", "foreign")
     modules.succeed("vmss_identity", **CARRIER, identities=[foreign["id"]], poll_interval=0.1)
     yield Site(
         modules, api_server, client, namespace, tmp_path / "players", billing["id"].lower(), foreign["id"].lower()
@@ -117,7 +105,7 @@ def profile(site: Site) -> dict[str, Any]:
 
 
 def programs(client: Client) -> list[str]:
-    return [each["metadata"]["name"] for each in client.list_all(DAEMON_SET)]
+    return [each["metadata"]["name"] for each in client.list_all(kinds.DAEMON_SET)]
 
 
 def written(site: Site, begin: int, *resources: str) -> list[str]:
@@ -137,12 +125,6 @@ def written(site: Site, begin: int, *resources: str) -> list[str]:
 
 def lines(site: Site) -> int:
     return len(site.server.events())
-
-
-def changed(output: str) -> int:
-    found = re.search(r"changed=(\d+)", output)
-    assert found, output
-    return int(found[1])
 
 
 def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> None:
@@ -184,17 +166,17 @@ def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> Non
 
 def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
     before, attached, mark = profile(site), site.attached(), site.modules.mark()
-    put(site.client, AZURE_IDENTITY, site.namespace, "theirs", {"type": 0, "clientID": "c", "resourceID": "r"})
+    put(site.client, kinds.AZURE_IDENTITY, site.namespace, "theirs", {"type": 0, "clientID": "c", "resourceID": "r"})
     status, output = site.play(**FAST)
     assert (status, "1 objects of AAD Pod Identity do not carry the labels" in output) == (2, True), output
     assert re.search(rf"AzureIdentity +{site.namespace} +theirs", output), output
-    site.client.delete(AZURE_IDENTITY, site.namespace, "theirs")
+    site.client.delete(kinds.AZURE_IDENTITY, site.namespace, "theirs")
 
-    make(site.client, DEPLOYMENT, site.namespace, "asleep", "money")
+    make(site.client, kinds.DEPLOYMENT, site.namespace, "asleep", "money")
     status, output = site.play(**FAST)
     assert (status, f"Deployment {site.namespace}/asleep" in output) == (2, True), output
     assert "go on with pod_identity_uninstall_allow_in_use=true" in output
-    site.client.delete(DEPLOYMENT, site.namespace, "asleep")
+    site.client.delete(kinds.DEPLOYMENT, site.namespace, "asleep")
 
     # Every pod could take what is on the scale sets, were NMI to go first.
     status, output = site.play("--tags", "pod_identity_uninstall_addon", **FAST)
@@ -216,20 +198,14 @@ def test_chart_and_addon_at_once(bare: Site, azure: SimulatedAzure, aks: Aks) ->
     """The chart was first. An entry has failed because its identity is gone; AKS leaves all but its NMI behind."""
     site, namespace, aks.tidy = bare, bare.namespace, False
     helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default")
-    shop, lost = (
-        site.modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
-        for name in ("shop", "lost")
-    )
+    shop, lost = identities(site.modules, "shop", "lost")
     switch_on(site)
     entry = {"name": "lost", "namespace": namespace, "identity": lost["id"]}
     site.modules.succeed("aks_pod_identity", **ADDON, **entry, restore_timeout=0)
     site.modules.succeed("user_assigned_identity", resource_group="rg", name="lost", state="absent")
     spoil(azure, "lost")
     site.modules.succeed("vmss_identity", **CARRIER, identities=[shop["id"]], poll_interval=0.1)
-    spec = {"type": 0, "resourceID": shop["id"], "clientID": shop["client_id"]}
-    put(site.client, AZURE_IDENTITY, namespace, "shop", spec, labels=marks("shop"))
-    binding = {"azureIdentity": "shop", "selector": "shop"}
-    put(site.client, AZURE_IDENTITY_BINDING, namespace, "shop", binding, labels=marks("shop"))
+    pair(site.client, namespace, "shop", shop["id"], shop["client_id"], "shop", labels=marks("shop"))
     attached, begin = site.attached(), lines(site)
     assert len(held(azure, site.billing)) == 1
 

@@ -14,23 +14,15 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    CONFIG_MAP,
-    DEPLOYMENT,
-    LEASE,
-    NAMESPACE,
-    SECRET,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, make
 from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import (
     Site,
     account,
     azure,
     has_definitions,
     helm,
-    manifest,
     predicts,
-    put,
     site,
     states,
 )
@@ -231,21 +223,21 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
 def test_a_release_that_a_tenant_wrote_stays(site: Site, release: None) -> None:
     """Its hook would run, and what its manifest names would go, with the rights of the operator."""
     tenant, client = f"{site.namespace}-tenant", site.client
-    (real,) = client.list_all(SECRET, "default", labels="owner=helm")
-    client.create(NAMESPACE, None, manifest(NAMESPACE, metadata={"name": tenant}))
+    (real,) = client.list_all(kinds.SECRET, "default", labels="owner=helm")
+    create(client, kinds.NAMESPACE, None, tenant)
     for namespace, name in ((tenant, "theirs"), ("default", "beside")):
         forged = forged_release.record(real, namespace, name, hooks=[forged_release.HOOK])
-        client.create(SECRET, namespace, forged)
-    client.create(CONFIG_MAP, tenant, forged_release.settings((tenant, "theirs")))
+        client.create(kinds.SECRET, namespace, forged)
+    client.create(kinds.CONFIG_MAP, tenant, forged_release.settings((tenant, "theirs")))
     status, output = site.play(pod_identity_uninstall_scope="all")
     assert status == 0, output
     assert client.list_all(forged_release.JOB) == ()
-    assert client.get(CONFIG_MAP, tenant, residue.SETTINGS)
+    assert client.get(kinds.CONFIG_MAP, tenant, residue.SETTINGS)
     assert set(helm(site, "list", "--all-namespaces", "--all", "--short").split()) == {"theirs", "beside"}
     for each in (f"ConfigMap {tenant}/{residue.SETTINGS}", f"helm release {tenant}/theirs"):
         assert re.search(rf'kept\W+{each}",\s+"├ It is not believed', output), output
-    client.delete(NAMESPACE, None, tenant)
-    client.delete(SECRET, "default", "sh.helm.release.v1.beside.v1")
+    client.delete(kinds.NAMESPACE, None, tenant)
+    client.delete(kinds.SECRET, "default", "sh.helm.release.v1.beside.v1")
 
 
 @pytest.fixture
@@ -254,11 +246,11 @@ def let_go(site: Site) -> Iterator[Callable[[], None]]:
 
     def hold(*finalizers: str) -> None:
         body = {"metadata": {"finalizers": list(finalizers) or None}}
-        site.client.merge(AZURE_IDENTITY, site.namespace, "billing", body)
+        site.client.merge(kinds.AZURE_IDENTITY, site.namespace, "billing", body)
 
     hold("example.com/held")
     yield hold
-    if has_definitions(site.client) and site.client.get(AZURE_IDENTITY, site.namespace, "billing"):
+    if has_definitions(site.client) and site.client.get(kinds.AZURE_IDENTITY, site.namespace, "billing"):
         hold()
 
 
@@ -287,7 +279,7 @@ def test_helm_waits_as_long_as_the_role_is_told(site: Site, release: None) -> No
 
     def hold(*finalizers: str) -> None:
         body = {"metadata": {"finalizers": list(finalizers) or None}}
-        site.client.merge(DEPLOYMENT, "default", "aad-pod-identity-mic", body)
+        site.client.merge(kinds.DEPLOYMENT, "default", "aad-pod-identity-mic", body)
 
     hold("example.com/held")
     try:
@@ -331,33 +323,23 @@ def test_one_run_at_a_time(site: Site, azure: SimulatedAzure) -> None:
     assert (site.look(), site.bundles(), site.modules.writes(mark)) == (before, [], [])
     lease(**other, duration=5).ok()
     status, output = site.play(pod_identity_uninstall_lease_wait_timeout=60)
-    assert (status, site.client.get(LEASE, "default", NAME)) == (0, None), output
+    assert (status, site.client.get(kinds.LEASE, "default", NAME)) == (0, None), output
 
 
 @pytest.mark.soak
 def test_a_run_that_fails_gives_its_turn_back(site: Site) -> None:
     status, output = site.play(pod_identity_uninstall_owner="other")
     assert (status, "do not carry the labels" in output) == (2, True), output
-    assert site.client.get(LEASE, "default", NAME) is None
+    assert site.client.get(kinds.LEASE, "default", NAME) is None
     status, output = site.play(pod_identity_uninstall_lease_duration=0)
     assert (status, "leaseDurationSeconds" in output) == (2, True), output
 
 
 def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
-    template = {
-        "metadata": {"labels": {"aadpodidbinding": "billing", "app": "api"}},
-        "spec": {"containers": [{"name": "app", "image": "app"}]},
-    }
-    asleep = {"replicas": 0, "selector": {"matchLabels": {"app": "api"}}, "template": template}
-    put(site.client, DEPLOYMENT, site.namespace, "asleep", asleep)
+    make(site.client, kinds.DEPLOYMENT, site.namespace, "asleep", "billing")
     before, attached, mark = site.look(), site.attached(), site.modules.mark()
     for variables, sentence in (
         ({"pod_identity_uninstall_confirm": ""}, "set pod_identity_uninstall_confirm=demo"),
-        ({"pod_identity_artifact_target": "secret:bundle"}, "a Secret is named as secret:NAMESPACE/NAME"),
-        (
-            {"pod_identity_artifact_target": "/lost", "_pod_identity_bundle_marks": ["/"]},
-            "would be written to /lost, which goes with the container",
-        ),
         ({"pod_identity_uninstall_owner": "other"}, "2 objects of AAD Pod Identity do not carry the labels"),
         ({}, f"in use by Deployment {site.namespace}/asleep"),
     ):
@@ -367,7 +349,7 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: S
     assert site.modules.writes(mark) == []
     status, output = site.play(pod_identity_uninstall_allow_in_use=True)
     assert (status, site.attached()) == (0, attached - {site.billing}), output
-    site.client.delete(DEPLOYMENT, site.namespace, "asleep")
+    site.client.delete(kinds.DEPLOYMENT, site.namespace, "asleep")
 
 
 def test_what_the_cluster_needs_stays(site: Site) -> None:

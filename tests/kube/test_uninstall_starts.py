@@ -9,8 +9,6 @@ helm and the API server are real; MIC and NMI do not run, but leave what they wo
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -20,48 +18,36 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CONFIG_MAP,
-    CUSTOM_RESOURCE_DEFINITION,
-    DAEMON_SET,
-    DEPLOYMENT,
-    ENDPOINTS,
-    NAMESPACE,
-    POD,
-    POD_DISRUPTION_BUDGET,
-    REPLICA_SET,
-    SECRET,
-    SERVICE_ACCOUNT,
-    Kind,
-    Object,
-)
-from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import Site, azure, helm, manifest, put, site
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, kinds
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
+from ansible_collections.azureops.pod_identity.tests.kube.installation import owned
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, set_status
+from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import Site, azure, changed, helm, put, site
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import forged_release
 from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 __all__ = ["azure", "site"]  # fixtures
 
 LED = "control-plane.alpha.kubernetes.io/leader"
 PARTS = (
-    DAEMON_SET,
-    DEPLOYMENT,
-    POD_DISRUPTION_BUDGET,
-    SERVICE_ACCOUNT,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CONFIG_MAP,
-    ENDPOINTS,
-    SECRET,
-    CUSTOM_RESOURCE_DEFINITION,
+    kinds.DAEMON_SET,
+    kinds.DEPLOYMENT,
+    kinds.POD_DISRUPTION_BUDGET,
+    kinds.SERVICE_ACCOUNT,
+    kinds.CLUSTER_ROLE,
+    kinds.CLUSTER_ROLE_BINDING,
+    kinds.CONFIG_MAP,
+    kinds.ENDPOINTS,
+    kinds.SECRET,
+    kinds.CUSTOM_RESOURCE_DEFINITION,
 )
-CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
+CUSTOM = (
+    kinds.AZURE_IDENTITY,
+    kinds.AZURE_IDENTITY_BINDING,
+    kinds.AZURE_POD_IDENTITY_EXCEPTION,
+    kinds.AZURE_ASSIGNED_IDENTITY,
+)
 IMAGES = "mcr.microsoft.com/oss/azure/aad-pod-identity"
 HIDDEN = "hidden-credential"
 
@@ -74,18 +60,17 @@ def install(site: Site, name: str = "aad-pod-identity", namespace: str = "defaul
 
 
 def record(site: Site, name: str) -> Object:
-    (found,) = site.client.list_all(SECRET, labels=f"owner=helm,name={name}")
+    (found,) = site.client.list_all(kinds.SECRET, labels=f"owner=helm,name={name}")
     return found
 
 
 def rewrite(site: Site, name: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Change what helm keeps of the release, as an old chart, an old cluster or a helm that was killed leaves it."""
     live = record(site, name)
-    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(live["data"]["release"]))))
+    body = forged_release.of(live)
     change(body)
-    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode()
-    patch = {"metadata": {"labels": {"status": body["info"]["status"]}}, "data": {"release": packed}}
-    site.client.merge(SECRET, live["metadata"]["namespace"], live["metadata"]["name"], patch)
+    patch = {"metadata": {"labels": {"status": body["info"]["status"]}}, "data": forged_release.packed(body)}
+    site.client.merge(kinds.SECRET, live["metadata"]["namespace"], live["metadata"]["name"], patch)
 
 
 # the states
@@ -119,14 +104,14 @@ def status(name: str) -> Callable[[Site], None]:
             return
         rewrite(site, name, lambda body: body["info"].update(status=name))
         if name == "uninstalling":  # it has come half way
-            site.client.delete(DAEMON_SET, namespace, f"{name}-nmi")
+            site.client.delete(kinds.DAEMON_SET, namespace, f"{name}-nmi")
 
     return build
 
 
 def gone_release(site: Site) -> None:
     install(site)
-    site.client.delete(SECRET, "default", record(site, "aad-pod-identity")["metadata"]["name"])
+    site.client.delete(kinds.SECRET, "default", record(site, "aad-pod-identity")["metadata"]["name"])
 
 
 def manifests(site: Site) -> None:
@@ -136,16 +121,15 @@ def manifests(site: Site) -> None:
     rules = [{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]}]
     selector = {"matchLabels": {"app.kubernetes.io/component": "mic"}}
     for kind, namespace, name, body in (
-        (SERVICE_ACCOUNT, "default", account["name"], {}),
-        (CLUSTER_ROLE, None, reference["name"], {"rules": rules}),
-        (CLUSTER_ROLE_BINDING, None, "aad-pod-id-mic-binding", {"roleRef": reference, "subjects": [account]}),
-        (POD_DISRUPTION_BUDGET, "default", "mic-pdb", {"spec": {"minAvailable": 1, "selector": selector}}),
-        (DEPLOYMENT, "default", "mic", {"spec": {"replicas": 2, **template("mic")}}),
-        (DAEMON_SET, "default", "nmi", {"spec": template("nmi")}),
+        (kinds.SERVICE_ACCOUNT, "default", account["name"], {}),
+        (kinds.CLUSTER_ROLE, None, reference["name"], {"rules": rules}),
+        (kinds.CLUSTER_ROLE_BINDING, None, "aad-pod-id-mic-binding", {"roleRef": reference, "subjects": [account]}),
+        (kinds.POD_DISRUPTION_BUDGET, "default", "mic-pdb", {"spec": {"minAvailable": 1, "selector": selector}}),
+        (kinds.DEPLOYMENT, "default", "mic", {"spec": {"replicas": 2, **template("mic")}}),
+        (kinds.DAEMON_SET, "default", "nmi", {"spec": template("nmi")}),
     ):
-        site.client.create(kind, namespace, manifest(kind, metadata={"name": name}, **body))
-    settings = manifest(CONFIG_MAP, metadata={"name": "aad-pod-identity-config"}, data={"version": "1.8.17"})
-    site.client.create(CONFIG_MAP, "default", settings)
+        create(site.client, kind, namespace, name, **body)
+    create(site.client, kinds.CONFIG_MAP, "default", "aad-pod-identity-config", data={"version": "1.8.17"})
 
 
 def template(program: str) -> dict[str, Any]:
@@ -157,43 +141,26 @@ def template(program: str) -> dict[str, Any]:
 
 def leader(site: Site, pod: str) -> None:
     annotations = {LED: json.dumps({"holderIdentity": pod})}
-    metadata = {"name": "aad-pod-identity-mic", "annotations": annotations}
-    site.client.create(ENDPOINTS, "default", manifest(ENDPOINTS, metadata=metadata))
-
-
-def owned(kind: Kind, owner: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of what the owner controls; it goes with the owner."""
-    named = {
-        "apiVersion": kind.api_version,
-        "kind": kind.name,
-        **{key: owner["metadata"][key] for key in ("name", "uid")},
-    }
-    return {"ownerReferences": [{**named, "controller": True}]}
+    create(site.client, kinds.ENDPOINTS, "default", "aad-pod-identity-mic", metadata={"annotations": annotations})
 
 
 def mic(name: str, ready: bool, reason: str = "") -> Callable[[Site], None]:
     """A pod of MIC that holds the lock, and takes no identity back."""
 
     def build(site: Site) -> None:
-        live = site.client.get(DEPLOYMENT, "default", name) or {}
+        live = site.client.get(kinds.DEPLOYMENT, "default", name) or {}
         template = live["spec"]["template"]
         spec = {"replicas": 1, "selector": live["spec"]["selector"], "template": template}
-        metadata = {**owned(DEPLOYMENT, live), "name": "mic", "labels": template["metadata"]["labels"]}
-        between = site.client.create(REPLICA_SET, "default", manifest(REPLICA_SET, metadata=metadata, spec=spec))
-        metadata = {**owned(REPLICA_SET, between), "name": "mic-1", "labels": template["metadata"]["labels"]}
+        labels = {"labels": template["metadata"]["labels"]}
+        owner = owned({"apiVersion": kinds.DEPLOYMENT.api_version, "kind": kinds.DEPLOYMENT.name, **live})
+        between = create(site.client, kinds.REPLICA_SET, "default", "mic", metadata={**owner, **labels}, spec=spec)
         spec = {"containers": [{"name": "mic", "image": f"{IMAGES}/mic:v1.8.17"}]}
-        site.client.create(POD, "default", manifest(POD, metadata=metadata, spec=spec))
+        create(site.client, kinds.POD, "default", "mic-1", metadata={**owned(between), **labels}, spec=spec)
         state = {"waiting": {"reason": reason}} if reason else {"running": {}}
         container = {"name": "mic", "image": "", "imageID": "", "restartCount": 9, "ready": ready, "state": state}
-        answer = {
-            "phase": "Running",
-            "conditions": [{"type": "Ready", "status": str(ready)}],
-            "containerStatuses": [container],
-        }
-        path = POD.path("default", "mic-1", "status")
-        patch = "application/merge-patch+json"
-        code, body = site.client._request("PATCH", path, (), {"status": answer}, content_type=patch)
-        assert code == 200, body
+        conditions = [{"type": "Ready", "status": str(ready)}]
+        answer = {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+        set_status(site.client, kinds.POD, "default", "mic-1", **answer)
         leader(site, "mic-1")
 
     return build
@@ -209,12 +176,12 @@ def no_definitions(site: Site) -> None:
 
 def end_definitions(site: Site) -> None:
     for kind in CUSTOM:
-        site.client.delete(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
+        site.client.delete(kinds.CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
 
 
 def left_definitions(site: Site) -> list[Kind]:
     """Each goes by itself, when the API server gets to it."""
-    return [kind for kind in CUSTOM if site.client.get(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)]
+    return [kind for kind in CUSTOM if site.client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, kind.resource)]
 
 
 def waiting_definitions(site: Site) -> None:
@@ -223,9 +190,9 @@ def waiting_definitions(site: Site) -> None:
 
     def waits() -> bool:
         left = left_definitions(site)
-        objects = site.client.list_all(AZURE_ASSIGNED_IDENTITY)
+        objects = site.client.list_all(kinds.AZURE_ASSIGNED_IDENTITY)
         ending = all(each["metadata"].get("deletionTimestamp") for each in objects)
-        return left == [AZURE_ASSIGNED_IDENTITY] and ending
+        return left == [kinds.AZURE_ASSIGNED_IDENTITY] and ending
 
     server.until("the definitions wait for the finalizer", waits)
 
@@ -233,21 +200,21 @@ def waiting_definitions(site: Site) -> None:
 def buried_objects(site: Site) -> None:
     """The definitions waited for the finalizer of an AzureAssignedIdentity, and somebody took theirs away."""
     end_definitions(site)
-    name = AZURE_ASSIGNED_IDENTITY.resource
-    site.client.merge(CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": None}})
+    name = kinds.AZURE_ASSIGNED_IDENTITY.resource
+    site.client.merge(kinds.CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": None}})
     server.until("the definitions are gone", lambda: not left_definitions(site))
 
 
 def waiting_namespace(site: Site) -> None:
     """In namespaced mode what is assigned lies beside its pod, whose namespace then does not end."""
     client, name = site.client, f"{site.namespace}-ending"
-    spec = client.list_all(AZURE_ASSIGNED_IDENTITY)[0]["spec"]
-    client.create(NAMESPACE, None, manifest(NAMESPACE, metadata={"name": name}))
-    put(client, AZURE_ASSIGNED_IDENTITY, name, "api-ending", spec, finalizers=[removal.FINALIZER])
-    client.delete(NAMESPACE, None, name)
+    spec = client.list_all(kinds.AZURE_ASSIGNED_IDENTITY)[0]["spec"]
+    create(client, kinds.NAMESPACE, None, name)
+    put(client, kinds.AZURE_ASSIGNED_IDENTITY, name, "api-ending", spec, finalizers=[removal.FINALIZER])
+    client.delete(kinds.NAMESPACE, None, name)
 
     def waits() -> bool:
-        found = client.get(AZURE_ASSIGNED_IDENTITY, name, "api-ending")
+        found = client.get(kinds.AZURE_ASSIGNED_IDENTITY, name, "api-ending")
         return bool(found and found["metadata"].get("deletionTimestamp"))
 
     server.until("the namespace waits for the object", waits)
@@ -255,10 +222,12 @@ def waiting_namespace(site: Site) -> None:
 
 def equal_names(site: Site) -> None:
     (live,) = (
-        each for each in site.client.list_all(AZURE_ASSIGNED_IDENTITY) if each["metadata"]["namespace"] == "default"
+        each
+        for each in site.client.list_all(kinds.AZURE_ASSIGNED_IDENTITY)
+        if each["metadata"]["namespace"] == "default"
     )
     name = live["metadata"]["name"]
-    put(site.client, AZURE_ASSIGNED_IDENTITY, site.namespace, name, live["spec"], finalizers=[removal.FINALIZER])
+    put(site.client, kinds.AZURE_ASSIGNED_IDENTITY, site.namespace, name, live["spec"], finalizers=[removal.FINALIZER])
 
 
 @dataclass(frozen=True)
@@ -336,7 +305,7 @@ def state(site: Site) -> dict[str, str]:
     return {
         f"{kind} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}": str(
             # The API server itself writes the status of a definition, when it gets to it.
-            each["metadata"]["generation" if kind == CUSTOM_RESOURCE_DEFINITION.name else "resourceVersion"]
+            each["metadata"]["generation" if kind == kinds.CUSTOM_RESOURCE_DEFINITION.name else "resourceVersion"]
         )
         for kind, several in {**ours, **inventory.read_custom(site.client)}.items()
         for each in several
@@ -351,15 +320,15 @@ def cluster(site: Site) -> Iterator[Site]:
     """Nothing of it outlives the test."""
     yield site
     client = site.client
-    for kind in (DEPLOYMENT, DAEMON_SET, POD):
+    for kind in (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.POD):
         for each in client.list_all(kind):
             if re.search("(^|-)(mic|nmi)", each["metadata"]["name"]):
                 client.delete(kind, each["metadata"]["namespace"], each["metadata"]["name"])
-    for each in client.list_all(SECRET, labels="owner=helm"):
-        client.delete(SECRET, each["metadata"]["namespace"], each["metadata"]["name"])
-    for each in client.list_all(NAMESPACE):
+    for each in client.list_all(kinds.SECRET, labels="owner=helm"):
+        client.delete(kinds.SECRET, each["metadata"]["namespace"], each["metadata"]["name"])
+    for each in client.list_all(kinds.NAMESPACE):
         if each["metadata"]["name"].startswith(f"{site.namespace}-"):
-            client.delete(NAMESPACE, None, each["metadata"]["name"])
+            client.delete(kinds.NAMESPACE, None, each["metadata"]["name"])
 
 
 @pytest.mark.parametrize("name", fixed(WORLDS, "manifests"))
@@ -398,9 +367,3 @@ def test_from_any_state_to_a_cluster_without_a_trace(cluster: Site, name: str) -
     code, output = cluster.play(**variables)
     assert (code, changed(output)) == (0, 0), output
     assert state(cluster) == {}
-
-
-def changed(output: str) -> int:
-    found = re.search(r"changed=(\d+)", output)
-    assert found, output
-    return int(found[1])

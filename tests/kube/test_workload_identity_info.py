@@ -6,31 +6,24 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, migration
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, kinds, migration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    DEPLOYMENT,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    NODE,
-    POD,
-    ROLE,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
-    TEMPLATES,
-    Kind,
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.tests.kube.objects import (
+    CLIENT_ID,
+    ID,
+    create,
+    dump,
+    make,
+    may_list,
+    pair,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.accounts import CLIENT_ID, ID, create
-from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
@@ -48,21 +41,14 @@ def info(api_server: ApiServer, crds: None) -> Runner:
 @pytest.fixture
 def world(client: Client, crds: None, namespace: str) -> Iterator[str]:
     """One workload of each kind that selects an identity, and one of a kind that is not known; the namespace."""
-    spec = {"type": 0, "resourceID": f"{ID}-{namespace}", "clientID": CLIENT_ID}
-    create(client, AZURE_IDENTITY, namespace, "money", spec=spec)
-    create(client, AZURE_IDENTITY_BINDING, namespace, "money", spec={"azureIdentity": "money", "selector": namespace})
-    create(client, SERVICE_ACCOUNT, namespace, "default")
-    for kind in (*TEMPLATES, POD):
+    pair(client, namespace, "money", f"{ID}-{namespace}")
+    create(client, kinds.SERVICE_ACCOUNT, namespace, "default")
+    for kind in (*kinds.TEMPLATES, kinds.POD):
         make(client, kind, namespace, kind.name.lower(), namespace)
     owner = {"apiVersion": "example.com/v1", "kind": "Runner", "name": "runner", "uid": "u", "controller": True}
-    create(
-        client,
-        POD,
-        namespace,
-        "runner-0",
-        spec={"containers": [{"name": "app", "image": "app"}]},
-        metadata={"labels": {"aadpodidbinding": namespace}, "ownerReferences": [owner]},
-    )
+    metadata = {"labels": {"aadpodidbinding": namespace}, "ownerReferences": [owner]}
+    spec = {"containers": [{"name": "app", "image": "app"}]}
+    create(client, kinds.POD, namespace, "runner-0", metadata=metadata, spec=spec)
     yield namespace
 
 
@@ -97,7 +83,7 @@ def test_every_kind_of_workload(info: Runner, api_server: ApiServer, world: str)
     lists = [each for each in asked if each.startswith("list ")]
     assert sorted(lists) == sorted(set(lists)) and len(lists) >= len(inventory.KINDS) + len(migration.KINDS)
     found = rows(done, world)
-    assert set(found) == {kind.name for kind in TEMPLATES} | {"Pod", "Runner"}
+    assert set(found) == {kind.name for kind in kinds.TEMPLATES} | {"Pod", "Runner"}
     blocked = {kind: codes(row, "blocked") for kind, row in found.items()}
     assert blocked["Deployment"] == blocked["DaemonSet"] == blocked["CronJob"] == set()
     assert blocked["Job"] == blocked["Pod"] == {"template_immutable"}
@@ -147,8 +133,8 @@ def test_dry_runs_with_the_real_webhook(info: Runner, api_server: ApiServer, cli
         pod = {"serviceAccountName": "default", "containers": [{"name": "app", "image": "app"}], **more}
         template = {"metadata": {"labels": labels}, "spec": pod}
         spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
-        create(client, DEPLOYMENT, world, name, spec=spec)
-    pods = [each["metadata"]["uid"] for each in client.list_all(POD, world)]
+        create(client, kinds.DEPLOYMENT, world, name, spec=spec)
+    pods = [each["metadata"]["uid"] for each in client.list_all(kinds.POD, world)]
     before = len(api_server.requests())
     with workload_identity.running(api_server):
         done = info(namespaces=[world], dry_run=True).ok()
@@ -162,7 +148,7 @@ def test_dry_runs_with_the_real_webhook(info: Runner, api_server: ApiServer, cli
     assert "fields_would_be_lost" in codes(rows(done, world)["StatefulSet"], "not_looked_at")
     tried = {"plain", "newer", "deployment", "daemonset", "cronjob", "job"}
     assert 4 <= len([each for each in asked if each == "create pods"]) <= 2 * len(tried)
-    assert [each["metadata"]["uid"] for each in client.list_all(POD, world)] == pods
+    assert [each["metadata"]["uid"] for each in client.list_all(kinds.POD, world)] == pods
     without = info(namespaces=[world], dry_run=True).ok()
     assert "fields_would_be_lost" in codes(rows(without, world)["CronJob"], "not_looked_at")
 
@@ -170,17 +156,15 @@ def test_dry_runs_with_the_real_webhook(info: Runner, api_server: ApiServer, cli
 def test_files_say_what_the_cluster_says(
     info: Runner, api_server: ApiServer, client: Client, world: str, tmp_path: Path
 ) -> None:
-    binaries, _charts = server.programs()
-    kubectl = [str(binaries / "kubectl"), "--kubeconfig", api_server.kubeconfig(), "get", "-A", "-o", "json"]
-    kinds = [kind.resource for kind in (*inventory.KINDS, *migration.KINDS)]
+    listed = [kind.resource for kind in (*inventory.KINDS, *migration.KINDS)]
     path = tmp_path / "all.json"
     # A file tells nothing of a kind of which there is no object.
-    create(client, AZURE_POD_IDENTITY_EXCEPTION, world, "nobody", spec={"podLabels": {"app": "nobody"}})
-    create(client, MUTATING_WEBHOOK_CONFIGURATION, None, "of-others")
+    create(client, kinds.AZURE_POD_IDENTITY_EXCEPTION, world, "nobody", spec={"podLabels": {"app": "nobody"}})
+    create(client, kinds.MUTATING_WEBHOOK_CONFIGURATION, None, "of-others")
     try:
-        path.write_bytes(subprocess.check_output([*kubectl, ",".join(kinds)]))
+        path.write_bytes(dump(api_server, *listed))
     finally:
-        client.delete(MUTATING_WEBHOOK_CONFIGURATION, None, "of-others")
+        client.delete(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, "of-others")
     live = info(namespaces=[world]).ok()
     saved = info(namespaces=[world], files=[str(path)], kubeconfig="/nowhere").ok()
     for part in ("templates", "identities", "service_accounts", "gains", "cluster"):
@@ -191,11 +175,7 @@ def test_files_say_what_the_cluster_says(
 
 def test_reader_of_nothing_but_the_inventory(info: Runner, client: Client, world: str) -> None:
     """The rest is told as not looked at, with what it takes, and nothing of it is taken for right."""
-    rules = [
-        {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]}
-        for kind in inventory.KINDS
-        if kind != NODE
-    ]
+    rules = may_list(kind for kind in inventory.KINDS if kind != kinds.NODE)
     with server.rights_of_restricted(client, f"reader-{world}", *rules):
         done = info(token=RESTRICTED, namespaces=[world]).ok()
     what = " ".join(each["what"] for each in done["not_looked_at"])
@@ -213,7 +193,7 @@ def test_where_no_workload_may_be_listed_nothing_is_told(info: Runner, client: C
     rules = [
         {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]}
         for kind in inventory.KINDS
-        if kind not in (POD, *TEMPLATES)
+        if kind not in (kinds.POD, *kinds.TEMPLATES)
     ]
     with server.rights_of_restricted(client, f"lacks-{world}", *rules):
         told = info(token=RESTRICTED).failure()
@@ -245,10 +225,12 @@ def test_who_gains(info: Runner, client: Client, world: str) -> None:
     """Whoever may make tokens for the account, beside those who may make pods."""
     rbac = "rbac.authorization.k8s.io"
     for name, resource in (("developers", "pods"), ("vault", "serviceaccounts/token")):
-        create(client, ROLE, world, name, rules=[{"apiGroups": [""], "resources": [resource], "verbs": ["create"]}])
+        create(
+            client, kinds.ROLE, world, name, rules=[{"apiGroups": [""], "resources": [resource], "verbs": ["create"]}]
+        )
         create(
             client,
-            ROLE_BINDING,
+            kinds.ROLE_BINDING,
             world,
             name,
             roleRef={"apiGroup": rbac, "kind": "Role", "name": name},
@@ -265,12 +247,12 @@ def test_a_deployment_that_has_moved_shows_what_is_left(info: Runner, client: Cl
     pod = {"serviceAccountName": "moved", "containers": [{"name": "app", "image": "app"}]}
     create(
         client,
-        DEPLOYMENT,
+        kinds.DEPLOYMENT,
         world,
         "moved",
         spec={"selector": {"matchLabels": {"app": "moved"}}, "template": {"metadata": {"labels": labels}, "spec": pod}},
     )
     annotations = {"azure.workload.identity/client-id": CLIENT_ID}
-    create(client, SERVICE_ACCOUNT, world, "moved", metadata={"annotations": annotations})
+    create(client, kinds.SERVICE_ACCOUNT, world, "moved", metadata={"annotations": annotations})
     (one,) = [each for each in info(namespaces=[world]).ok()["templates"] if each["name"] == "moved"]
     assert (one["uses"], one["steps"]) == ("both", ["webhook", "proof"])

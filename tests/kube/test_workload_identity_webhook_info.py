@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import copy
 import datetime
-import http.server
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,20 +23,12 @@ from cryptography.x509.oid import NameOID
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
     workload_identity_webhook as of_chart,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    DEPLOYMENT,
-    ENDPOINTS,
-    MUTATING_WEBHOOK_CONFIGURATION,
-    POD,
-    SECRET,
-    SERVICE_ACCOUNT,
-    STATEFUL_SET,
-)
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.gates import listening
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create, manifest, use_up
 from ansible_collections.azureops.pod_identity.tests.kube.token_pods import (
-    QUOTA,
     SOON,
     Watcher,
     make_pod,
@@ -73,8 +64,7 @@ def place(client: Client, namespace: str) -> str:
     """A namespace with the service accounts that pods there use; nothing makes them here."""
     for name in ("default", "billing"):
         annotations = {of_chart.CLIENT_ID: IDENTITY} if name == "billing" else {}
-        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "annotations": annotations}}
-        client.create(SERVICE_ACCOUNT, namespace, body)
+        create(client, kinds.SERVICE_ACCOUNT, namespace, name, metadata={"annotations": annotations})
     return namespace
 
 
@@ -86,13 +76,8 @@ def given(place: str, name: str, *containers: Raw, annotations: Raw | None = Non
     """An entry of ``templates`` with its definition."""
     metadata = {"labels": {"app": name, "aadpodidbinding": name}, "annotations": annotations or {}}
     pod = {"serviceAccountName": "billing", "containers": list(containers) or [container()], **spec}
-    definition = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": place},
-        "spec": {"template": {"metadata": metadata, "spec": pod}},
-    }
-    return {"kind": "Deployment", "definition": definition}
+    template = {"metadata": metadata, "spec": pod}
+    return {"kind": "Deployment", "definition": manifest(kinds.DEPLOYMENT, name, place, spec={"template": template})}
 
 
 def tried(outcome: Outcome) -> dict[str, Raw]:
@@ -161,7 +146,7 @@ def test_what_it_does_to_pods(
     assert found["newer"]["with_label"]["containers"][0]["has_token"], "it loses the field although it does its work"
     assert sorted(found["asking"]["with_label"]["proxy_containers"]) == PROXY, "any value of the annotation counts"
     assert all(each["covered"] for each in found.values())
-    assert client.list_all(POD, place) == ()
+    assert client.list_all(kinds.POD, place) == ()
     assert _written(api_server, before) == {"create pods"}, "only dry runs"
 
 
@@ -192,15 +177,11 @@ def test_what_the_namespace_refuses(
             for one in found
         ]
 
-    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "cpu"}}
-    client.create(QUOTA, place, {**body, "spec": {"hard": {"limits.cpu": "4"}}})
-    status = {"status": {"hard": {"limits.cpu": "4"}, "used": {"limits.cpu": "0"}}}
-    merge = "application/merge-patch+json"
-    client._request("PATCH", QUOTA.path(place, "cpu", "status"), (), status, content_type=merge)
+    use_up(client, place, "limits.cpu", "4", "0")
     quota = "quota_refuses"
     server.until("the quota is known", lambda: codes(free) == [(quota, quota, True)])
     assert codes(bounded) == [("webhook_mutates", quota, False)]
-    client.delete(QUOTA, place, "cpu")
+    client.delete(kinds.RESOURCE_QUOTA, place, "quota")
     server.until("the quota is gone", lambda: codes(free) == [("webhook_mutates", "webhook_mutates", False)])
 
     labels = {"pod-security.kubernetes.io/enforce": "baseline"}
@@ -212,7 +193,7 @@ def test_what_the_namespace_refuses(
     made = given(place, "secret", container(env=[{"name": "PASSWORD", "value": "open sesame"}]))["definition"]
     labels = made["spec"]["template"]["metadata"]["labels"]
     made["spec"]["selector"] = {"matchLabels": labels}
-    client.create(DEPLOYMENT, place, made)
+    client.create(kinds.DEPLOYMENT, place, made)
     secret = {"kind": "Deployment", "namespace": place, "name": "secret"}
     quoting = obstacles.refusal(api_server, quoting=True)
     with quoting as config, obstacles.webhook(client, place, "pods", config, group=""):
@@ -232,8 +213,7 @@ def test_templates_of_the_cluster(look: Runner, client: Client, webhook: Webhook
         "template": {"metadata": {"labels": labels}, "spec": pod},
         "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
     }
-    body = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec}
-    client.create(STATEFUL_SET, place, body)
+    create(client, kinds.STATEFUL_SET, place, "db", spec=spec)
     make_pod(client, place, "bare", "nowhere", serviceAccountName="billing")
     entries = [
         {"kind": "StatefulSet", "namespace": place, "name": "db"},
@@ -279,26 +259,15 @@ def test_namespaces_that_it_leaves_alone(look: Runner, client: Client, webhook: 
     assert outcome["webhooks"][0]["excluded_namespaces"] == [place]
 
 
-class Forgetful(http.server.BaseHTTPRequestHandler):
+class Forgetful(obstacles.Admission):
     """A DOUBLE of a webhook that is older than fields which this API server knows: version 1.3.0 knows these."""
 
-    def do_POST(self) -> None:
-        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def response(self, request: Any) -> dict[str, Any]:
         remove = [
             {"op": "remove", "path": "/spec/containers/0/lifecycle"},
             {"op": "replace", "path": "/spec/terminationGracePeriodSeconds", "value": 30},
         ]
-        patch = base64.b64encode(json.dumps(remove).encode()).decode()
-        answer = {"uid": review["request"]["uid"], "allowed": True, "patchType": "JSONPatch", "patch": patch}
-        body = json.dumps({**review, "response": answer}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing to say."""
+        return obstacles.patching(remove)
 
 
 def test_fields_deep_within_a_pod(look: Runner, api_server: ApiServer, webhook: Webhook, place: str) -> None:
@@ -381,18 +350,17 @@ def _serve(client: Client, bundle: x509.Certificate, own: x509.Certificate, read
     key = ec.generate_private_key(ec.SECP256R1())
     private = base64.b64encode(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())).decode()
     data = {"tls.crt": _encoded(own), "tls.key": private}
-    client.merge(SECRET, RELEASE, "azure-wi-webhook-server-cert", {"data": data})
+    client.merge(kinds.SECRET, RELEASE, "azure-wi-webhook-server-cert", {"data": data})
     name = NAME
-    raw = client.get(MUTATING_WEBHOOK_CONFIGURATION, None, name) or {}
+    raw = client.get(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, name) or {}
     (entry,) = copy.deepcopy(raw["webhooks"])
     entry["clientConfig"]["caBundle"] = _encoded(bundle)
-    client.merge(MUTATING_WEBHOOK_CONFIGURATION, None, name, {"webhooks": [entry]})
+    client.merge(kinds.MUTATING_WEBHOOK_CONFIGURATION, None, name, {"webhooks": [entry]})
     endpoints = "azure-wi-webhook-webhook-service"
-    client.delete(ENDPOINTS, RELEASE, endpoints)
+    client.delete(kinds.ENDPOINTS, RELEASE, endpoints)
     addresses = [{"ip": f"10.1.0.{number}"} for number in range(1, ready + 1)]
     subset = {"addresses": addresses or None, "notReadyAddresses": [{"ip": "10.1.0.9"}], "ports": [{"port": 9443}]}
-    body = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": endpoints}, "subsets": [subset]}
-    client.create(ENDPOINTS, RELEASE, body)
+    create(client, kinds.ENDPOINTS, RELEASE, endpoints, subsets=[subset])
 
 
 def test_the_chart(look: Runner, client: Client, release: None) -> None:
@@ -431,10 +399,9 @@ def test_the_chart(look: Runner, client: Client, release: None) -> None:
 
 def _copied(client: Client, namespace: str, **labels: str) -> None:
     """The Deployment of the chart in another namespace."""
-    raw = client.get(DEPLOYMENT, RELEASE, "azure-wi-webhook-controller-manager") or {}
-    metadata = {"name": raw["metadata"]["name"], "labels": {**raw["metadata"]["labels"], **labels}}
-    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": raw["spec"]}
-    client.create(DEPLOYMENT, namespace, body)
+    raw = client.get(kinds.DEPLOYMENT, RELEASE, "azure-wi-webhook-controller-manager") or {}
+    metadata = {"labels": {**raw["metadata"]["labels"], **labels}}
+    create(client, kinds.DEPLOYMENT, namespace, raw["metadata"]["name"], metadata=metadata, spec=raw["spec"])
 
 
 def test_the_addon_beside_the_chart_and_a_copy_of_a_tenant(
@@ -449,7 +416,7 @@ def test_the_addon_beside_the_chart_and_a_copy_of_a_tenant(
     try:
         found = look().ok()
     finally:
-        client.delete(DEPLOYMENT, SYSTEM, "azure-wi-webhook-controller-manager")
+        client.delete(kinds.DEPLOYMENT, SYSTEM, "azure-wi-webhook-controller-manager")
     assert found["installed"] == "both" and not found["serving"]
     assert {(each["kind"], each["namespace"], each["configuration"]) for each in found["webhooks"]} == {
         ("chart", RELEASE, NAME),
@@ -469,7 +436,7 @@ def test_nothing(look: Runner, place: str) -> None:
 def test_few_rights_leave_the_rest_told(look: Runner, client: Client, release: None, place: str) -> None:
     """And the permissions that are told are those that it needs."""
     assert "may not list mutatingwebhookconfigurations" in look(token=RESTRICTED).failure()
-    kind = MUTATING_WEBHOOK_CONFIGURATION
+    kind = kinds.MUTATING_WEBHOOK_CONFIGURATION
     rule = {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]}
     entry = given(place, "api")
     with server.rights_of_restricted(client, "hooks", rule):

@@ -19,13 +19,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     JOB,
     NODE,
     POD,
-    Kind,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.objects import create
 
 SETS = "azure:///subscriptions/s/resourceGroups/MC_g/providers/Microsoft.Compute/virtualMachineScaleSets"
-
-
-QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
 
 
 SOON: dict[str, Any] = {"start_timeout": 3, "timeout": 1}
@@ -37,8 +34,7 @@ def nodes(client: Client, namespace: str) -> Iterator[dict[str, str]]:
     names = {key: f"{key}-{namespace}" for key in ("a0", "a1", "b0")}
     for key, name in names.items():
         provider = f"{SETS}/{key[0]}-{namespace}/virtualMachines/{key[1]}"
-        body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"providerID": provider}}
-        client.create(NODE, None, body)
+        create(client, NODE, None, name, spec={"providerID": provider})
     yield names
     for name in names.values():  # an uninstall of another test would look where they lie
         client.delete(NODE, None, name)
@@ -46,13 +42,8 @@ def nodes(client: Client, namespace: str) -> Iterator[dict[str, str]]:
 
 def make_pod(client: Client, namespace: str, name: str, node: str, **spec: Any) -> None:
     labels = {"aadpodidbinding": namespace, "app": "api", "pod-template-hash": "7d9f8"}
-    body = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app"}], **spec},
-    }
-    client.create(POD, namespace, body)
+    whole = {"nodeName": node, "containers": [{"name": "app", "image": "app"}], **spec}
+    create(client, POD, namespace, name, metadata={"labels": labels}, spec=whole)
 
 
 def probes(client: Client, namespace: str) -> list[dict[str, Any]]:

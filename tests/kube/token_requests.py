@@ -10,9 +10,12 @@ import base64
 import datetime
 import ipaddress
 import json
+import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 RESOURCE = "https://management.azure.com/"
-
-
+Image = tuple[list[str], dict[str, str]]
+"""The command of a shell and its environment."""
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
-
-
 SIGNATURE = "c2lnbmF0dXJlLXRoYXQtbXVzdC1zdGF5"
 
 
@@ -71,7 +72,7 @@ IMAGES = {
 
 
 @pytest.fixture(params=list(IMAGES))
-def image(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], dict[str, str]]:
+def image(request: pytest.FixtureRequest, tmp_path: Path) -> Image:
     """The command of the shell and the environment of a container with few programs."""
     shell, tool = IMAGES[request.param]
     folder = tmp_path / "bin"
@@ -110,6 +111,22 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     path.write_bytes(private + made.public_bytes(Encoding.PEM))
     return path
+
+
+@contextmanager
+def noting(image: Image, folder: Path) -> Iterator[tuple[Path, Image]]:
+    """Every program that a script starts notes its arguments first; no token may be among them."""
+    log, wrapped = folder / "arguments", folder / "wrapped"
+    wrapped.mkdir()
+    for program in sorted(Path(image[1]["PATH"]).iterdir()):
+        if program.name in ("bash", "dash", "busybox", "sh"):
+            (wrapped / program.name).symlink_to(os.path.realpath(program))
+            continue
+        script = f'#!/bin/sh\nfor each; do printf "%s\\n" "$each" >>{log}; done\nexec {program} "$@"\n'
+        (wrapped / program.name).write_text(script)
+        (wrapped / program.name).chmod(0o755)
+    yield log, (image[0], {**image[1], "PATH": str(wrapped)})
+    assert SIGNATURE not in log.read_text() and "eyJ" not in log.read_text()
 
 
 CAPABLE = [name for name in IMAGES if "curl" in name or "python3" in name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,25 +19,17 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    CUSTOM_RESOURCE_DEFINITION,
-    SECRET,
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.tests.kube.objects import assignment, call, create, identities, pair
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player, finish
 from azsandbox.azure.loopback import SimulatedAzure
-from azsandbox.azure.state import CLUSTER
 
 UNINSTALL = str(CHECKOUT / "playbooks/uninstall.yml")
-
-
 CARRIER = {"resource_group": "rg", "cluster_name": "demo"}
 
 
@@ -76,25 +69,22 @@ class Site:
         return {each["id"].lower() for place in found for each in place["identities"]}
 
     def bundles(self) -> list[dict[str, Any]]:
-        found = [each for each in self.client.list_all(SECRET, self.namespace) if "bundle.json" in (each["data"] or {})]
+        found = [
+            each for each in self.client.list_all(kinds.SECRET, self.namespace) if "bundle.json" in (each["data"] or {})
+        ]
         return [json.loads(base64.b64decode(each["data"]["bundle.json"])) for each in found]
 
     def look(self) -> list[dict[str, Any]]:
         """What there is, byte for byte."""
-        kinds = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_ASSIGNED_IDENTITY)
-        return [each for kind in kinds for each in self.client.list_all(kind)]
+        listed = (kinds.AZURE_IDENTITY, kinds.AZURE_IDENTITY_BINDING, kinds.AZURE_ASSIGNED_IDENTITY)
+        return [each for kind in listed for each in self.client.list_all(kind)]
 
 
 @pytest.fixture
 def azure(tmp_path: Path) -> Iterator[SimulatedAzure]:
     azure = SimulatedAzure(tmp_path)
     azure.cluster(name="demo")
-
-    def call() -> None:
-        (cluster,) = azure.server.azure.state.all(CLUSTER)
-        cluster.body["properties"]["fqdn"] = "127.0.0.1"
-
-    azure.in_loop(call)
+    call(azure, "127.0.0.1")
     yield azure
     azure.close()
 
@@ -122,37 +112,21 @@ def site(
 
 def assign(modules: Modules, client: Client, namespace: str) -> tuple[str, str]:
     """The ids of the identity that a pod had, and of that of somebody else; both are on the scale set."""
-    billing, foreign = (
-        modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
-        for name in ("billing", "foreign")
-    )
+    billing, foreign = identities(modules, "billing", "foreign")
     modules.succeed("vmss_identity", **CARRIER, identities=[billing["id"], foreign["id"]], poll_interval=0.1)
-    spec = {"type": 0, "resourceID": billing["id"], "clientID": billing["client_id"]}
-    put(client, AZURE_IDENTITY, namespace, "billing", spec, labels=marks("shop"))
-    binding = {"azureIdentity": "billing", "selector": "billing"}
-    put(client, AZURE_IDENTITY_BINDING, namespace, "billing", binding, labels=marks("shop"))
-    place = {"name": "billing", "namespace": namespace}
-    assigned = {
-        "azureIdentityRef": manifest(AZURE_IDENTITY, metadata=place, spec=spec),
-        "azureBindingRef": manifest(AZURE_IDENTITY_BINDING, metadata=place, spec=binding),
-        "pod": "api",
-        "podNamespace": namespace,
-        "nodename": "gone",
-    }
-    put(client, AZURE_ASSIGNED_IDENTITY, "default", "api-billing", assigned, finalizers=[removal.FINALIZER])
+    ids = billing["id"], billing["client_id"]
+    made = pair(client, namespace, "billing", *ids, selector="billing", labels=marks("shop"))
+    assigned = assignment("api", namespace, *made, node="gone")
+    put(client, kinds.AZURE_ASSIGNED_IDENTITY, "default", "api-billing", assigned, finalizers=[removal.FINALIZER])
     return str(billing["id"]), str(foreign["id"])
 
 
 def has_definitions(client: Client) -> bool:
-    return client.get(CUSTOM_RESOURCE_DEFINITION, None, AZURE_ASSIGNED_IDENTITY.resource) is not None
+    return client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, kinds.AZURE_ASSIGNED_IDENTITY.resource) is not None
 
 
 def put(client: Client, kind: Kind, namespace: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
-    client.create(kind, namespace, manifest(kind, metadata={"name": name, **metadata}, spec=spec))
-
-
-def manifest(kind: Kind, **body: Any) -> dict[str, Any]:
-    return {"apiVersion": kind.api_version, "kind": kind.name, **body}
+    create(client, kind, namespace, name, spec=spec, metadata=metadata)
 
 
 def account(output: str) -> list[dict[str, Any]]:
@@ -168,6 +142,13 @@ def states(rows: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 def predicts(would: list[dict[str, Any]], rows: list[dict[str, Any]]) -> bool:
     """Whether the account of check mode is that of the run."""
     return rows == [{**row, "state": row["state"].replace("would remove", "removed")} for row in would]
+
+
+def changed(output: str) -> int:
+    """How many tasks of a play changed something."""
+    found = re.search(r"changed=(\d+)", output)
+    assert found, output
+    return int(found[1])
 
 
 def helm(site: Site, *arguments: str) -> str:

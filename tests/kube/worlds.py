@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.server
 import itertools
 import json
 import os
@@ -69,6 +68,8 @@ from ansible_collections.azureops.pod_identity.tests.kube import mic as mics
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmis
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY, owned
 from ansible_collections.azureops.pod_identity.tests.kube.kubelet import Kubelet
+from ansible_collections.azureops.pod_identity.tests.kube.objects import manifest, set_status
+from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, Runner
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
@@ -106,38 +107,23 @@ _KINDS: Mapping[str, Kind] = {
 """What a world has of. In this order it is taken away, so that nothing puts it back."""
 
 
-class _Tokens(http.server.BaseHTTPRequestHandler):
-    """The way from MIC and NMI to the metadata service of their node: they ask as App Service is asked, whose address
-    can be given to them."""
-
-    server: _TokenServer
-
-    def do_GET(self) -> None:
-        asked = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        query = {"resource": asked.get("resource") or "https://management.azure.com/"}
-        query |= {"client_id": asked["clientid"]} if asked.get("clientid") else {}
-        status, body = self.server.answer(query)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        """Nothing to say."""
-
-
 Answer = Callable[[Mapping[str, str]], tuple[int, bytes]]
 """Status and body, by the query of a request for a token."""
 
 
-class _TokenServer(http.server.ThreadingHTTPServer):
-    daemon_threads = True
+class _Tokens(TokenServer):
+    """The way from MIC and NMI to the metadata service of their node: they ask as App Service is asked, whose address
+    can be given to them."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(("127.0.0.1", 0), _Tokens)
-        self.answer = answer
+        super().__init__()
+        self._answer = answer
+
+    def answer(self, path: str) -> Reply:
+        asked = {name: values[-1] for name, values in parse_qs(urlsplit(path).query).items()}
+        query = {"resource": asked.get("resource") or "https://management.azure.com/"}
+        query |= {"client_id": asked["clientid"]} if asked.get("clientid") else {}
+        return (*self._answer(query), {})
 
 
 class Relay:
@@ -408,7 +394,7 @@ class World:
         before.process.wait()
         self._run_mic(deployment, before.pod)
         self.kubelet.files[PLACE, before.pod, True] = before.log
-        containers = [_container("mic", {"running": {"startedAt": _now()}}, restarts=1)]
+        containers = [container("mic", {"running": {"startedAt": _now()}}, restarts=1)]
         self.set_status(POD, before.pod, PLACE, containerStatuses=containers)
 
     def _start_nmi(self, daemon_set: Raw) -> None:
@@ -478,12 +464,8 @@ class World:
     def _variables(self, workload: Raw, answer: Answer) -> dict[str, str]:
         given = workload["spec"]["template"]["spec"]["containers"][0].get("env", ())
         variables = {one["name"]: one["value"] for one in given if "value" in one}
-        tokens = _TokenServer(answer)
-        threading.Thread(target=tokens.serve_forever, args=(0.02,), daemon=True).start()
-        self._ends.callback(tokens.server_close)
-        self._ends.callback(tokens.shutdown)
-        address = "http://{}:{}/msi/token".format(*tokens.server_address[:2])
-        return {**variables, "MSI_ENDPOINT": address, "MSI_SECRET": "given"}
+        tokens = self._ends.enter_context(_Tokens(answer))
+        return {**variables, "MSI_ENDPOINT": f"{tokens.host}/msi/token", "MSI_SECRET": "given"}
 
     def _until(self, program: Program, what: str, look: Callable[[Program], bool]) -> None:
         server.until(what, lambda: program.process.poll() is not None or look(program))
@@ -499,19 +481,17 @@ class World:
         for key in ("labels", "annotations", "ownerReferences"):
             if key in body:
                 metadata[key] = body.pop(key)
-        return self.add({"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body})
+        return self.add(manifest(kind, name, metadata=metadata, **body))
 
     def kubectl_apply(self, kind: Kind, name: str, namespace: str = TEAM, **body: Any) -> None:
-        whole = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}, **body}
+        whole = manifest(kind, name, **body)
         binaries, _charts = server.programs()
         command = [str(binaries / "kubectl"), "--namespace", namespace, "apply", "--validate=false", "-f", "-"]
         environment = {**os.environ, "KUBECONFIG": self.api_server.kubeconfig(), "HOME": str(self.folder)}
         subprocess.run(command, input=json.dumps(whole), env=environment, check=True, capture_output=True, text=True)
 
     def set_status(self, kind: Kind, name: str, namespace: str = TEAM, **status: Any) -> None:
-        path, merge = kind.path(namespace, name, "status"), "application/merge-patch+json"
-        code, answer = self.client._request("PATCH", path, (), {"status": status}, content_type=merge)
-        assert code == 200, answer
+        set_status(self.client, kind, namespace, name, **status)
 
     def change(self, kind: Kind, name: str, namespace: str = TEAM, **body: Any) -> Raw:
         return self.client.merge(kind, namespace if kind.namespaced else None, name, body)
@@ -540,10 +520,8 @@ class World:
             counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), number)
             self.set_status(DEPLOYMENT, name, place, observedGeneration=workload["metadata"]["generation"], **counts)
         else:
-            counts = dict.fromkeys(
-                ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled"), number
-            )
-            counts |= {"numberReady": number, "numberMisscheduled": 0}
+            scheduled = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady")
+            counts = {**dict.fromkeys(scheduled, number), "numberMisscheduled": 0}
             self.set_status(DAEMON_SET, name, place, observedGeneration=workload["metadata"]["generation"], **counts)
         made = []
         for _number in range(number):
@@ -563,19 +541,10 @@ class World:
         self.create(POD, name, place, labels=labels, spec=spec, **metadata)
         own = spec.get("hostNetwork")
         address = own_address() if own else f"127.9.{number // 250}.{number % 250 + 1}"
-        running = {"running": {"startedAt": _now()}}
-        containers = [_container(one["name"], running) for one in spec["containers"]]
-        self.set_status(
-            POD,
-            name,
-            place,
-            phase="Running",
-            conditions=READY,
-            podIP=address,
-            podIPs=[{"ip": address}],
-            hostIP=own_address(),
-            containerStatuses=containers,
-        )
+        containers = [container(one["name"], {"running": {"startedAt": _now()}}) for one in spec["containers"]]
+        addresses = {"podIP": address, "podIPs": [{"ip": address}], "hostIP": own_address()}
+        running = {"phase": "Running", "conditions": READY, "containerStatuses": containers}
+        self.set_status(POD, name, place, **running, **addresses)
 
     def see(self) -> None:
         """Set the states of MIC's and NMI's pods by what became of their processes, as kubelets do."""
@@ -589,7 +558,7 @@ class World:
         self.kubelet.files[place, program.pod, True] = program.log
         ended = {"terminated": {"exitCode": abs(exit_code), "reason": reason, "finishedAt": _now()}}
         waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
-        containers = [_container(program.container, waiting, ready=False, restarts=_RESTARTS, last=ended)]
+        containers = [container(program.container, waiting, ready=False, restarts=_RESTARTS, last=ended)]
         conditions = [{**READY[0], "status": "False"}]
         self.set_status(POD, program.pod, place, conditions=conditions, containerStatuses=containers)
 
@@ -618,7 +587,7 @@ class World:
         assert self.nmi
         self.age(POD, self.nmi.pod, PLACE, seconds)
         started = (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        containers = [_container("nmi", {"running": {"startedAt": started}})]
+        containers = [container("nmi", {"running": {"startedAt": started}})]
         self.set_status(POD, self.nmi.pod, PLACE, containerStatuses=containers)
 
     # workloads and identities
@@ -689,13 +658,8 @@ class World:
             "metadata": {"labels": {"app": name, **bound, **(labels or {})}, "annotations": dict(annotations or {})},
             "spec": {"containers": containers, "serviceAccountName": name, **spec},
         }
-        made = self.create(
-            DEPLOYMENT,
-            name,
-            place,
-            labels=dict(own_labels or {}),
-            spec={"replicas": pods, "selector": {"matchLabels": {"app": name}}, "template": template},
-        )
+        whole = {"replicas": pods, "selector": {"matchLabels": {"app": name}}, "template": template}
+        made = self.create(DEPLOYMENT, name, place, labels=dict(own_labels or {}), spec=whole)
         return self.pods(made, pods, node, mutated)
 
     def workload(self) -> None:
@@ -718,12 +682,8 @@ class World:
 
     def credential(self, identity: Raw, name: str, **properties: Any) -> None:
         """A federated credential for the service account of that name."""
-        whole = {
-            "issuer": self.issuer,
-            "subject": f"system:serviceaccount:{TEAM}:{name}",
-            "audiences": ["api://AzureADTokenExchange"],
-            **properties,
-        }
+        usual = {"subject": f"system:serviceaccount:{TEAM}:{name}", "audiences": ["api://AzureADTokenExchange"]}
+        whole = {"issuer": self.issuer, **usual, **properties}
         path = f"{identity['id']}/federatedIdentityCredentials/{name}"
         self.azure.arm("PUT", path, {"properties": whole}).raise_for_status()
 
@@ -750,22 +710,18 @@ class World:
         if self.client.get(server.NAMESPACE, None, place) is None:
             self.client.create(server.NAMESPACE, None, {"metadata": {"name": place}})
         labels = {"azure-workload-identity.io/system": "true"}
-        run = {
-            "name": "manager",
-            "image": "mcr.microsoft.com/oss/v2/azure/workload-identity/webhook:v1.5.1",
-            "args": ["--log-level=info"],
-        }
+        image = "mcr.microsoft.com/oss/v2/azure/workload-identity/webhook:v1.5.1"
+        run = {"name": "manager", "image": image, "args": ["--log-level=info"]}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [run]}}
         spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
         made = self.create(DEPLOYMENT, name, place, labels=labels, spec=spec)
         (pod,) = self.pods(made)
         self.kubelet.write(place, pod, "I0301 09:00:00.000000       1 main.go:1] starting manager\n")
         if not runs:
-            containers = [_container("manager", {"waiting": {"reason": "ImagePullBackOff"}}, ready=False)]
+            containers = [container("manager", {"waiting": {"reason": "ImagePullBackOff"}}, ready=False)]
             conditions = [{**READY[0], "status": "False"}]
             self.set_status(POD, pod, place, conditions=conditions, containerStatuses=containers, phase="Pending")
-            counts = {"readyReplicas": 0, "availableReplicas": 0}
-            self.set_status(DEPLOYMENT, name, place, **counts)
+            self.set_status(DEPLOYMENT, name, place, readyReplicas=0, availableReplicas=0)
         service = "azure-wi-webhook-webhook-service"
         self.create(SERVICE, service, place, spec={"selector": labels, "ports": [{"port": 443, "targetPort": 9443}]})
         hook = {
@@ -781,12 +737,8 @@ class World:
             "admissionReviewVersions": ["v1", "v1beta1"],
             "matchPolicy": "Equivalent",
         }
-        self.create(
-            MUTATING_WEBHOOK_CONFIGURATION,
-            "azure-wi-webhook-mutating-webhook-configuration",
-            labels=labels,
-            webhooks=[hook],
-        )
+        name = "azure-wi-webhook-mutating-webhook-configuration"
+        self.create(MUTATING_WEBHOOK_CONFIGURATION, name, labels=labels, webhooks=[hook])
 
     def mutated(self, client_id: str = "") -> list[Raw]:
         """The container of a pod that went through the webhook."""
@@ -823,8 +775,7 @@ class World:
         """MIC has assigned so many."""
 
         def there() -> bool:
-            states = [(one.get("status") or {}).get("status") for one in self.assigned()]
-            return states.count("Assigned") >= number
+            return sum((one.get("status") or {}).get("status") == "Assigned" for one in self.assigned()) >= number
 
         server.until(f"{number} identities are assigned", there, seconds)
 
@@ -841,9 +792,8 @@ class World:
             self.until_assigned()
         self.until_served(self.pod_of())
 
-    def until_mic_says(self, *texts: str, seconds: float = server.SECONDS) -> None:
-        found = self.mic
-        assert found
+    def until_mic_says(self, *texts: str, seconds: float = 60) -> None:
+        assert (found := self.mic)
         server.until(f"MIC says {texts}", lambda: found.says(*texts), seconds)
 
     def until_mic_is_done(self) -> None:
@@ -863,8 +813,7 @@ class World:
         return tuple(map(len, (pods, *map(self.client.list_all, (AZURE_IDENTITY, AZURE_IDENTITY_BINDING)))))
 
     def until_nmi_says(self, *texts: str) -> None:
-        found = self.nmi
-        assert found
+        assert (found := self.nmi)
         server.until(f"NMI says {texts}", lambda: found.says(*texts))
 
     def health(self, daemon_set: Raw) -> str:
@@ -927,7 +876,7 @@ def own_address() -> str:
         return str(one.getsockname()[0])
 
 
-def _container(name: str, state: Raw, *, ready: bool = True, restarts: int = 0, last: Raw | None = None) -> Raw:
+def container(name: str, state: Raw, *, ready: bool = True, restarts: int = 0, last: Raw | None = None) -> Raw:
     what = {"name": name, "image": "x", "imageID": "x", "ready": ready, "restartCount": restarts}
     return {**what, "state": state, "lastState": last or {}}
 
