@@ -18,6 +18,40 @@ from azsandbox.images import TOKEN_APP
 Object = dict[str, Any]
 
 
+BASE_IMAGE = "mcr.microsoft.com/azurelinux/base/core:3.0"
+
+
+def sleeper(name: str = "sleep", **more: Any) -> Object:
+    """A container that does nothing."""
+    return {"name": name, "image": BASE_IMAGE, "command": ["sleep", "infinity"], **more}
+
+
+def deployment(name: str, namespace: str, labels: Mapping[str, str], *containers: Object, **spec: Any) -> Object:
+    """One of one pod, which ends at once; ``labels`` beside that of its name, ``spec`` of the pod."""
+    pod = {"terminationGracePeriodSeconds": 0, "containers": containers or [sleeper(name)], **spec}
+    template = {"metadata": {"labels": {"app": name, **labels}}, "spec": pod}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }
+
+
+def account(name: str, namespace: str, client_id: str = "") -> Object:
+    """A service account, of Workload ID where it has a client id."""
+    annotations = {"azure.workload.identity/client-id": client_id} if client_id else {}
+    metadata = {"name": name, "namespace": namespace, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def pod(name: str, *containers: Object, labels: Mapping[str, str] | None = None, **spec: Any) -> Object:
+    """One in the namespace default that ends at once; ``spec`` of it."""
+    metadata = {"name": name, "namespace": "default", "labels": dict(labels or {})}
+    whole = {"terminationGracePeriodSeconds": 0, "containers": containers or [sleeper(name)], **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": whole}
+
+
 def workload(
     name: str,
     namespace: str,
@@ -30,31 +64,12 @@ def workload(
 ) -> Object:
     """A Deployment of one pod; ``labels`` beside that of its name, ``more`` of the environment."""
     environment = {"CREDENTIAL": credential, "RETRIES": "0", "TIMEOUT": "5", **more}
-    container = {
-        "name": "app",
-        "image": TOKEN_APP,
-        "env": [{"name": key, "value": value} for key, value in environment.items()],
-    }
-    spec = {"serviceAccountName": account, "terminationGracePeriodSeconds": 5, "containers": [container]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name, **labels}, "annotations": dict(annotations or {})},
-                "spec": spec,
-            },
-        },
-    }
-
-
-def apply(operator: Operator, *objects: Object) -> None:
-    file = operator.directory / "workloads.json"
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-    operator.sandbox.exec("kubectl", "apply", "-f", str(file))
+    variables = [{"name": key, "value": value} for key, value in environment.items()]
+    container = {"name": "app", "image": TOKEN_APP, "env": variables}
+    spec: Object = {"serviceAccountName": account, "terminationGracePeriodSeconds": 5}
+    made = deployment(name, namespace, labels, container, **spec)
+    made["spec"]["template"]["metadata"]["annotations"] = dict(annotations or {})
+    return made
 
 
 def records(operator: Operator, name: str, namespace: str) -> list[Object]:

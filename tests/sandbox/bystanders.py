@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from applications import account, pod
 from operators import GROUP, Operator
 from sandboxes import eventually
 
@@ -19,33 +19,10 @@ _WEBHOOK = "azure-workload-identity-system"
 _LIKE = f"{_OURS}.example.com"
 _SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 _NAMES = {"plural": "azureidentities", "singular": "azureidentitylike", "kind": "AzureIdentityLike"}
-_WORKLOAD: list[dict[str, Any]] = [
-    {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {
-            "name": "mover",
-            "namespace": "default",
-            "annotations": {"azure.workload.identity/client-id": "11111111-1111-4111-8111-111111111111"},
-        },
-    },
-    {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "mover", "namespace": "default", "labels": {"azure.workload.identity/use": "true"}},
-        "spec": {
-            "serviceAccountName": "mover",
-            "terminationGracePeriodSeconds": 0,
-            "containers": [
-                {
-                    "name": "mover",
-                    "image": "mcr.microsoft.com/azurelinux/base/core:3.0",
-                    "command": ["sleep", "infinity"],
-                }
-            ],
-        },
-    },
-]
+_WORKLOAD = (
+    account("mover", "default", "11111111-1111-4111-8111-111111111111"),
+    pod("mover", labels={"azure.workload.identity/use": "true"}, serviceAccountName="mover"),
+)
 _DEFINITION = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -81,10 +58,8 @@ def add(operator: Operator, kubeconfig: str) -> None:
     chart = str(programs.built("workload-identity") / "charts/workload-identity-webhook")
     made = ("--namespace", _WEBHOOK, "--create-namespace", "--set", "azureTenantID=common,replicaCount=1", "--wait")
     exec_("helm", "--kubeconfig", kubeconfig, "install", "workload-identity-webhook", chart, *made)
-    file = operator.directory / "bystanders.json"
     for objects in ([_DEFINITION], [_OBJECT, *_WORKLOAD]):
-        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-        exec_("kubectl", "apply", "-f", str(file))
+        operator.apply(*objects)
         definition = f"customresourcedefinition/{_DEFINITION['metadata']['name']}"  # type: ignore[index]
         exec_("kubectl", "wait", "--for=condition=Established", definition)
     exec_("kubectl", "wait", "--for=condition=Ready", "pod/mover", "--timeout=90s")

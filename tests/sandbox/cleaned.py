@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from operators import Operator, Run, dead_rules, on_localhost
+from operators import SITE, Operator, Run, dead_rules
 from sandboxes import Sandbox
 
 GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"
@@ -50,14 +50,8 @@ class World:
 
     def answered_by(self, node: int) -> str:
         """Who answers a plain pod on the node at the metadata address."""
-        task = {"node": self.nodes[node], "kubeconfig": str(self.kubeconfig)}
-        done = self.play(
-            on_localhost(
-                {"azureops.pod_identity.imds_answer_info": task, "register": "seen"},
-                {"ansible.builtin.set_stats": {"data": {"who": "{{ seen.answer.answered_by }}"}}},
-            )
-        )
-        return str(done.ok().stats["who"])
+        asked = {"node": self.nodes[node], "kubeconfig": str(self.kubeconfig)}
+        return str(self.operator.module("imds_answer_info", **asked)["answer"]["answered_by"])
 
     def play(self, playbook: str | list[dict[str, Any]], *arguments: str, **variables: Any) -> Run:
         return self.operator.play(playbook, "-u", "root", *arguments, variables=variables)
@@ -71,18 +65,10 @@ class World:
 
     def source(self, **options: Any) -> str:
         """A file for the inventory plugin."""
-        source = self.folder / "test.aks_nodes.yml"
-        source.write_text(
-            yaml.safe_dump(
-                {
-                    "plugin": "azureops.pod_identity.aks_nodes",
-                    "resource_group": GROUP,
-                    "cluster_name": CLUSTER,
-                    "keyed_groups": [{"key": "aks_node.scale_set_name", "prefix": "vmss"}],
-                    **options,
-                }
-            )
-        )
+        source, place = self.folder / "test.aks_nodes.yml", {"resource_group": GROUP, "cluster_name": CLUSTER}
+        groups = [{"key": "aks_node.scale_set_name", "prefix": "vmss"}]
+        plugin = "azureops.pod_identity.aks_nodes"
+        source.write_text(yaml.safe_dump({"plugin": plugin, **place, "keyed_groups": groups, **options}))
         return str(source)
 
     def inventory(self, **options: Any) -> dict[str, list[str]]:
@@ -91,16 +77,9 @@ class World:
         return {name: sorted(group["hosts"]) for name, group in listed.items() if "hosts" in group}
 
     def install(self) -> None:
-        self.play(
-            "azureops.pod_identity.site",
-            pod_identity_resource_group=GROUP,
-            pod_identity_cluster_name=CLUSTER,
-            pod_identity_location="westeurope",
-            pod_identity_cluster_create=True,
-            pod_identity_cluster_poll_interval=1,
-        ).ok()
-        options = {"resource_group": GROUP, "cluster_name": CLUSTER, "path": str(self.kubeconfig)}
-        self.play(on_localhost({"azureops.pod_identity.aks_kubeconfig": options})).ok()
+        variables = {**SITE, "pod_identity_resource_group": GROUP, "pod_identity_bindings_list": []}
+        self.play("azureops.pod_identity.site", **{**variables, "pod_identity_verify_workloads": []}).ok()
+        self.operator.kubeconfig(GROUP, CLUSTER)
 
     def kill(self) -> None:
         """SIGKILL to every NMI while the chart goes: stopped first, so that none can clean up or be started again."""

@@ -80,6 +80,13 @@ class Story:
     client_ids: dict[str, str] = field(default_factory=dict)
     """Of workloads with an identity of their own."""
 
+    def record(self, name: str, every: float = 1) -> None:
+        """From its first token on: a pod may ask before MIC has given it the identity."""
+        recorder = self.recorders[name] = Recorder(self.operator, name, every)
+        recorder.start()
+        eventually(recorder.was_served, 60)
+        recorder.records[:] = [each for each in recorder.records if each["ok"]]
+
     def migrate(
         self,
         *arguments: str,
@@ -104,9 +111,8 @@ class Story:
         return dict(self.operator.kubectl("get", "deployment", name, "-n", NAMESPACE))
 
     def credentials(self) -> list[str]:
-        found = self.operator.sandbox.az(
-            "identity", "federated-credential", "list", "-g", GROUP, "--identity-name", "billing"
-        )
+        named = ("-g", GROUP, "--identity-name", "billing")
+        found = self.operator.sandbox.az("identity", "federated-credential", "list", *named)
         return sorted(each["subject"] for each in found)
 
     def accounts(self) -> list[str]:

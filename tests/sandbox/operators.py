@@ -269,6 +269,28 @@ class Operator:
     def kubectl(self, *arguments: str) -> Any:
         return json.loads(self.sandbox.exec("kubectl", *arguments, "-o", "json"))
 
+    def apply(self, *objects: Mapping[str, Any], verb: str = "apply", arguments: Sequence[str] = ()) -> None:
+        file = self.directory / "objects.json"
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+        self.sandbox.exec("kubectl", verb, "-f", str(file), *arguments)
+
+    def kubeconfig(self, group: str = GROUP, cluster: str = CLUSTER, *options: str, name: str = "kubeconfig") -> str:
+        """Where that of a cluster lies, as Azure hands it out now."""
+        path, place = str(self.directory / name), ("-g", group, "-n", cluster)
+        self.sandbox.exec("az", "aks", "get-credentials", *place, "--overwrite-existing", "-f", path, *options)
+        return path
+
+    def addresses(self) -> dict[str, str]:
+        """Of the nodes, by name."""
+        nodes = self.kubectl("get", "nodes")["items"]
+        return {each["metadata"]["name"]: str(each["status"]["addresses"][0]["address"]) for each in nodes}
+
+    def module(self, module: str, **options: Any) -> dict[str, Any]:
+        """What a module returned at the workstation, also where it failed."""
+        task = {f"azureops.pod_identity.{module}": options, "register": "answer", "ignore_errors": True}
+        told = {"ansible.builtin.set_stats": {"data": {"answer": "{{ answer }}"}}}
+        return dict(self.play(on_localhost(task, told)).ok().stats["answer"])
+
     def forget_requests(self) -> None:
         self.sandbox.run("azure", "log", "--clear")
 

@@ -164,6 +164,7 @@ OWNER, OWNERS = "metadata.labels.azureops.pod-identity/owner", "azureops.pod-ide
 TYPE_1 = {"type": 1, "client_id": f"{ID}3", "tenant_id": f"{ID}4", "client_password_secret": {"name": "credential"}}
 SHOWN_1 = {"type": 1, "clientID": f"{ID}3", "tenantID": f"{ID}4"}
 SHOWN_1 |= {"clientPassword.name": "credential", "clientPassword.namespace": "spare"}
+SHOWN_2 = {"type": 2, "clientPassword.name": "certificate"}
 SECOND = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/second"
 MAY_USE = {GRANTED: {"role_name": "Managed Identity Operator"}}
 UNKNOWN = {WRITTEN: {"identity.spec.clientID": "(known after apply)", "identity.spec.resourceID": ...}}
@@ -172,11 +173,14 @@ LABELS = {f"{kind}.metadata.labels.team": "a" for kind in ("binding", "identity"
 
 CHANGES: tuple[Change, ...] = (
     Change(
-        *("cluster_tags", cluster(tags={"team": "b"}), {GROUP_MADE: {"tags.team": "b"}, MADE: {"tags.team": "b"}}),
-        *((PUT_GROUP, PUT_CLUSTER), (), None),
+        *("cluster_tags", cluster(tags={"team": "b"})),
+        {GROUP_MADE: {"tags.team": "b"}, MADE: {"tags.team": "b"}},
+        azure=(PUT_GROUP, PUT_CLUSTER),
+        back=None,
     ),
     Change(
-        *("cluster_append_tags", cluster(append_tags=False), {GROUP_MADE: {"tags.theirs": None}}, (PUT_GROUP,)),
+        *("cluster_append_tags", cluster(append_tags=False), {GROUP_MADE: {"tags.theirs": None}}),
+        azure=(PUT_GROUP,),
         given=(f"az group update -n {GROUP} --set tags.theirs=1",),
     ),
     *(
@@ -190,7 +194,8 @@ CHANGES: tuple[Change, ...] = (
     ),
     Change(
         *("cluster_principal_id", cluster(principal_id=f"{ID}9")),
-        *({NODES: {f"{role}.principal_id": f"{ID}9" for role in MIC_ROLES}}, (ASSIGNED, ASSIGNED)),
+        {NODES: {f"{role}.principal_id": f"{ID}9" for role in MIC_ROLES}},
+        azure=(ASSIGNED, ASSIGNED),
     ),
     Change(
         *("chart_values", chart(values={"nmi": {"loggingFormat": "json"}})),
@@ -222,7 +227,8 @@ CHANGES: tuple[Change, ...] = (
     ),
     Change(
         *("bindings_list.tags", spare(tags={"team": "b"}), {CREATED: {"tags.team": "b"}}),
-        *(("PATCH userAssignedIdentities/spare",), (), None),
+        azure=("PATCH userAssignedIdentities/spare",),
+        back=None,
     ),
     *(
         Change(f"bindings_list.{key}", spare(roles=roles), {GRANTED: shown}, (ASSIGNED,))
@@ -234,8 +240,11 @@ CHANGES: tuple[Change, ...] = (
     ),
     *(
         Change(
-            *(f"bindings_list.{key}", spare(**{key: value}), {CREATED: made, **MAY_USE, **UNKNOWN}),
-            *((f"PUT userAssignedIdentities/{made['name']}", ASSIGNED, ASSIGNED), PAIR[:1], (WRITTEN,)),
+            *(f"bindings_list.{key}", spare(**{key: value})),
+            shown={CREATED: made, **MAY_USE, **UNKNOWN},
+            azure=(f"PUT userAssignedIdentities/{made['name']}", ASSIGNED, ASSIGNED),
+            kubernetes=PAIR[:1],
+            back=(WRITTEN,),
         )
         for key, value, made in (
             ("identity_name", "other", {"name": "other"}),
@@ -259,21 +268,28 @@ CHANGES: tuple[Change, ...] = (
             *("Namespace elsewhere", "ServiceAccount elsewhere/default"),
         ),
     ),
-    Change(
-        *("bindings_list.type", spare(**TYPE_1)),
-        *({WRITTEN: {f"identity.spec.{name}": value for name, value in SHOWN_1.items()}}, (), PAIR[:1], None),
-        name="0-to-1",
-    ),
-    Change(
-        *("bindings_list.type", principal(type=2, client_password_secret={"name": "certificate"})),
-        {WRITTEN: {"identity.spec.type": 2, "identity.spec.clientPassword.name": "certificate"}},
-        *((), OF_PRINCIPAL, None),
-        name="1-to-2",
+    *(
+        Change(
+            *(
+                "bindings_list.type",
+                variables,
+                {WRITTEN: {f"identity.spec.{path}": each for path, each in shown.items()}},
+            ),
+            kubernetes=kubernetes,
+            back=None,
+            name=name,
+        )
+        for name, variables, shown, kubernetes in (
+            ("0-to-1", spare(**TYPE_1), SHOWN_1, PAIR[:1]),
+            ("1-to-2", principal(type=2, client_password_secret={"name": "certificate"}), SHOWN_2, OF_PRINCIPAL),
+        )
     ),
     *(
         Change(
             *(f"bindings_list.{key}", principal(**{key.partition(".")[0]: value})),
-            *({WRITTEN: {f"identity.spec.{path}": shown}}, (), OF_PRINCIPAL, None),
+            {WRITTEN: {f"identity.spec.{path}": shown}},
+            kubernetes=OF_PRINCIPAL,
+            back=None,
         )
         for key, value, path, shown in (
             ("client_id", f"{ID}5", "clientID", f"{ID}5"),

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import applications
+from applications import sleeper
 from operators import Operator
 from sandboxes import eventually
 
@@ -115,9 +116,7 @@ def asking(operator: Operator, identities: Mapping[str, Mapping[str, Any]], guar
     theirs = [each for each in selectors if each[0] not in guarded]
     turns = [word for other in theirs for each in mine for word in (*each, *other)]
     pods = [_pod(f"asking-{number}", node, turns) for number, node in enumerate(nodes)]
-    file = operator.directory / "asking.json"
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
-    operator.sandbox.exec("kubectl", "apply", "-f", str(file))
+    operator.apply(*pods)
     try:
         eventually(lambda: all(_asked(operator, pod["metadata"]["name"], "") for pod in pods), 60)
         watch.began = time.time()
@@ -132,7 +131,7 @@ def asking(operator: Operator, identities: Mapping[str, Mapping[str, Any]], guar
         for name, node in zip(names, nodes, strict=True):
             watch.asks += _asked(operator, name, node)
     finally:
-        operator.sandbox.exec("kubectl", "delete", "--now", "--wait", "-f", str(file))
+        operator.sandbox.exec("kubectl", "delete", "--now", "--wait", "pod", *(pod["metadata"]["name"] for pod in pods))
 
 
 def _asked(operator: Operator, pod: str, node: str) -> list[Ask]:
@@ -146,16 +145,6 @@ def _asked(operator: Operator, pod: str, node: str) -> list[Ask]:
 
 def _pod(name: str, node: str, turns: Sequence[str]) -> dict[str, Any]:
     environment = {"LIMIT": str(LIMIT), "BETWEEN": str(SECONDS_BETWEEN)}
-    container = {
-        "name": "asking",
-        "image": "mcr.microsoft.com/azurelinux/base/core:3.0",
-        "command": ["bash", "-c", ASK, "bash", *turns],
-        "env": [{"name": key, "value": value} for key, value in environment.items()],
-    }
-    spec = {
-        "nodeName": node,
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 0,
-        "containers": [container],
-    }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+    variables = [{"name": key, "value": value} for key, value in environment.items()]
+    container = sleeper("asking", command=["bash", "-c", ASK, "bash", *turns], env=variables)
+    return applications.pod(name, container, nodeName=node, restartPolicy="Never")

@@ -31,7 +31,7 @@ OWN = "own"
 """Folder of the operator's directory for files of the test itself, which hold secrets on purpose."""
 LOOKS = "looks"
 """File in it with the number of looks at processes so far. What is there for two of them is seen by one."""
-_OF_OPERATOR = ("vars.json", "play.yml", "hosts.yml", f"{PRIVATE}/env")
+_OF_OPERATOR = ("vars.json", "play.yml", "hosts.yml", "objects.json", f"{PRIVATE}/env")
 """What the class Operator writes into that directory, and RunnerOperator."""
 _TOKEN = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}")
 _ENCODED = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from applications import sleeper
 from operators import Operator
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
@@ -21,6 +22,8 @@ from ansible_collections.azureops.pod_identity.tests.support import forged_relea
 
 NAMESPACE, OF_NODE_ACCESS = NAMESPACES = ("tenant", "pod-identity-node-access")
 """The second has the name of the one in which the connection aks_node_pod starts privileged pods."""
+SUBJECT = {"kind": "ServiceAccount", "name": NAMESPACE, "namespace": NAMESPACE}
+RBAC = "rbac.authorization.k8s.io"
 WHO = f"system:serviceaccount:{NAMESPACE}:{NAMESPACE}"
 HOST = "tenant.example"
 """In each address that an object of the tenant names."""
@@ -29,7 +32,6 @@ MARK = "tenant-was-here"
 IMAGE = f"{HOST}/small:1"
 SHELL = f"$(touch /tmp/{MARK})`touch /tmp/{MARK}`; touch /tmp/{MARK} #"
 TEMPLATE = f"{{{{ lookup('ansible.builtin.pipe', 'touch /tmp/{MARK}') }}}}"
-_WORKLOAD_IMAGE = "mcr.microsoft.com/azurelinux/base/core:3.0"
 STRANGE = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 """A subscription of nobody here."""
 SECRET = "database"
@@ -78,26 +80,17 @@ def _archive(files: dict[str, bytes]) -> bytes:
 def move_in(operator: Operator) -> None:
     """Give the tenant his two namespaces and all that may be done in them."""
     rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
-    group, role = "rbac.authorization.k8s.io", {"name": "everything"}
-    subject = {"kind": "ServiceAccount", "name": NAMESPACE, "namespace": NAMESPACE}
+    reference = {"apiGroup": RBAC, "kind": "Role", "name": "everything"}
     objects: list[dict[str, Any]] = []
     for namespace in NAMESPACES:
-        metadata = {**role, "namespace": namespace}
-        reference = {"apiGroup": group, "kind": "Role", **role}
-        labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+        metadata = {"name": namespace, "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}
         objects += [
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
-            {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
-            {
-                "apiVersion": f"{group}/v1",
-                "kind": "RoleBinding",
-                "metadata": metadata,
-                "roleRef": reference,
-                "subjects": [subject],
-            },
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
+            _named(f"{RBAC}/v1", "Role", "everything", namespace, rules=[rule]),
+            _named(f"{RBAC}/v1", "RoleBinding", "everything", namespace, roleRef=reference, subjects=[SUBJECT]),
         ]
     objects.append(_named("v1", "ServiceAccount", NAMESPACE))
-    _create(operator, objects)
+    operator.apply(*objects, verb="create")
 
 
 def lay_out(operator: Operator, principal: str) -> None:
@@ -106,21 +99,10 @@ def lay_out(operator: Operator, principal: str) -> None:
     nmi = operator.kubectl("get", "daemonset", "-n", "default", "-l", "app.kubernetes.io/component=nmi")["items"]
     mic = operator.kubectl("get", "deployment", "-n", "default", "-l", "app.kubernetes.io/component=mic")["items"]
     subscription = operator.sandbox.az("account", "show")["id"]
-    objects = [
-        *_records(items[-1]),
-        *_bundles(principal),
-        *_copies([*nmi, *mic]),
-        *_identities(subscription),
-        *_others(),
-    ]
-    _create(operator, objects, "--as", WHO)
-
-
-def _create(operator: Operator, objects: list[dict[str, Any]], *arguments: str) -> None:
-    file = operator.directory / "tenant.json"
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    objects = [*_records(items[-1]), *_bundles(principal), *_copies([*nmi, *mic])]
+    objects += [*_identities(subscription), *_others()]
     # What is applied would be an annotation, and too long.
-    operator.sandbox.exec("kubectl", "create", "-f", str(file), *arguments)
+    operator.apply(*objects, verb="create", arguments=("--as", WHO))
 
 
 def _named(
@@ -138,25 +120,17 @@ def _named(
 
 def _binding() -> dict[str, Any]:
     """What a program with an operator's rights would create for the tenant."""
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": MARK},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", "name": NAMESPACE, "namespace": NAMESPACE}],
-    }
+    reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
+    metadata = {"name": MARK}
+    about = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRoleBinding", "metadata": metadata}
+    return {**about, "roleRef": reference, "subjects": [SUBJECT]}
 
 
 def _records(real: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Releases of helm with hooks at each event, and what points to them."""
     events = [f"{when}-{what}" for when in ("pre", "post") for what in ("delete", "upgrade", "rollback", "install")]
-    hook = {
-        "name": MARK,
-        "kind": "ClusterRoleBinding",
-        "path": "templates/hook.yaml",
-        "manifest": json.dumps(_binding()),
-        "events": events,
-    }
+    hook = {"name": MARK, "kind": "ClusterRoleBinding", "path": "templates/hook.yaml", "events": events}
+    hook["manifest"] = json.dumps(_binding())
     for namespace in NAMESPACES:
         for name in ("aad-pod-identity", "pod-identity"):
             raw = forged_release.record(real, namespace, name, hooks=[hook])
@@ -188,11 +162,8 @@ def _copies(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     mark = f"for root in '' /host /proc/*/root; do touch $root/tmp/{MARK}; done"
     for each in found:
         labels = each["spec"]["template"]["metadata"]["labels"]
-        container = {
-            "name": each["spec"]["template"]["spec"]["containers"][0]["name"],
-            "image": _WORKLOAD_IMAGE,
-            "command": ["sh", "-c", f"{mark}; exec sleep 1000000"],
-        }
+        name = each["spec"]["template"]["spec"]["containers"][0]["name"]
+        pod = {"containers": [sleeper(name, command=["sh", "-c", f"{mark}; exec sleep 1000000"])]}
         yield _named(
             *(each["apiVersion"], each["kind"], each["metadata"]["name"]),
             metadata={"labels": each["metadata"].get("labels") or {}, "annotations": {"meta": TEMPLATE}},
@@ -200,7 +171,7 @@ def _copies(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 "selector": each["spec"]["selector"],
                 "template": {
                     "metadata": {"labels": labels, "annotations": {"meta": SHELL}},
-                    "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+                    "spec": {**pod, "terminationGracePeriodSeconds": 0},
                 },
             },
         )
@@ -213,11 +184,8 @@ def _identities(subscription: str) -> Iterator[dict[str, Any]]:
     places = [(text, text, text) for text in texts]
     places += [(STRANGE, "rg", "strange"), (subscription, "nowhere", "missing")]
     for number, (where, group, text) in enumerate(places):
-        annotations = {
-            "aadpodidentity.k8s.io/Behavior": text,
-            "text": text,
-            "large": "x" * (_LARGE if not number else 1),
-        }
+        large = "x" * (_LARGE if not number else 1)
+        annotations = {"aadpodidentity.k8s.io/Behavior": text, "text": text, "large": large}
         name = f"i{number}"
         held = {"annotations": annotations, "finalizers": [f"{HOST}/never"] if number == 1 else []}
         resource = f"/subscriptions/{where}/resourceGroups/{group}/{provider}/{text}"
@@ -244,12 +212,11 @@ def _others() -> Iterator[dict[str, Any]]:
             yield _named("v1", "Service", name, namespace, spec=service)
     for name in ("aad-pod-identity-mic", "aad-pod-identity-nmi"):
         yield _named("v1", "ServiceAccount", name, metadata={"labels": {"app.kubernetes.io/name": "aad-pod-identity"}})
-        yield _named("rbac.authorization.k8s.io/v1", "Role", name, rules=[])
+        yield _named(f"{RBAC}/v1", "Role", name, rules=[])
     chosen = {"matchLabels": {"app.kubernetes.io/component": "nmi"}}
     yield _named("policy/v1", "PodDisruptionBudget", "never", spec={"maxUnavailable": 0, "selector": chosen})
-    container = {"name": "node", "image": _WORKLOAD_IMAGE, "command": ["sleep", "1000000"]}
     for number, text in enumerate((TEMPLATE, SHELL)):
-        pod = {"containers": [container], "terminationGracePeriodSeconds": 0}
+        pod = {"containers": [sleeper()], "terminationGracePeriodSeconds": 0}
         labels = {"aadpodidbinding": f"i{number}"}
         yield _named("v1", "Pod", f"p{number}", metadata={"labels": labels, "annotations": {"text": text}}, spec=pod)
 

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import shlex
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from applications import pod
 from operators import Operator, Run
-from sandboxes import PROGRAM, Sandbox, eventually, running
+from sandboxes import Sandbox, eventually, running
 from tenant import hostile_image
 
 pytestmark = [pytest.mark.story, pytest.mark.soak]
@@ -31,13 +31,8 @@ NAMESPACE = "pod-identity-node-access"
 # What cannot be compressed takes run-command 180 calls for one MiB.
 SIZES = {POD: 1 << 20, COMMAND: 40_000}
 TEXT = "grüße 'quoted' \"$HOME\" \\n\nsecond line\n"
-SILENT = {
-    "status": "Failed",
-    "error": {
-        "code": "VMAgentStatusCommunicationError",
-        "message": "VM 'x' has not reported status for VM agent or extensions.",
-    },
-}
+MESSAGE = "VM 'x' has not reported status for VM agent or extensions."
+SILENT = {"status": "Failed", "error": {"code": "VMAgentStatusCommunicationError", "message": MESSAGE}}
 
 
 # The machines of tests may lack sudo, and the shell of nobody lets nobody in.
@@ -85,8 +80,7 @@ class World:
     @property
     def address(self) -> str:
         """Of the first node."""
-        path = "jsonpath={.status.addresses[?(@.type=='InternalIP')].address}"
-        return self.kubectl("get", "node", self.first, "-o", path)
+        return self.operator.addresses()[self.first]
 
     def on_node(self, *command: str) -> str:
         """Output of a command on the first node, by a way that is not under test."""
@@ -108,13 +102,7 @@ class World:
     def started(self, tasks: list[dict[str, Any]], connection: str, **variables: Any) -> Iterator[None]:
         """A play on the first node that is killed at the end."""
         command = self.command("killed", tasks, connection, **variables)
-        process = subprocess.Popen(
-            [PROGRAM, "exec", "--", *command],
-            env={**os.environ, "SANDBOX_NAME": self.sandbox.name},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = self.sandbox.start("exec", "--", *command)
         try:
             yield
         finally:
@@ -128,10 +116,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running("connections") as sandbox:
         sandbox.exec("az", "group", "create", "-n", "rg", "-l", "westeurope")
         sandbox.exec("az", "aks", "create", "-g", "rg", "-n", "one", "--node-count", "2", "--generate-ssh-keys")
-        sandbox.exec("az", "aks", "get-credentials", "-g", "rg", "-n", "one", "--admin", "-f", f"{folder}/kubeconfig")
-        nodes = json.loads(sandbox.exec("kubectl", "get", "nodes", "-o", "json"))["items"]
+        operator = Operator(sandbox, folder, {})
+        operator.kubeconfig("rg", "one", "--admin")
+        nodes = operator.kubectl("get", "nodes")["items"]
         instances = {raw["metadata"]["name"]: raw["spec"]["providerID"].removeprefix("azure://") for raw in nodes}
-        yield World(sandbox, Operator(sandbox, folder, {}), instances)
+        yield World(sandbox, operator, instances)
 
 
 def task(module: str, options: dict[str, Any] | str | None = None, **keywords: Any) -> dict[str, Any]:
@@ -190,26 +179,12 @@ def test_tasks_as_over_any_connection(world: World, connection: str) -> None:
 @contextmanager
 def silent_kubelet(world: World, node: str) -> Iterator[None]:
     """The API server takes no status of the node from its kubelet, which would correct what a test writes there."""
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": "silent-kubelet"},
-        "spec": {
-            "matchConstraints": {
-                "resourceRules": [
-                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["nodes/status"]}
-                ]
-            },
-            "validations": [{"expression": f"!(request.userInfo.username in ['system:node:{node}', 'asking'])"}],
-        },
-    }
-    binding = {
-        **policy,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "spec": {"policyName": "silent-kubelet", "validationActions": ["Deny"]},
-    }
-    path = world.operator.directory / "silent-kubelet.json"
-    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [policy, binding]}))
+    group, metadata = "admissionregistration.k8s.io/v1", {"name": "silent-kubelet"}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["nodes/status"]}
+    validation = {"expression": f"!(request.userInfo.username in ['system:node:{node}', 'asking'])"}
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [validation]}
+    bound = {"policyName": "silent-kubelet", "validationActions": ["Deny"]}
+    kinds = {"ValidatingAdmissionPolicy": spec, "ValidatingAdmissionPolicyBinding": bound}
 
     def is_refused() -> bool:
         asking = ("--as", "asking", "--as-group", "system:masters")
@@ -217,12 +192,14 @@ def silent_kubelet(world: World, node: str) -> Iterator[None]:
         answer = world.sandbox.call("exec", "--", "kubectl", "patch", "node", node, *patch, *asking)
         return "ValidatingAdmissionPolicy" in answer.stderr
 
-    world.kubectl("apply", "-f", str(path))
+    world.operator.apply(
+        *({"apiVersion": group, "kind": kind, "metadata": metadata, "spec": each} for kind, each in kinds.items())
+    )
     try:
         eventually(is_refused)
         yield
     finally:
-        world.kubectl("delete", "-f", str(path))
+        world.kubectl("delete", *(f"{kind}/silent-kubelet" for kind in kinds))
 
 
 def test_images_that_are_gone_are_passed_over(world: World) -> None:
@@ -263,22 +240,12 @@ def test_no_image_of_a_tenant_runs_or_is_obeyed(world: World) -> None:
         return {name for name in told if name in log}
 
     # What it does to a pod that is not on its guard.
-    container = {
-        "name": "x",
-        "image": f"{tenant}:1",
-        "imagePullPolicy": "Never",
-        "command": [f"/host{loader}", "--library-path", f"/host{libraries}", "/host/usr/bin/true"],
-        "volumeMounts": [{"name": "host", "mountPath": "/host"}],
-    }
-    spec = {
-        "nodeName": world.first,
-        "restartPolicy": "Never",
-        "containers": [container],
-        "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
-    }
-    pod = world.operator.directory / "unguarded.json"
-    pod.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "unguarded"}, "spec": spec}))
-    world.kubectl("apply", "-f", str(pod))
+    command = [f"/host{loader}", "--library-path", f"/host{libraries}", "/host/usr/bin/true"]
+    mounts = [{"name": "host", "mountPath": "/host"}]
+    container = {"name": "x", "image": f"{tenant}:1", "imagePullPolicy": "Never", "command": command}
+    host = [{"name": "host", "hostPath": {"path": "/"}}]
+    mounted = {**container, "volumeMounts": mounts}
+    world.operator.apply(pod("unguarded", mounted, nodeName=world.first, restartPolicy="Never", volumes=host))
     eventually(lambda: "Succeeded" in world.kubectl("get", "pod", "unguarded", "-o", "jsonpath={.status.phase}"), 60)
     assert obeyed(world.kubectl("logs", "unguarded")) == told
     world.kubectl("delete", "pod", "unguarded", "--now")
@@ -313,15 +280,6 @@ def test_one_pod_serves_a_run_and_goes(world: World) -> None:
     eventually(lambda: NAMESPACE not in world.kubectl("get", "namespaces", "-o", "name"), 60)
 
 
-def test_a_namespace_of_others_is_not_used(world: World) -> None:
-    world.kubectl("create", "namespace", "theirs")
-    only = ("--limit", world.first)
-    refused = world.play(POD, [task("ping")], *only, ansible_aks_node_pod_namespace="theirs")
-    assert refused.status != 0 and "No privileged pod is started in the namespace theirs" in refused.output
-    assert world.kubectl("get", "jobs", "-n", "theirs", "-o", "name") == ""
-    assert "namespace/theirs" in world.kubectl("get", "namespaces", "-o", "name")
-
-
 def test_what_a_killed_run_left_goes(world: World) -> None:
     """By the next run in the same place, which no command of the killed run survives."""
     world.forget_jobs()
@@ -350,28 +308,9 @@ def test_a_killed_run_goes_unaided(world: World) -> None:
     eventually(lambda: world.jobs() == [], 120)
 
 
-def test_a_module_is_one_call(world: World) -> None:
-    world.sandbox.run("azure", "log", "--clear")
-    world.play(COMMAND, [task("ping")], "--limit", world.first).ok()
-    log = world.sandbox.run("azure", "log", "--host", "management.azure.com", "--json")
-    asked = [json.loads(line)["path"] for line in log.splitlines()]
-    assert len([path for path in asked if path.endswith("/runCommand")]) == 1, asked
-
-
-def test_input_in_parts(world: World) -> None:
-    """With a limit that no module fits."""
-    world.sandbox.run("azure", "log", "--clear")
-    arguments = (["--limit", world.first], {"ansible_vmss_run_command_script_limit": 30_000})
-    world.play(COMMAND, [task("ping")], *arguments[0], **arguments[1]).ok()
-    assert world.sandbox.run("azure", "log", "--method", "POST", "--path", "runCommand").count("runCommand") > 2
-
-
 def test_another_command_is_waited_for(world: World) -> None:
-    def occupied() -> bool:
-        return "sleep 40" in world.on_node("ps", "ax")
-
     with world.started([task("command", "sleep 40")], COMMAND):
-        eventually(occupied, 60)
+        eventually(lambda: "sleep 40" in world.on_node("ps", "ax"), 60)
         busy = {"ansible_vmss_run_command_busy_timeout": 1}
         refused = world.play(COMMAND, [task("ping")], "--limit", world.first, **busy)
         assert refused.status != 0 and "another run-command is still in progress" in refused.output
@@ -405,20 +344,6 @@ def test_secrets_are_refused(world: World) -> None:
     world.play(COMMAND, [user], *only, ansible_vmss_run_command_allow_no_log=True).ok()
 
 
-def test_secrets_of_an_environment_are_in_no_script_and_no_process(world: World) -> None:
-    word, only = "correct-horse", ("--limit", world.first, "-vvvv")
-    secret = {"environment": {"AZURE_SECRET": word}}
-    world.sandbox.run("azure", "log", "--clear")
-    refused = world.play(COMMAND, [task("command", "true", **secret)], *only)
-    assert refused.status != 0 and "has secrets (AZURE_SECRET)" in refused.output and word not in refused.output
-    assert word not in world.sandbox.run("azure", "log", "--host", "management.azure.com", "--json")
-    look = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'correct[-]horse'; printenv AZURE_SECRET | wc -c"
-    seen = [task("shell", look, **secret, register="seen"), expect("seen.stdout_lines == ['0', '14']")]
-    assert word not in world.play(POD, seen, *only).ok().output
-    refused = world.play(POD, [task("command", "true", **secret, **NOBODY)], *only)
-    assert refused.status != 0 and "has secrets in its environment (AZURE_SECRET)" in refused.output
-
-
 def test_a_dead_kubelet(world: World) -> None:
     only = ("--limit", world.first)
     world.play(POD, [task("ping")], *only).ok()
@@ -426,10 +351,7 @@ def test_a_dead_kubelet(world: World) -> None:
     early = world.play(POD, [task("ping")], *only, ansible_aks_node_pod_start_timeout=8)
     assert early.status != 0 and "kubelet" in early.output and "vmss_run_command" in early.output
 
-    def not_ready() -> bool:
-        return "NotReady" in world.kubectl("get", "node", world.first, "--no-headers")
-
-    eventually(not_ready, 120)
+    eventually(lambda: "NotReady" in world.kubectl("get", "node", world.first, "--no-headers"), 120)
     late = world.play(POD, [task("ping")], *only)
     assert late.status != 0 and f"Node {world.first} is not Ready since" in late.output
     assert "Traceback" not in early.output + late.output

@@ -40,10 +40,7 @@ class Town:
 
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
-        self.nodes = {
-            each["metadata"]["name"]: each["status"]["addresses"][0]["address"]
-            for each in operator.kubectl("get", "nodes")["items"]
-        }
+        self.nodes = operator.addresses()
         group = ("--resource-group", GROUP)
         self.principal = operator.sandbox.az("identity", "create", *group, "--name", "greedy")["principalId"]
         image = operator.directory / "tenant.tar"

@@ -13,8 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ class World:
     """Of the service principal."""
     archive: Path
     """The chart's file; its contents are also at PUBLIC and MIRROR."""
-    kubeconfig: Path
+    kubeconfig: str
 
     @property
     def digest(self) -> str:
@@ -53,11 +52,6 @@ class World:
 
     def helm(self, *arguments: str) -> str:
         return self.run("helm", f"--kubeconfig={self.kubeconfig}", *arguments)
-
-    def apply(self, objects: list[dict[str, Any]], *arguments: str) -> None:
-        file = self.operator.directory / "objects.yml"
-        file.write_text(yaml.safe_dump_all(objects))
-        self.run("kubectl", "apply", "-f", str(file), *arguments)
 
     def chart(self, *arguments: str, **variables: Any) -> Run:
         """The role pod_identity_chart alone; its fact is told at the end."""
@@ -76,15 +70,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("operator")
     with running("installations") as sandbox:
         sandbox.run("azure", "principal", NAME)
-        client_id, secret = sandbox.run(
-            "exec", "--as", NAME, "--", "printenv", "AZURE_CLIENT_ID", "AZURE_SECRET"
-        ).split()
+        login = ("printenv", "AZURE_CLIENT_ID", "AZURE_SECRET")
+        client_id, secret = sandbox.run("exec", "--as", NAME, "--", *login).split()
         sandbox.exec("az", "group", "create", "-n", NAME, "-l", "westeurope")
         sandbox.exec(
             *("az", "aks", "create", "-g", NAME, "-n", NAME, "--node-count", "1", "--no-ssh-key"),
             *("--service-principal", client_id, "--client-secret", secret, "--network-plugin", "kubenet"),
         )
-        sandbox.exec("az", "aks", "get-credentials", "-g", NAME, "-n", NAME, "-f", str(directory / "kubeconfig"))
+        kubeconfig = Operator(sandbox, directory, {}).kubeconfig(NAME, NAME)
         sandbox.exec("helm", "pull", CHART, "--repo", PUBLIC, "--version", VERSION, "-d", str(directory))
         archive = directory / f"{CHART}-{VERSION}.tgz"
         sandbox.exec("helm", "push", str(archive), MIRROR)
@@ -93,9 +86,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "pod_identity_cluster_name": NAME,
             "pod_identity_location": "westeurope",
             "pod_identity_allow_network_plugin_kubenet": True,
-            "pod_identity_cluster_principal_id": json.loads(sandbox.exec("az", "ad", "sp", "show", "--id", client_id))[
-                "id"
-            ],
+            "pod_identity_cluster_principal_id": sandbox.az("ad", "sp", "show", "--id", client_id)["id"],
             "pod_identity_chart_ref": f"{MIRROR}/{CHART}",
             "pod_identity_chart_version": VERSION,
             "pod_identity_chart_digest": hashlib.sha256(archive.read_bytes()).hexdigest(),
@@ -105,7 +96,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 {"namespace": "shop", "selector": "shop", "expect": "shop", "allow_detach": True}
             ],
         }
-        yield World(Operator(sandbox, directory, variables), client_id, archive, directory / "kubeconfig")
+        yield World(Operator(sandbox, directory, variables), client_id, archive, kubeconfig)
 
 
 # An old cluster, and a chart from a registry
@@ -147,7 +138,7 @@ def test_an_old_cluster_serves(world: World, predicted: Run, done: Run) -> None:
     (nmi,) = world.nmis()
     assert "--allow-network-plugin-kubenet=true" in arguments_of(nmi)
     principal = world.operator.variables["pod_identity_cluster_principal_id"]
-    assigned = json.loads(world.run("az", "role", "assignment", "list", "--all"))
+    assigned = world.operator.sandbox.az("role", "assignment", "list", "--all")
     given = {each["roleDefinitionName"] for each in assigned if each["principalId"] == principal}
     assert {"Managed Identity Operator", "Virtual Machine Contributor"} <= given
     patches = world.operator.sandbox.run("azure", "log", "--method", "PATCH", "--json").splitlines()
@@ -213,48 +204,6 @@ def test_another_chart_than_the_named_one_is_refused(world: World, done: Run, so
 # What somebody else installed
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A way in which NMI came to a cluster: what that leaves on the objects, and what the role calls it."""
-
-    called: str
-    managed_by: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    """{object} is group/kind:namespace/name of each."""
-    writer: str = "kubectl"
-    release: bool = False
-    """Whether helm installs it, as a release, or its manifests are applied."""
-    addon: bool = False
-    """Whether AKS deploys it."""
-
-
-KINDS = {
-    "release": Kind("helm release identity/mine", "helm", release=True),
-    "manifests": Kind("applied as manifests", "manifests"),
-    "helm-release": Kind(
-        "managed by Flux",
-        "flux",
-        {"helm.toolkit.fluxcd.io/name": "mine", "helm.toolkit.fluxcd.io/namespace": "identity"},
-        release=True,
-    ),
-    "kustomization": Kind(
-        "managed by Flux",
-        "flux",
-        {"kustomize.toolkit.fluxcd.io/name": "infra", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"},
-    ),
-    "argo-annotation": Kind(
-        "managed by Argo CD", "argo", annotations={"argocd.argoproj.io/tracking-id": "pod-identity:{object}"}
-    ),
-    "argo-label": Kind("managed by Argo CD", "argo", {"argocd.argoproj.io/instance": "pod-identity"}),
-    # The default of Argo CD 2, a label that the chart sets as well.
-    "argo-default-label": Kind(
-        "managed by Argo CD", "argo", {"app.kubernetes.io/instance": CHART}, writer="argocd-controller"
-    ),
-    "addon": Kind("the AKS add-on", "addon", addon=True),
-}
-
-
 @pytest.fixture
 def bare(world: World) -> World:
     """No NMI is there."""
@@ -263,93 +212,28 @@ def bare(world: World) -> World:
     return world
 
 
-@contextmanager
-def installed(world: World, kind: Kind) -> Iterator[None]:
-    if kind.addon:
-        with addon_profile(world):
-            yield
-        return
-    namespace = "identity" if kind.release else "default"
-    chart = (str(world.archive), "--namespace", namespace, "--set", "nmi.allowNetworkPluginKubenet=true")
-    if kind.release:
-        world.helm("install", "mine", *chart, "--create-namespace")
-        try:
-            for label, value in kind.labels.items():
-                world.run("kubectl", "-n", namespace, "label", "daemonset,deployment", "--all", f"{label}={value}")
-            yield
-        finally:
-            world.helm("uninstall", "mine", "-n", namespace, "--wait", "--cascade=foreground")
-        return
-    definitions = world.helm("show", "crds", str(world.archive))
-    objects = [each for each in yaml.safe_load_all(world.helm("template", CHART, *chart)) if each]
-    for each in objects:
-        mark(each, kind)
-    world.apply(list(yaml.safe_load_all(definitions)))
-    world.run("kubectl", "wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
-    server_side = ("--server-side", f"--field-manager={kind.writer}") if kind.writer != "kubectl" else ()
-    world.apply(objects, *server_side)
-    file = world.operator.directory / "objects.yml"
-    applied = file.rename(file.with_name("applied.yml"))
+@pytest.mark.soak(sample=1)
+def test_what_somebody_else_installed_is_used_on_demand(bare: World) -> None:
+    """Plain manifests; tests/unit/plugins/module_utils/_domain/installation/test_nmi.py has the other ways."""
+    chart = (str(bare.archive), "--namespace", "default", "--set", "nmi.allowNetworkPluginKubenet=true")
+    marks = re.compile(r"^ +(helm.sh/chart|app.kubernetes.io/managed-by):.*\n", re.MULTILINE)
+    file = bare.operator.directory / "applied.yml"
+    file.write_text(marks.sub("", bare.helm("template", CHART, *chart)))
+    definitions = bare.operator.directory / "definitions.yml"
+    definitions.write_text(bare.helm("show", "crds", str(bare.archive)))
+    bare.run("kubectl", "apply", "-f", str(definitions))
+    bare.run("kubectl", "wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
+    bare.run("kubectl", "apply", "-f", str(file))
     try:
-        yield
-    finally:
-        world.run("kubectl", "delete", "--cascade=foreground", "-f", str(applied))
-
-
-def mark(each: dict[str, Any], kind: Kind) -> None:
-    """Take away what only helm's templates put there, and put there what this kind does."""
-    metadata = each["metadata"]
-    for place in (metadata, each["spec"]["template"]["metadata"] if "template" in each.get("spec", {}) else {}):
-        for label in ("helm.sh/chart", "app.kubernetes.io/managed-by"):
-            place.get("labels", {}).pop(label, None)
-    group = each["apiVersion"].rpartition("/")[0]
-    name = f"{group}/{each['kind']}:{metadata.get('namespace', '')}/{metadata['name']}"
-    metadata["labels"] = {**metadata.get("labels", {}), **kind.labels}
-    told = {key: value.format(object=name) for key, value in kind.annotations.items()}
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), **told}
-
-
-@contextmanager
-def addon_profile(world: World) -> Iterator[None]:
-    """The add-on, by Azure alone."""
-    _set_profile(world, {"enabled": True, "allowNetworkPluginKubenet": True})
-    try:
-        yield
-    finally:
-        _set_profile(world, {"enabled": False})
-        world.run("kubectl", "-n", "kube-system", "wait", "pod", "-l", "component=nmi", "--for=delete", "--timeout=60s")
-
-
-def _set_profile(world: World, profile: dict[str, Any]) -> None:
-    cluster = json.loads(world.run("az", "aks", "show", "-g", NAME, "-n", NAME))["id"]
-    url = f"{cluster}?api-version=2024-09-01"
-    body = json.loads(world.run("az", "rest", "--method", "get", "--url", url))
-    body["properties"]["podIdentityProfile"] = profile
-    file = world.operator.directory / "cluster.json"
-    file.write_text(json.dumps(body))
-    world.run("az", "rest", "--method", "put", "--url", url, "--body", f"@{file}")
-    world.run("az", "aks", "wait", "-g", NAME, "-n", NAME, "--updated", "--interval", "1")
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("name", KINDS)
-def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> None:
-    world, kind = bare, KINDS[name]
-    with installed(world, kind):
-        before = [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()]
-        assert len(before) == 1
-        refusal = world.chart().refused()
-        assert f"({kind.called}). A second NMI would fight with it" in refusal
-        assert ("pod_identity_chart_release_name" in refusal) == (kind.managed_by == "helm")
-        run = world.chart(accept_existing=True).ok()
-        assert run.changes() == []
-        assert kind.called in run.message("Say that the installation of somebody else is used")
+        (before,) = [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in bare.nmis()]
+        assert "(applied as manifests). A second NMI would fight with it" in bare.chart().refused()
+        run = bare.chart(accept_existing=True).ok()
         told = run.message("Tell what is there")
-        assert told["managed_by"] == kind.managed_by
-        assert told["release_name"] == ("mine" if kind.release else "")
-        assert [node["state"] for node in told["nodes"]] == ["active"]
-        assert bool(told["mic_leader"]) != kind.addon
-        assert [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()] == before
+        assert (run.changes(), told["managed_by"], told["release_name"]) == ([], "manifests", "")
+        assert [node["state"] for node in told["nodes"]] == ["active"] and told["mic_leader"]
+        assert [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in bare.nmis()] == [before]
+    finally:
+        bare.run("kubectl", "delete", "--cascade=foreground", "-f", str(file))
 
 
 @pytest.mark.soak

@@ -10,7 +10,6 @@ Writes are those to the API server, those to Azure, and the commands that remove
 from __future__ import annotations
 
 import base64
-import json
 import shlex
 import signal
 import subprocess
@@ -24,7 +23,7 @@ from typing import Any
 import pytest
 import yaml
 from cleaned import GROUP, TAKE_AWAY, World, foreign
-from operators import Operator, on_localhost
+from operators import Operator
 from private_files import private_files
 from sandboxes import eventually, running
 
@@ -61,11 +60,7 @@ class Way:
     node: int
 
 
-WAYS = {
-    "ssh": Way(2, 0, 3),
-    "aks_node_pod": Way(11, 0, 3),
-    "vmss_run_command": Way(2, 3, 3),
-}
+WAYS = {"ssh": Way(2, 0, 3), "aks_node_pod": Way(11, 0, 3), "vmss_run_command": Way(2, 3, 3)}
 
 
 @dataclass(frozen=True)
@@ -120,11 +115,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         sandbox.exec("az", "group", "create", "-n", GROUP, "-l", "westeurope")
         sandbox.exec("az", "aks", "create", "-g", GROUP, "-n", "one", "--node-count", "1", "--generate-ssh-keys")
         operator = Operator(sandbox, folder, {})
-        made = World(operator, (), ())
-        options = {"resource_group": GROUP, "cluster_name": "one", "path": str(made.kubeconfig)}
-        made.play(on_localhost({"azureops.pod_identity.aks_kubeconfig": options})).ok()
-        (node,) = json.loads(made.kubectl("get", "nodes", "-o", "json"))["items"]
-        world = World(operator, (node["metadata"]["name"],), (node["status"]["addresses"][0]["address"],))
+        operator.kubeconfig(GROUP, "one")
+        ((name, address),) = operator.addresses().items()
+        world = World(operator, (name,), (address,))
         world.kubectl("create", "serviceaccount", "operator", "-n", "kube-system")
         role = ("--clusterrole=cluster-admin", "--serviceaccount=kube-system:operator")
         world.kubectl("create", "clusterrolebinding", "operator", *role)

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
-from applications import apply, served, workload
-from migrations import NAMESPACE, OF_NMI, Recorder, Story
+from applications import account, served, workload
+from migrations import NAMESPACE, OF_NMI, Story
 from operators import CLUSTER, GROUP, SITE, Operator
 from probes import QUICK_NMI
 from sandboxes import eventually, running
@@ -75,24 +75,19 @@ def test_a_soak_longer_than_the_life_of_a_token(tmp_path_factory: pytest.TempPat
         variables["pod_identity_cluster_network_plugin"] = "azure"
         operator = Operator(sandbox, tmp_path_factory.mktemp("operator"), variables)
         operator.site().ok()
-        apply(
-            operator,
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": STAYS, "namespace": NAMESPACE}},
+        operator.apply(
+            account(STAYS, NAMESPACE),
             workload(MOVED, NAMESPACE, "default", labels=OF_NMI, TIMEOUT="20"),
             workload(STAYS, NAMESPACE, "default", labels=OF_NMI, account=STAYS, TIMEOUT="20", INTERVAL="30"),
         )
         for name in (MOVED, STAYS):
             assert served(operator, name, NAMESPACE)["path"] == "nmi"
-        recorder = Recorder(operator, MOVED, every=5)
-        story = Story(operator, sandbox.az("identity", "show", "-g", GROUP, "-n", "billing"), {MOVED: recorder})
-        recorder.start()
+        story = Story(operator, sandbox.az("identity", "show", "-g", GROUP, "-n", "billing"))
         try:
-            # A pod may ask before MIC has given it the identity.
-            eventually(recorder.was_served, 60)
-            recorder.records[:] = [each for each in recorder.records if each["ok"]]
+            story.record(MOVED, every=5)
             soaked(story)
         finally:
-            recorder.end()
+            story.recorders[MOVED].end()
 
 
 def soaked(story: Story) -> None:

@@ -14,11 +14,9 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from operators import Operator, Run, only
+from operators import CLUSTER, GROUP, SITE, Operator, Run
 from sandboxes import running
 
 pytestmark = [pytest.mark.story, pytest.mark.soak]
@@ -26,25 +24,8 @@ pytestmark = [pytest.mark.story, pytest.mark.soak]
 SAMPLED = pytest.mark.soak
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/permissions.md"
-GROUP, CLUSTER = "pod-identity-test", "one"
-ENTRY: dict[str, Any] = {
-    "name": "billing",
-    "namespace": "billing",
-    "selector": "billing",
-    "behavior": "namespaced",
-    "roles": [{"role": "Reader"}],
-}
-VARIABLES: dict[str, Any] = {
-    "pod_identity_resource_group": GROUP,
-    "pod_identity_cluster_name": CLUSTER,
-    "pod_identity_location": "westeurope",
-    "pod_identity_cluster_poll_interval": 1,
-    "pod_identity_bindings_create_namespaces": True,
-    "pod_identity_bindings_list": [ENTRY],
-    "pod_identity_verify_workloads": [
-        {"namespace": "billing", "selector": "billing", "expect": "billing", "allow_detach": True}
-    ],
-}
+(ENTRY,) = SITE["pod_identity_bindings_list"]
+VARIABLES = {name: value for name, value in SITE.items() if name != "pod_identity_cluster_create"}
 CREATE = {"pod_identity_cluster_create": True}
 TAGGED = {"pod_identity_bindings_list": [{**ENTRY, "tags": {"team": "a"}}]}
 IDENTITY_WRITE = "Microsoft.ManagedIdentity/userAssignedIdentities/write"
@@ -107,12 +88,9 @@ def test_a_reader_is_told_everything_at_once_in_check_mode(operator: Operator, s
     operator.forget_requests()
     run = operator.site("--check", variables=CREATE, principal="reader")
     assert _named(run.refused()) == [
-        "Microsoft.Authorization/roleAssignments/write",
-        "Microsoft.Authorization/roleAssignments/write",
-        "Microsoft.Authorization/roleAssignments/write",
-        "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",
+        *(GRANT, GRANT, GRANT, KUBECONFIG),
         "Microsoft.ContainerService/managedClusters/write",
-        "Microsoft.ManagedIdentity/userAssignedIdentities/write",
+        IDENTITY_WRITE,
         "Microsoft.Resources/subscriptions/resourceGroups/write",
     ]
     table = run.message("Show what is not permitted")
@@ -153,31 +131,11 @@ def test_a_second_run_needs_no_rights_to_write(operator: Operator, site: Run) ->
 
 
 @SAMPLED
-@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["run", "check"])
-def test_a_change_is_refused_with_what_it_needs(operator: Operator, site: Run, arguments: tuple[str, ...]) -> None:
-    operator.forget_requests()
-    run = operator.site(*arguments, variables={**CREATE, **TAGGED}, principal="looker")
-    assert _named(run.refused()) == [IDENTITY_WRITE]
-    assert run.changes() == []
-    assert operator.azure_writes() == []
-
-
-@SAMPLED
-def test_phases_that_the_tags_leave_out_need_nothing(operator: Operator, site: Run) -> None:
-    tagged = operator.site("--tags", "pod_identity_chart_install", variables=TAGGED, principal="looker")
-    assert tagged.ok().changes() == []
-    objects = operator.site("--tags", "pod_identity_bindings_objects", variables=TAGGED, principal="looker")
-    assert _named(objects.refused()) == [IDENTITY_WRITE]
-
-
-@SAMPLED
 def test_a_lock_stops_what_it_locks(operator: Operator, site: Run) -> None:
-    kubeconfig = operator.directory / "one.kubeconfig"
-    operator.sandbox.exec("az", "aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "-f", str(kubeconfig))
-    lock = ("--name", "keep", "--resource-group", GROUP)
+    kubeconfig, lock = operator.kubeconfig(), ("--name", "keep", "--resource-group", GROUP)
     operator.sandbox.exec("az", "lock", "create", *lock, "--lock-type", "ReadOnly")
     try:
-        given = {"pod_identity_kubeconfig": str(kubeconfig)}
+        given = {"pod_identity_kubeconfig": kubeconfig}
         assert operator.site(variables=given).ok().changes() == []
         operator.forget_requests()
         refusal = operator.site(variables={**given, **TAGGED}).refused()
@@ -187,54 +145,6 @@ def test_a_lock_stops_what_it_locks(operator: Operator, site: Run) -> None:
         assert operator.azure_writes() == []
     finally:
         operator.sandbox.exec("az", "lock", "delete", *lock)
-
-
-RULES = """
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: narrow, namespace: default}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: narrow}
-rules:
-  - {apiGroups: ["*"], resources: ["*"], verbs: [get, list]}
-  - {apiGroups: [aadpodidentity.k8s.io], resources: [azureidentities], verbs: [create, patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: narrow}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: narrow}
-subjects: [{kind: ServiceAccount, name: narrow, namespace: default}]
-"""
-
-
-@SAMPLED
-def test_a_service_account_that_may_not_create_bindings(operator: Operator, site: Run) -> None:
-    rules, kubeconfig = operator.directory / "rules.yml", operator.directory / "narrow.kubeconfig"
-    rules.write_text(RULES)
-    operator.sandbox.exec("kubectl", "apply", "-f", str(rules))
-    token = operator.sandbox.exec("kubectl", "create", "token", "narrow").strip()
-    admin = operator.directory / "admin.kubeconfig"
-    operator.sandbox.exec("az", "aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "-f", str(admin))
-    document = yaml.safe_load(admin.read_text())
-    document["users"][0]["user"] = {"token": token}
-    kubeconfig.write_text(yaml.safe_dump(document))
-    kubeconfig.chmod(0o600)
-    given = {"pod_identity_kubeconfig": str(kubeconfig)}
-
-    unchanged = operator.play(only("bindings"), variables=given).ok()
-    assert unchanged.changes() == []
-    operator.forget_requests()
-    more = {"pod_identity_bindings_list": [ENTRY, {**ENTRY, "name": "more"}]}
-    run = operator.play(only("bindings"), variables={**given, **more})
-    assert _named(run.refused()) == [
-        "create azureidentitybindings.aadpodidentity.k8s.io",
-        "patch azureidentitybindings.aadpodidentity.k8s.io",
-    ]
-    assert "in namespace billing" in run.refused()
-    assert run.changes() == []
-    assert operator.azure_writes() == []
 
 
 @SAMPLED

@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 import yaml
+from applications import deployment, sleeper
 from jobs import Job, RunnerOperator
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, running
@@ -140,20 +141,10 @@ class Vault:
     def plant_in_cluster(self) -> None:
         """A workload that is to be restarted, and the Secret of a service principal."""
         planted = self.marks.plant
-        container = {
-            "name": "api",
-            "image": "mcr.microsoft.com/azurelinux/base/core:3.0",
-            "command": ["sleep", "infinity"],
-            "env": [{"name": "PASSWORD", "value": planted("the environment of a Deployment")}],
-        }
-        labels = {"app": "api", "aadpodidbinding": "billing"}
-        template = {
-            "metadata": {"labels": labels, "annotations": {ANNOTATION: "old"}},
-            "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]},
-        }
-        metadata = {"name": "api", "namespace": "billing"}
-        spec = {"selector": {"matchLabels": {"app": "api"}}, "template": template}
-        self.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+        password = {"name": "PASSWORD", "value": planted("the environment of a Deployment")}
+        made = deployment("api", "billing", {"aadpodidbinding": "billing"}, sleeper("api", env=[password]))
+        made["spec"]["template"]["metadata"]["annotations"] = {ANNOTATION: "old"}
+        self.operator.apply(made)
         word = planted("the data of a Secret")
         copied = {
             "kubectl.kubernetes.io/last-applied-configuration": json.dumps(_secret(planted("what kubectl applied"))),
@@ -162,19 +153,13 @@ class Vault:
             ).decode(),
             "kapp.k14s.io/original": json.dumps(_secret(planted("what kapp applied"))),
         }
-        self.apply({**_secret(word), "metadata": {**_secret(word)["metadata"], "annotations": copied}}, "create")
-
-    def apply(self, manifest: Mapping[str, Any], verb: str = "apply") -> None:
-        file = self.own / "manifest.json"
-        file.write_text(json.dumps(manifest))
-        self.operator.sandbox.exec("kubectl", verb, "-f", str(file))
+        secret = _secret(word)
+        self.operator.apply({**secret, "metadata": {**secret["metadata"], "annotations": copied}}, verb="create")
 
     def get_credentials(self) -> None:
         """Those of the kubeconfig that Azure hands out count as planted."""
-        file = self.own / "kubeconfig"
-        place = ("--resource-group", GROUP, "--name", CLUSTER)
-        self.operator.sandbox.exec("az", "aks", "get-credentials", *place, "--file", str(file))
-        (user,) = yaml.safe_load(file.read_text())["users"]
+        file = self.operator.kubeconfig(name=f"{OWN}/kubeconfig")
+        (user,) = yaml.safe_load(Path(file).read_text())["users"]
         self.marks.plant("the key of the kubeconfig", _line(base64.b64decode(user["user"]["client-key-data"]).decode()))
 
     def has_secret(self) -> bool:
@@ -270,8 +255,7 @@ def proxy(sandbox: Sandbox, own: Path, users: list[str]) -> Iterator[None]:
 def site(vault: Vault) -> Vault:
     _run, job = vault.job("azureops.pod_identity.site")
     vault.progress = job.progress()
-    nodes = vault.operator.kubectl("get", "nodes")["items"]
-    vault.nodes = {each["metadata"]["name"]: each["status"]["addresses"][0]["address"] for each in nodes}
+    vault.nodes = vault.operator.addresses()
     vault.get_credentials()
     vault.plant_in_cluster()
     return vault
@@ -305,12 +289,8 @@ def test_each_search_finds_what_a_careless_play_spreads(site: Vault) -> None:
     packed = marks.plant("packed")
     command, debug, k8s = "ansible.builtin.command", "ansible.builtin.debug", "azureops.pod_identity.kubernetes_core"
     quiet = {"no_log": True}
-    container = {
-        "name": "x",
-        "image": "mcr.microsoft.com/azurelinux/base/core:3.0",
-        "command": ["bash", "-c", "echo $WORD; sleep infinity"],
-        "env": [{"name": "WORD", "value": logged}],
-    }
+    word = {"name": "WORD", "value": logged}
+    container = sleeper("x", command=["bash", "-c", "echo $WORD; sleep infinity"], env=[word])
     place = {"name": "careless", "namespace": "default"}
     event = {"involvedObject": {"kind": "Pod", **place}, "reason": "Careless", "message": happened, "type": "Normal"}
     objects = [
@@ -376,10 +356,15 @@ def test_a_restart_tells_nothing(site: Vault) -> None:
 
 
 def test_an_uninstall_tells_nothing(site: Vault) -> None:
-    """Its bundle in a file, which the following run restores."""
+    """Its bundle in a file, which the following run restores, with the login as variables and a cache of facts."""
     site.uninstall()
     (file,) = site.kept.glob(f"{CLUSTER}-*.json")
-    site.play(site.with_environment("restore"), variables={"pod_identity_restore_bundle": str(file)})
+    account = json.loads((paths.state(site.operator.sandbox.name) / "principals/operator.json").read_text())
+    login = {f"pod_identity_{name}": account[name] for name in ("client_id", "secret")}
+    given = {**login, "pod_identity_tenant": account["tenant_id"], "pod_identity_restore_bundle": str(file)}
+    facts = str(site.operator.directory / "facts")
+    cache = {"ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": facts}
+    site.play(site.with_environment("restore"), variables=given, environment=cache)
     site.put_back(json.loads(file.read_text()))
 
 

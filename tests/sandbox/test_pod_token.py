@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operators import Operator, Run, on_localhost, only
+from applications import deployment, pod
+from operators import Operator, Run
 from sandboxes import Sandbox, running
 
 from azsandbox import paths
@@ -31,28 +32,7 @@ SAMPLED = pytest.mark.soak
 GROUP, CLUSTER, NODE_GROUP = "token-test", "one", "MC_token-test_one_westeurope"
 # NMI's waits, shortened: what is judged here is the text of its answers.
 NMI_WAITS = ("retryAttemptsForCreated=3", "retryAttemptsForAssigned=4", "findIdentityRetryIntervalInSeconds=2")
-WORKLOAD = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "api", "namespace": "default"},
-    "spec": {
-        "replicas": 1,
-        "selector": {"matchLabels": {"app": "api"}},
-        "template": {
-            "metadata": {"labels": {"app": "api", "aadpodidbinding": "billing"}},
-            "spec": {
-                "terminationGracePeriodSeconds": 1,
-                "containers": [
-                    {
-                        "name": "api",
-                        "image": "mcr.microsoft.com/azurelinux/base/core:3.0",
-                        "command": ["sleep", "100000"],
-                    }
-                ],
-            },
-        },
-    },
-}
+WORKLOAD = deployment("api", "default", {"aadpodidbinding": "billing"})
 
 
 @dataclass(frozen=True)
@@ -73,10 +53,7 @@ class World:
 
     def module(self, module: str, **options: Any) -> dict[str, Any]:
         """What a module returned on the operator's workstation."""
-        task = {f"azureops.pod_identity.{module}": {"kubeconfig": str(self.folder / "kubeconfig"), **options}}
-        told = {"ansible.builtin.set_stats": {"data": {"answer": "{{ answer }}"}}}
-        run = self.operator.play(on_localhost({**task, "register": "answer", "ignore_errors": True}, told))
-        return dict(run.ok().stats["answer"])
+        return self.operator.module(module, kubeconfig=str(self.folder / "kubeconfig"), **options)
 
     def token(self, **options: Any) -> dict[str, Any]:
         """The only entry of pod_token_info; no probe must be left."""
@@ -111,18 +88,9 @@ class World:
         return any(each.lower().endswith("/billing") for each in found["identity"]["userAssignedIdentities"])
 
     def bind(self, **options: Any) -> dict[str, Any]:
-        return self.module(
-            "azure_identity_binding",
-            **{
-                "name": "billing",
-                "namespace": "default",
-                "selector": "billing",
-                "resource_id": self.identity["id"],
-                "client_id": self.identity["clientId"],
-                "wait": True,
-                **options,
-            },
-        )
+        pair = {"name": "billing", "namespace": "default", "selector": "billing"}
+        of_azure = {"resource_id": self.identity["id"], "client_id": self.identity["clientId"]}
+        return self.module("azure_identity_binding", **{**pair, **of_azure, "wait": True, **options})
 
 
 @pytest.fixture(scope="module")
@@ -133,22 +101,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         sandbox.az("group", "create", "-n", GROUP, "-l", "westeurope")
         made = World(operator, sandbox.az("identity", "create", "-g", GROUP, "-n", "billing"))
         cluster = sandbox.az("aks", "create", "-g", GROUP, "-n", CLUSTER, "--node-count", "2", "--generate-ssh-keys")
-        sandbox.az("aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "--admin", "-f", str(folder / "kubeconfig"))
+        kubeconfig = ("--kubeconfig", operator.kubeconfig(GROUP, CLUSTER, "--admin"))
         principal = cluster["identityProfile"]["kubeletidentity"]["objectId"]
-        for role, group in (
-            ("Managed Identity Operator", NODE_GROUP),
-            ("Virtual Machine Contributor", NODE_GROUP),
-            ("Managed Identity Operator", GROUP),
-        ):
+        roles = [("Managed Identity Operator", group) for group in (NODE_GROUP, GROUP)]
+        for role, group in (*roles, ("Virtual Machine Contributor", NODE_GROUP)):
             scope = f"{made.identity['id'].split('/resource', 1)[0]}/resourceGroups/{group}"
             who = ("--assignee-object-id", principal, "--assignee-principal-type", "ServicePrincipal")
             sandbox.az("role", "assignment", "create", *who, "--role", role, "--scope", scope)
         values = [word for wait in NMI_WAITS for word in ("--set", f"nmi.{wait}")]
         chart = str(paths.CHARTS / "aad-pod-identity-4.1.18.tgz")
-        kubeconfig = ("--kubeconfig", str(folder / "kubeconfig"))
         sandbox.exec("helm", *kubeconfig, "install", "aad-pod-identity", chart, "--wait", "--timeout", "120s", *values)
-        (folder / "workload.json").write_text(json.dumps(WORKLOAD))
-        made.kubectl("apply", "-f", str(folder / "workload.json"))
+        operator.apply(WORKLOAD)
         made.kubectl("rollout", "status", "deployment/api", "--timeout=90s")
         yield made
 
@@ -176,11 +139,8 @@ def test_assigned(world: World) -> None:
     bound = world.bind()
     assert bound["changed"] and bound["result"]["assigned"][0]["status"] == "Assigned" and world.attached()
     assert not world.bind()["changed"]
-    expected = {
-        "client_id": world.identity["clientId"],
-        "object_id": world.identity["principalId"],
-        "tenant_id": world.identity["tenantId"],
-    }
+    names = {"client_id": "clientId", "object_id": "principalId", "tenant_id": "tenantId"}
+    expected = {name: world.identity[key] for name, key in names.items()}
     for method in ("probe_pod", "exec"):
         entry = world.token(method=method, expect=expected)
         assert (entry["verdict"], entry["answered_by"], entry["identity"]) == ("ok", "nmi", "default/billing")
@@ -264,15 +224,7 @@ def test_a_budget_allows_what_it_allowed(assigned: World, budget: str, harmless:
 @SAMPLED
 def test_a_pod_in_the_host_network_asks_past_nmi(assigned: World) -> None:
     """It gets whatever its node carries, asked by the label or not, as the inventory says."""
-    template = WORKLOAD["spec"]["template"]  # type: ignore[index]
-    host = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "host", "namespace": "default", "labels": template["metadata"]["labels"]},
-        "spec": {**template["spec"], "hostNetwork": True},
-    }
-    (assigned.folder / "host.json").write_text(json.dumps(host))
-    assigned.kubectl("apply", "-f", str(assigned.folder / "host.json"))
+    assigned.operator.apply(pod("host", labels={"aadpodidbinding": "billing"}, hostNetwork=True))
     assigned.kubectl("wait", "--for=condition=Ready", "pod/host", "--timeout=60s")
     place = "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&client_id="
     place += f"{assigned.identity['clientId']}&resource=https://management.azure.com/"
@@ -302,39 +254,6 @@ def _blocking(operation: str) -> str:
 
 
 @SAMPLED
-def test_tenant_and_object_id_are_those_of_azure(assigned: World) -> None:
-    (row,) = assigned.verify().ok().verdicts()
-    assert (row["verdict"], row["claims_checked"]) == ("ok", "aud tid appid oid xms_mirid exp")
-    expected = {check["check"]: check["expected"] for check in row["checks"]}
-    assert expected["tenant"] == assigned.identity["tenantId"]
-    assert expected["object_id"] == assigned.identity["principalId"]
-
-    assigned.sandbox.run("azure", "principal", "stranger")
-    run = assigned.verify(principal="stranger")
-    (row,) = run.ok().verdicts()
-    assert (row["verdict"], row["claims_checked"]) == ("ok", "aud appid xms_mirid exp")
-    told = " ".join(run.output.split())
-    assert "[WARNING]: Tenant and object id of the identity billing are not compared, because it cannot be read" in told
-
-
-@SAMPLED
-def test_identities_of_one_name_are_told_apart(assigned: World) -> None:
-    assigned.kubectl("create", "namespace", "elsewhere")
-    assigned.bind(namespace="elsewhere", selector="other", wait=False)
-    assert "default/billing or elsewhere/billing" in assigned.verify().refused()
-    (row,) = assigned.verify(expect="default/billing").ok().verdicts()
-    assert (row["verdict"], row["identity"]) == ("ok", "default/billing")
-    # One that is confined to its namespace cannot be meant elsewhere.
-    assigned.bind(namespace="elsewhere", selector="other", wait=False, behavior="namespaced")
-    assert assigned.verify().ok().verdicts()[0]["verdict"] == "ok"
-    assert (
-        "elsewhere/billing that pods in namespace default can get"
-        in assigned.verify(expect="elsewhere/billing").refused()
-    )
-    assigned.bind(namespace="elsewhere", selector="other", wait=False, state="absent")
-
-
-@SAMPLED
 def test_the_demo_application_keeps_its_token(assigned: World) -> None:
     with logs_of(assigned, "default_pod-identity-demo-*") as logs:
         rows = assigned.verify(pod_identity_verify_demo=True).ok().verdicts()
@@ -357,8 +276,7 @@ def logs_of(world: World, pods: str) -> Iterator[list[str]]:
     """Filled at the end of the block: every line of containers that came and went in it, read on the nodes."""
     lines: list[str] = []
     mark = "/run/reading"
-    told = json.loads(world.kubectl("get", "nodes", "-o", "json"))["items"]
-    nodes = [each["address"] for node in told for each in node["status"]["addresses"] if each["type"] == "InternalIP"]
+    nodes = list(world.operator.addresses().values())
     for node in nodes:
         world.sandbox.ssh(node, "touch", mark)
     with ThreadPoolExecutor(len(nodes)) as pool:
@@ -384,97 +302,6 @@ def test_wrong_requests(assigned: World) -> None:
     assert bare["verdict"] == "not_verified" and "image cannot run the probe" in bare["message"]
     absent = assigned.token(image="mcr.microsoft.com/not/there:1", start_timeout=60)
     assert absent["verdict"] == "not_verified" and "probe" in absent["message"]
-
-
-KEY = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={0} -days 2 -keyout {0}.key -out {0}.crt 2>/dev/null"
-PKCS12 = "openssl pkcs12 -export -in {0}.crt -inkey {0}.key -passout pass:sesame -out {0}.p12"
-OLD_ALGORITHMS = "-keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1"
-CERTIFICATE = "--from-file=certificate={}.p12 --from-literal=password={}"
-
-
-@dataclass(frozen=True)
-class Shop:
-    """Pods that are a service principal, whose credential is in a Secret."""
-
-    world: World
-    name: str
-    type: int
-
-    def run(self, *commands: str) -> str:
-        """As the service principal, in the test's folder."""
-        script = " && ".join([f"cd {self.world.folder}", "export KUBECONFIG=$PWD/kubeconfig", *commands])
-        return self.world.sandbox.run("exec", "--as", self.name, "--", "bash", "-euo", "pipefail", "-c", script)
-
-    def keep(self, credential: str) -> None:
-        """In the Secret."""
-        self.run(f"kubectl create secret generic shop {credential} --dry-run=client -o yaml | kubectl apply -f -")
-
-    def bind(self) -> Run:
-        client_id, tenant_id = self.run("printenv AZURE_CLIENT_ID AZURE_TENANT").split()
-        entry = {
-            "name": "shop",
-            "selector": "shop",
-            "type": self.type,
-            "client_id": client_id,
-            "tenant_id": tenant_id,
-            "client_password_secret": {"name": "shop"},
-        }
-        given = {
-            "pod_identity_kubeconfig": str(self.world.folder / "kubeconfig"),
-            "pod_identity_bindings_list": [entry],
-        }
-        return self.world.operator.play(only("bindings"), variables=given).ok()
-
-    def verify(self) -> dict[str, Any]:
-        workload = {"namespace": "default", "selector": "shop", "expect": "shop"}
-        run = self.world.verify(pod_identity_verify_workloads=[workload], pod_identity_verify_fail=False)
-        (row,) = run.ok().verdicts()
-        found: dict[str, Any] = row
-        return found
-
-
-@pytest.mark.parametrize(
-    ("kind", "right", "wrong"),
-    [
-        pytest.param(
-            1,
-            "--from-literal=clientSecret=$AZURE_SECRET",
-            {"--from-literal=clientSecret=sesame": "AADSTS7000215.*put a valid client secret"},
-            id="secret",
-        ),
-        pytest.param(
-            2,
-            CERTIFICATE.format("shop", "sesame"),
-            {
-                CERTIFICATE.format("other", "sesame"): "AADSTS700027.*register the certificate",
-                CERTIFICATE.format("shop", "open"): "password in the Secret of default/shop does not open",
-                CERTIFICATE.format("new", "sesame"): f"unknown digest algorithm.*{OLD_ALGORITHMS}",
-            },
-            id="certificate",
-        ),
-    ],
-)
-def test_a_service_principal(assigned: World, kind: int, right: str, wrong: dict[str, str]) -> None:
-    shop = Shop(assigned, f"shop-{kind}", kind)
-    for name in ("shop", "other"):
-        files = (KEY.format(name), f"{PKCS12.format(name)} {OLD_ALGORITHMS}")
-        assigned.sandbox.exec("bash", "-euc", " && ".join([f"cd {assigned.folder}", *files]))
-    assigned.sandbox.run("azure", "principal", shop.name, "--certificate", str(assigned.folder / "shop.crt"))
-    shop.run("cp shop.crt new.crt", "cp shop.key new.key", PKCS12.format("new"))
-    shop.keep(right)
-    workload = json.loads(json.dumps(WORKLOAD).replace("billing", "shop").replace('"api"', '"shop"'))
-    (assigned.folder / "shop.json").write_text(json.dumps(workload))
-    assigned.kubectl("apply", "-f", str(assigned.folder / "shop.json"))
-    assigned.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
-    shop.bind()
-    assert shop.bind().changes() == []
-    row = shop.verify()
-    assert (row["verdict"], row["answered_by"], row["claims_checked"]) == ("ok", "nmi", "aud tid appid exp")
-    for credential, words in wrong.items():
-        shop.keep(credential)
-        row = shop.verify()
-        assert row["verdict"] == "token_refused" and re.search(words, row["message"]), row["message"]
-    assigned.kubectl("delete", "deployment/shop", "secret/shop", "azureidentity/shop", "azureidentitybinding/shop")
 
 
 @SAMPLED

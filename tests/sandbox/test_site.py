@@ -9,14 +9,11 @@ The tests share one sandbox and follow one story, from the empty subscription to
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,8 @@ from typing import Any
 import jobs
 import pytest
 import yaml
-from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, UNSET, Operator, Run, only
-from sandboxes import UP_SECONDS, Sandbox, eventually
+from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, UNSET, Operator, Run, on_localhost, only
+from sandboxes import UP_SECONDS, eventually, running
 
 from ansible_collections.azureops.pod_identity.tests.support.site_requests import UNCHANGED, counted
 from azsandbox import execution_environment, paths
@@ -33,40 +30,27 @@ from azsandbox import execution_environment, paths
 SAMPLED = pytest.mark.soak
 
 HERE = Path(__file__).resolve().parent
-NAME = f"site-{os.getpid()}"
-STATE = Path("/run/azureops-sandbox") / NAME
-SANDBOX = Sandbox(NAME)
+APPLIED = ["Install or change the release", "Write down the release as it shall be"]
+WRITTEN = ["Write AzureIdentity and AzureIdentityBinding"]
+ENTRY = SITE["pod_identity_bindings_list"][0]
 
 
-def sandbox(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = SANDBOX.call(*arguments)
-    assert not check or done.returncode == 0, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-2000:]}"
-    return done
-
-
-def workstation(*command: str) -> str:
-    return sandbox("exec", "--", *command).stdout
-
-
-def kubectl(*arguments: str) -> Any:
-    return json.loads(workstation("kubectl", *arguments, "-o", "json"))
-
-
-def states() -> dict[str, str]:
+def states(operator: Operator) -> dict[str, str]:
     """Of what is assigned to pods, by AzureIdentity."""
     return {
         each["spec"]["azureIdentityRef"]["metadata"]["name"]: (each.get("status") or {}).get("status", "")
-        for each in kubectl("get", "azureassignedidentity", "-A")["items"]
+        for each in operator.kubectl("get", "azureassignedidentity", "-A")["items"]
     }
+
+
+def rolled_out(operator: Operator) -> None:
+    operator.sandbox.exec("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
 
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    sandbox("up")
-    try:
-        yield Operator(SANDBOX, tmp_path_factory.mktemp("operator"), SITE)
-    finally:
-        sandbox("down", check=False)
+    with running("site") as sandbox:
+        yield Operator(sandbox, tmp_path_factory.mktemp("operator"), SITE)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +68,10 @@ def done(operator: Operator, predicted: Run) -> Run:
 
 def test_check_mode_writes_nothing(operator: Operator, predicted: Run) -> None:
     assert operator.azure_writes() == []
-    assert json.loads(workstation("az", "group", "list")) == []
+    assert operator.sandbox.az("group", "list") == []
     assert predicted.diff("Create the resource group")["after"]["name"] == GROUP
     assert "4.1.18" in predicted.diff("Write down the release as it shall be")["after"]
-    identity = predicted.diff("Write AzureIdentity and AzureIdentityBinding")["after"]["AzureIdentity billing/billing"]
+    identity = predicted.diff(WRITTEN[0])["after"]["AzureIdentity billing/billing"]
     assert identity["spec"]["clientID"] == "(known after apply)"
     assert [row["verdict"] for row in predicted.verdicts()] == ["not_verified"]
 
@@ -113,24 +97,22 @@ def test_tokens_are_verified(done: Run) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--check", "--diff")], ids=["run", "check"])
 def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tuple[str, ...]) -> None:
-    sandbox("azure", "log", "--clear")
+    operator.forget_requests()
     # As -e key=value gives them: text.
     timeouts = {f"pod_identity_{role}_wait_timeout": "2400" for role in ("cluster", "chart", "bindings")}
     assert operator.site(*arguments, variables=timeouts).ok().changes() == []
     assert counted(operator.requests()) == {(each.method, each.place): each.count for each in UNCHANGED}
 
 
-ENTRY = SITE["pod_identity_bindings_list"][0]
-
-
+@SAMPLED
 def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path: Path) -> None:
     """With what the run itself has found, and with all else that can be looked at.
 
     MIC detaches an identity again that no pod has any more, so a pod keeps it.
     """
     target = {"pod_identity_report_target": str(tmp_path / "report")}
-    workstation("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
-    eventually(lambda: states() == {"billing": "Assigned"}, 120)
+    operator.sandbox.exec("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
+    eventually(lambda: states(operator) == {"billing": "Assigned"}, 120)
     assert operator.site("--check", variables=target).ok().changes() == ["Write the report"]
     assert not (tmp_path / "report").exists()
     assert operator.site(variables=target).ok().changes() == ["Write the report"]
@@ -145,8 +127,8 @@ def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path:
         ("selector", "billing", "identity"),
         ("identity", "billing", "scale set"),
     }
-    workstation("kubectl", "-n", "billing", "delete", "deployment", "api")
-    eventually(lambda: states() == {}, 120)
+    operator.sandbox.exec("kubectl", "-n", "billing", "delete", "deployment", "api")
+    eventually(lambda: states(operator) == {}, 120)
 
 
 @SAMPLED
@@ -158,17 +140,17 @@ def test_another_version_comes_with_a_backup(operator: Operator, done: Run, tmp_
         "pod_identity_chart_upgrade": True,
         "pod_identity_chart_backup_dir": str(tmp_path),
     }
-    sandbox("azure", "log", "--clear")
+    operator.forget_requests()
     predicted = operator.play(only("chart"), "--check", variables=upgrade).ok()
     assert list(tmp_path.iterdir()) == []
     assert operator.play(only("chart"), variables=upgrade).ok().changed_items() == predicted.changed_items()
-    (nmi,) = [each for each in kubectl("get", "daemonset", "-A")["items"] if each["metadata"]["name"].endswith("-nmi")]
+    nmi = operator.kubectl("get", "daemonset", "aad-pod-identity-nmi", "-n", "default")
     assert nmi["metadata"]["labels"]["helm.sh/chart"] == "aad-pod-identity-4.1.17"
     assert "--set-retry-after-header=true" in nmi["spec"]["template"]["spec"]["containers"][0]["args"]
     assert nmi["status"]["updatedNumberScheduled"] == nmi["status"]["numberReady"] == 2
     saved = yaml.safe_load((tmp_path / "localhost/AzureIdentity.yaml").read_text())["items"]
     assert [each["metadata"]["name"] for each in saved] == ["billing"]
-    workstation("kubectl", "apply", "--dry-run=server", "-f", str(tmp_path / "localhost"))
+    operator.sandbox.exec("kubectl", "apply", "--dry-run=server", "-f", str(tmp_path / "localhost"))
     # Version and values that are not named any more stay.
     assert operator.play(only("chart")).ok().changes() == []
     assert operator.azure_writes() == []
@@ -197,56 +179,44 @@ kubectl("create", "-f", "-", input=json.dumps(last))
 
 @SAMPLED
 def test_a_killed_helm_run_is_cleared(operator: Operator, done: Run) -> None:
-    workstation("python3", "-c", KILLED_HELM)
+    operator.sandbox.exec("python3", "-c", KILLED_HELM)
     assert "pod_identity_chart_clear_lock=true" in operator.play(only("chart")).refused()
     cleared = operator.play(only("chart"), variables={"pod_identity_chart_clear_lock": True}).ok()
     assert cleared.changes() == ["Remove the record of the unfinished helm run"]
-    statuses = {each["metadata"]["labels"]["status"] for each in kubectl("get", "secret", "-l", "owner=helm")["items"]}
-    assert "pending-upgrade" not in statuses
+    assert operator.kubectl("get", "secret", "-l", "owner=helm,status=pending-upgrade")["items"] == []
 
 
 @SAMPLED
 def test_workloads_are_assigned_and_restarted(operator: Operator, done: Run) -> None:
-    workstation("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
-    workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+    operator.sandbox.exec("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
+    rolled_out(operator)
     named = {"pod_identity_bindings_restart": [{"namespace": "billing", "name": "api"}]}
     # Its pods are younger than their identity, so that it was named changes nothing.
-    assert (
-        operator.play(only("bindings"), "--tags", "pod_identity_bindings_restart", variables=named).ok().changes() == []
-    )
+    young = operator.play(only("bindings"), "--tags", "pod_identity_bindings_restart", variables=named)
+    assert young.ok().changes() == []
     entry = {"name": "more", "namespace": "billing", "selector": "billing"}
     variables = {**named, "pod_identity_bindings_list": [ENTRY, entry]}
     # As if it had been killed in between; the next run makes up for it.
     cut = operator.play(only("bindings"), "--skip-tags", "pod_identity_bindings_restart", variables=variables).ok()
-    assert "Write AzureIdentity and AzureIdentityBinding" in cut.changes()
+    assert WRITTEN[0] in cut.changes()
     for arguments in (("--check",), ()):
         assert operator.play(only("bindings"), *arguments, variables=variables).ok().changed_items() == [
             ("Restart the workloads", "Deployment billing/api")
         ]
-    workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+    rolled_out(operator)
     # Nothing changed, nothing restarts; the wait ends when the new pod has both identities.
     assert operator.play(only("bindings"), variables=variables).ok().changes() == []
-    assert states() == {"billing": "Assigned", "more": "Assigned"}
+    assert states(operator) == {"billing": "Assigned", "more": "Assigned"}
     gone = {"pod_identity_bindings_list": [ENTRY, {**entry, "state": "absent", "allow_in_use": True}]}
-    assert operator.play(only("bindings"), variables=gone).ok().changes() == [
-        "Write AzureIdentity and AzureIdentityBinding"
-    ]
-
-
-@SAMPLED
-def test_kubenet_is_refused(operator: Operator, done: Run) -> None:
-    refusal = operator.site("--check", variables={"pod_identity_cluster_network_plugin": "kubenet"}).refused()
-    assert "ARP spoofing" in refusal
-    assert "pod_identity_allow_network_plugin_kubenet=true" in refusal
+    assert operator.play(only("bindings"), variables=gone).ok().changes() == WRITTEN
 
 
 LOSE_ROLE = (
     "az role assignment list --all --query \"[?roleDefinitionName=='Virtual Machine Contributor'].id\" -o tsv"
     " | xargs az role assignment delete --ids"
 )
+LOSE_MIC = "kubectl delete deployment aad-pod-identity-mic"
 LOSE_PAIR = "kubectl -n billing delete azureidentity,azureidentitybinding billing"
-APPLIED = ["Install or change the release", "Write down the release as it shall be"]
-HANDED = ["Write AzureIdentity and AzureIdentityBinding"]
 
 
 @pytest.mark.soak
@@ -254,22 +224,17 @@ HANDED = ["Write AzureIdentity and AzureIdentityBinding"]
     ("tags", "lose", "role", "changes"),
     [
         (["pod_identity_cluster_roles"], LOSE_ROLE, "cluster", ["Grant the roles on the node resource group"]),
-        (
-            ["pod_identity_chart_install", "pod_identity_chart_wait"],
-            "kubectl delete deployment aad-pod-identity-mic",
-            "chart",
-            APPLIED,
-        ),
+        (["pod_identity_chart_install", "pod_identity_chart_wait"], LOSE_MIC, "chart", APPLIED),
         (["pod_identity_chart_install"], "kubectl delete daemonset aad-pod-identity-nmi", "chart", APPLIED),
-        (["pod_identity_bindings_objects"], LOSE_PAIR, "bindings", HANDED),
-        ([], LOSE_PAIR, "bindings", HANDED),
+        (["pod_identity_bindings_objects"], LOSE_PAIR, "bindings", WRITTEN),
+        ([], LOSE_PAIR, "bindings", WRITTEN),
     ],
 )
 def test_what_was_lost_comes_back(
     operator: Operator, done: Run, tags: list[str], lose: str, role: str, changes: list[str]
 ) -> None:
     """By a run of its phase alone, or of all; the role alone predicts it, and the whole run verifies the token then."""
-    workstation("bash", "-euo", "pipefail", "-c", lose)
+    operator.sandbox.exec("bash", "-euo", "pipefail", "-c", lose)
     assert operator.play(only(role), "--check").ok().changes() == changes
     selected = ("--tags", ",".join(tags)) if tags else ()
     assert operator.site(*selected).ok().changes() == changes
@@ -284,32 +249,20 @@ def test_what_was_lost_comes_back_by_a_job_in_the_execution_environment(
     """As AWX runs it: in the image, by its user, with the credential in the environment, and helm has to do it."""
     if execution_environment.python() is None:
         pytest.skip(f"this machine has no Python {execution_environment.python_version()}, which the image has")
-    SANDBOX.run("build", "execution-environment", timeout=UP_SECONDS)
-    private, scratch = tmp_path / "private", tmp_path / "scratch"
+    operator.sandbox.run("build", "execution-environment", timeout=UP_SECONDS)
+    state, private, scratch = paths.state(operator.sandbox.name), tmp_path / "private", tmp_path / "scratch"
     scratch.mkdir()
-    account = json.loads((STATE / "principals/operator.json").read_text())
+    account = json.loads((state / "principals/operator.json").read_text())
     credential = {f"AZURE_{name.upper()}": account[name] for name in ("subscription_id", "client_id", "secret")}
     trust = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), execution_environment.BUNDLE)
     jobs.prepare(private, operator.variables, {**credential, "AZURE_TENANT": account["tenant_id"], **trust})
-    workstation("kubectl", "delete", "deployment", "aad-pod-identity-mic")
-    folders = (
-        execution_environment.root(),
-        scratch,
-        installed(tmp_path / "collections"),
-        private,
-        STATE / "pki/ca.crt",
-    )
+    operator.sandbox.exec("kubectl", "delete", "deployment", "aad-pod-identity-mic")
+    collections, root = installed(tmp_path / "collections"), execution_environment.root()
+    folders = (root, scratch, collections, private, state / "pki/ca.crt")
     runner = ("ansible-runner", "run", "/runner", "--playbook", "azureops.pod_identity.site", "--ident", jobs.IDENT)
-    entered = (
-        "env",
-        f"ENTER={execution_environment.ENTER}",
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        execution_environment.RUN,
-    )
-    ran = sandbox("exec", "--", *entered, "sh", *map(str, folders), *runner, check=False)
+    entering = f"ENTER={execution_environment.ENTER}"
+    entered = ("env", entering, "unshare", "--mount", "sh", "-c", execution_environment.RUN)
+    ran = operator.sandbox.call("exec", "--", *entered, "sh", *map(str, folders), *runner)
     job = jobs.Job.of(private)
     assert ran.returncode == 0 and job.ended == ("successful", 0), ran.stdout[-4000:] + ran.stderr[-4000:]
     assert job.changed == {"localhost": len(APPLIED)}
@@ -336,9 +289,7 @@ def installed(folder: Path) -> Path:
 def test_tags_choose_a_phase(operator: Operator, done: Run) -> None:
     run = operator.site("--tags", "pod_identity_verify_workloads").ok()
     assert [row["verdict"] for row in run.verdicts()] == ["ok"]
-    tagged = operator.site("--tags", "pod_identity_bindings_objects").ok()
-    assert tagged.changes() == []
-    assert "Write AzureIdentity and AzureIdentityBinding" in {record["task"] for record in tagged.records}
+    assert WRITTEN[0] not in {record["task"] for record in run.records}
 
 
 @SAMPLED
@@ -347,27 +298,13 @@ def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done:
         return {"ansible.builtin.include_role": {"name": f"azureops.pod_identity.{role}"}}
 
     told = "{{ pod_identity_session.cluster.name }} {{ pod_identity_identities.reports.client_id }}"
-    play = [
-        {
-            "hosts": "localhost",
-            "gather_facts": False,
-            "tasks": [
-                include("pod_identity_cluster"),
-                include("pod_identity_bindings"),
-                {"name": "Use the facts", "ansible.builtin.debug": {"msg": told}},
-            ],
-        }
-    ]
+    using = {"name": "Use the facts", "ansible.builtin.debug": {"msg": told}}
+    play = on_localhost(include("pod_identity_cluster"), include("pod_identity_bindings"), using)
     entry = {"name": "reports", "namespace": "billing", "selector": "reports"}
-    run = operator.play(
-        play, "--check", variables={"pod_identity_cluster_create": False, "pod_identity_bindings_list": [entry]}
-    ).ok()
+    there = {"pod_identity_cluster_create": False, "pod_identity_bindings_list": [entry]}
+    run = operator.play(play, "--check", variables=there).ok()
     assert run.message("Use the facts") == f"{CLUSTER} (known after apply)"
-    assert run.changes() == [
-        "Create the identities",
-        "Grant the roles",
-        "Write AzureIdentity and AzureIdentityBinding",
-    ]
+    assert run.changes() == ["Create the identities", "Grant the roles", *WRITTEN]
     elsewhere = {"pod_identity_resource_group": "nowhere", "pod_identity_bindings_list": [entry]}
     run = operator.play(play, "--check", variables=elsewhere).ok()
     assert run.message("Use the facts") == f"{CLUSTER} (known after apply)"
@@ -382,7 +319,7 @@ def test_objects_are_written_as_files(operator: Operator, done: Run, tmp_path: P
     written = list(yaml.safe_load_all((tmp_path / "objects/billing-billing.yaml").read_text()))
     assert [each["kind"] for each in written] == ["AzureIdentity", "AzureIdentityBinding"]
     for each in written:
-        live = kubectl("get", each["kind"].lower(), "-n", "billing", each["metadata"]["name"])
+        live = operator.kubectl("get", each["kind"].lower(), "-n", "billing", each["metadata"]["name"])
         for key, value in each["metadata"].get("annotations", {}).items():
             assert live["metadata"]["annotations"][key] == value
         assert {key: live["spec"][key] for key in each["spec"]} == each["spec"]
@@ -390,107 +327,6 @@ def test_objects_are_written_as_files(operator: Operator, done: Run, tmp_path: P
     gone = {**variables, "pod_identity_bindings_list": [{**ENTRY, "state": "absent"}]}
     assert operator.play(play, variables=gone).ok().changes() == ["Remove what was written of entries that are absent"]
     assert list((tmp_path / "objects").iterdir()) == []
-
-
-@SAMPLED
-def test_missing_assignments_are_named_for_whoever_may_grant_them(operator: Operator, done: Run) -> None:
-    """A principal that may only look; what it says is missing is then granted, word by word."""
-    subscription = json.loads(workstation("az", "account", "show"))["id"]
-    scope = f"/subscriptions/{subscription}"
-    sandbox(
-        *("azure", "principal", "reader", "--role", "Reader", "--scope", scope),
-        *("--role", "Azure Kubernetes Service Cluster User Role", "--scope", scope),
-    )
-    variables = {"pod_identity_manage_role_assignments": False, "pod_identity_cluster_create": False}
-    assert operator.site(variables=variables, principal="reader").ok().changes() == []
-
-    listed = json.loads(workstation("az", "role", "assignment", "list", "--all"))
-    (lost,) = [each for each in listed if each["roleDefinitionName"] == "Virtual Machine Contributor"]
-    workstation("az", "role", "assignment", "delete", "--ids", lost["id"])
-    sandbox("azure", "log", "--clear")
-    refusal = operator.play(only("cluster"), variables=variables, principal="reader").refused()
-    assert operator.azure_writes() == []
-    (command,) = re.findall(r'az role assignment create .*? --scope "[^"]*"', refusal)
-    assert lost["principalId"] in command
-    workstation("bash", "-c", command)
-    assert operator.play(only("cluster"), variables=variables, principal="reader").ok().changes() == []
-
-
-def test_secrets_stay_secret(operator: Operator, done: Run) -> None:
-    secret = workstation("printenv", "AZURE_SECRET").strip()
-    seen: set[str] = set()
-    stop = threading.Event()
-    watcher = threading.Thread(target=_watch_arguments, args=(seen, stop))
-    watcher.start()
-    try:
-        # A change of each kind, so that every module writes something.
-        entry = {**ENTRY, "name": "secretive", "selector": "secretive"}
-        given = {
-            "pod_identity_client_id": _env("AZURE_CLIENT_ID"),
-            "pod_identity_secret": secret,
-            "pod_identity_tenant": _env("AZURE_TENANT"),
-            "pod_identity_bindings_list": [ENTRY, entry],
-            "pod_identity_chart_values": {"nmi": {"logVerbosity": 1}},
-        }
-        facts = operator.directory / "facts"
-        cache = {"ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(facts)}
-        run = operator.site("-vvvv", "--diff", variables=given, environment=cache).ok()
-    finally:
-        stop.set()
-        watcher.join()
-    logs = [_log(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in kubectl("get", "pod", "-A")["items"]]
-    events = json.dumps(kubectl("get", "events", "-A"))
-    places = (STATE / "tmp", STATE / "home/.ansible", facts)
-    left = [path for place in places for path in place.rglob("*") if path.is_file()]
-    kubeconfig = yaml.safe_load(next((STATE / "clusters").glob("*.kubeconfig")).read_text())
-    key = kubeconfig["users"][0]["user"]["client-key-data"]
-    texts = {
-        "output": run.output,
-        "arguments": "\n".join(seen),
-        "container logs": "\n".join(logs),
-        "events": events,
-        "files": "\n".join(path.read_text(errors="replace") for path in left),
-    }
-    for place, text in texts.items():
-        for what, needle in {
-            "token": r"eyJ[\w-]{20,}\.eyJ",
-            "secret": re.escape(secret),
-            "key": re.escape(key[:60]),
-            "decoded key": re.escape(base64.b64decode(key).decode().splitlines()[1]),
-        }.items():
-            assert not re.search(needle, text), f"a {what} is in the {place}"
-    assert len(seen) > 50, "the watcher saw no processes"
-    assert [path.name for path in left if "kubeconfig" in path.name] == []
-
-
-@SAMPLED
-def test_the_credential_of_mic_is_never_shown(operator: Operator, done: Run) -> None:
-    values = {"adminsecret": {"clientID": "mic", "clientSecret": "unheard-of", "subscriptionID": "none"}}
-    given = {"pod_identity_chart_values": values}
-    run = operator.play(only("chart"), "--check", "--diff", "-vvvv", variables=given).ok()
-    assert run.changes() == APPLIED
-    assert "unheard-of" not in run.output and "(not shown)" in run.diff(APPLIED[1])["after"]
-
-
-def _log(namespace: str, pod: str) -> str:
-    """The logs of a pod; a probe that is on its way out may be gone meanwhile."""
-    read = sandbox("exec", "--", "kubectl", "logs", "-n", namespace, pod, "--all-containers", check=False)
-    assert read.returncode == 0 or "NotFound" in read.stderr, read.stderr
-    return read.stdout
-
-
-def _env(name: str) -> str:
-    return workstation("printenv", name).strip()
-
-
-def _watch_arguments(seen: set[str], stop: threading.Event) -> None:
-    """Collect the arguments of every process of the machine while the play runs."""
-    while not stop.wait(0.02):
-        for process in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                seen.add(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            except OSError:
-                continue  # it has ended meanwhile
 
 
 INVENTORY = """
@@ -518,7 +354,7 @@ def test_two_clusters_are_two_hosts(operator: Operator, done: Run) -> None:
 def test_another_line_of_ansible_core(operator: Operator, done: Run) -> None:
     """From nothing to a verified token, again, and on a node, with the other end of what is supported."""
     version = ("--", "ansible", "--version")
-    used, other = (SANDBOX.call("exec", "--tools", tools, *version) for tools in ("ansible", "other"))
+    used, other = (operator.sandbox.call("exec", "--tools", tools, *version) for tools in ("ansible", "other"))
     if "only one line of ansible-core" in other.stderr:
         pytest.skip(other.stderr)
     assert used.stdout.split("]")[0] != other.stdout.split("]")[0] != ""
@@ -540,42 +376,42 @@ def test_entra_login(operator: Operator) -> None:
     """A cluster without local accounts, whose administrators are a group, and no kubelogin anywhere."""
     group, place = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9", ("-g", "login", "-n", "login")
     file = operator.directory / "login.kubeconfig"
-    workstation("az", "group", "create", "-n", "login", "-l", "westeurope")
+    operator.sandbox.exec("az", "group", "create", "-n", "login", "-l", "westeurope")
     entra = ("--enable-aad", "--aad-admin-group-object-ids", group, "--disable-local-accounts")
-    workstation("az", "aks", "create", *place, "--node-count", "1", "--no-ssh-key", *entra)
+    operator.sandbox.exec("az", "aks", "create", *place, "--node-count", "1", "--no-ssh-key", *entra)
     fetch = ("az", "aks", "get-credentials", *place, "-f", str(file))
-    assert "disable local accounts" in sandbox("exec", "--", *fetch, "--admin", check=False).stderr
-    workstation(*fetch)
+    assert "disable local accounts" in operator.sandbox.call("exec", "--", *fetch, "--admin").stderr
+    operator.sandbox.exec(*fetch)
     assert yaml.safe_load(file.read_text())["users"][0]["user"]["exec"]["command"] == "kubelogin"
-    assert sandbox("exec", "--", "sh", "-c", "command -v kubelogin", check=False).returncode != 0
+    assert operator.sandbox.call("exec", "--", "sh", "-c", "command -v kubelogin").returncode != 0
 
     names = {"pod_identity_resource_group": "login", "pod_identity_cluster_name": "login"}
     given = {**names, "pod_identity_cluster_create": False}
     assert "permissions are missing, and nothing was changed" in operator.site(variables=given).refused()
-    scope = f"/subscriptions/{json.loads(workstation('az', 'account', 'show'))['id']}"
-    sandbox("azure", "principal", "member", "--role", "Owner", "--scope", scope, "--group", group)
+    scope = f"/subscriptions/{operator.sandbox.az('account', 'show')['id']}"
+    operator.sandbox.run("azure", "principal", "member", "--role", "Owner", "--scope", scope, "--group", group)
     # It belongs to somebody else, who has set what this collection has never heard of; all of that stays.
-    shown = ("az", "aks", "show", *place)
-    odd = ("az", "resource", "update", "--ids", json.loads(workstation(*shown))["id"])
-    workstation(*odd, "--set", "properties.futureProfile={'enabled': true}", "tags.Owner=somebody")
-    body = ("az", "rest", "--url", f"{json.loads(workstation(*shown))['id']}?api-version=2026-08-01")
-    before = workstation(*body)
+    cluster = operator.sandbox.az("aks", "show", *place)["id"]
+    odd = ("az", "resource", "update", "--ids", cluster)
+    operator.sandbox.exec(*odd, "--set", "properties.futureProfile={'enabled': true}", "tags.Owner=somebody")
+    body = ("az", "rest", "--url", f"{cluster}?api-version=2026-08-01")
+    before = operator.sandbox.exec(*body)
     assert "futureProfile" in before
     operator.forget_requests()
     run = operator.site(variables=given, principal="member").ok()
     assert [row["verdict"] for row in run.verdicts()] == ["ok"]
     assert operator.site(variables=given, principal="member").ok().changes() == []
     assert [write for write in operator.azure_writes() if write.endswith("/managedClusters/login")] == []
-    assert workstation(*body) == before
+    assert operator.sandbox.exec(*body) == before
     absent = {**names, "pod_identity_cluster_state": "absent", "pod_identity_cluster_confirm_absent": "login"}
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
 
 
-def _further_subscription(name: str, group: str) -> str:
+def _further_subscription(operator: Operator, name: str, group: str) -> str:
     """Its id; with an empty resource group."""
-    subscription = sandbox("azure", "subscription", name).stdout.strip()
-    workstation("az", "account", "list", "--refresh")
-    workstation("az", "group", "create", "-n", group, "-l", "eastus", "--subscription", subscription)
+    subscription = operator.sandbox.run("azure", "subscription", name).strip()
+    operator.sandbox.exec("az", "account", "list", "--refresh")
+    operator.sandbox.exec("az", "group", "create", "-n", group, "-l", "eastus", "--subscription", subscription)
     return subscription
 
 
@@ -586,21 +422,15 @@ def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     One of the identities is in another subscription.
     """
     names = {"pod_identity_resource_group": "addon", "pod_identity_cluster_name": "addon", "pod_identity_mode": "addon"}
-    subscription = _further_subscription("addon", group="web")
-    web = {
-        "name": "web",
-        "namespace": "web",
-        "selector": "web",
-        "subscription_id": subscription,
-        "resource_group": "web",
-    }
+    subscription = _further_subscription(operator, "addon", group="web")
+    place = {"subscription_id": subscription, "resource_group": "web"}
     given: dict[str, Any] = {
         **names,
         "pod_identity_cluster_network_plugin": "kubenet",
         "pod_identity_allow_network_plugin_kubenet": True,
         "pod_identity_bindings_list": [
             {"name": "billing", "namespace": "billing", "selector": "money", "roles": [{"role": "Reader"}]},
-            web,
+            {"name": "web", "namespace": "web", "selector": "web", **place},
         ],
         "pod_identity_verify_workloads": [
             {"namespace": "billing", "selector": "money", "expect": "billing"},
@@ -619,61 +449,31 @@ def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
         ("ok", "nmi", "web/web"),
     ]
     # Neither MIC nor its roles, and nothing by helm.
-    scope = json.loads(workstation("az", "aks", "show", "-g", "addon", "-n", "addon"))["nodeResourceGroup"]
-    held = json.loads(workstation("az", "role", "assignment", "list", "-g", scope))
+    scope = operator.sandbox.az("aks", "show", "-g", "addon", "-n", "addon")["nodeResourceGroup"]
+    held = operator.sandbox.az("role", "assignment", "list", "-g", scope)
     assert {each["roleDefinitionName"] for each in held} == {"Contributor"}
-    (nmi,) = kubectl("get", "daemonset", "-A")["items"]
-    assert nmi["metadata"]["name"] == "nmi" and kubectl("get", "deployment,secret", "-A")["items"] == []
+    (nmi,) = operator.kubectl("get", "daemonset", "-A")["items"]
+    assert nmi["metadata"]["name"] == "nmi" and operator.kubectl("get", "deployment,secret", "-A")["items"] == []
 
     operator.forget_requests()
     for arguments in ((), ("--check",)):
-        again = operator.site(*arguments, variables=given).ok()
-        assert again.changes() == []
+        assert operator.site(*arguments, variables=given).ok().changes() == []
     assert operator.azure_writes() == []
     chart = {**given, "pod_identity_mode": "chart"}
     assert "pod_identity_mode=addon" in operator.play(only("chart"), variables=chart).refused()
     _restart_of_the_addon(operator, given)
-    leaving = {
-        "pod_identity_bindings_list": [
-            given["pod_identity_bindings_list"][0],
-            {"name": "web", "namespace": "web", "state": "absent"},
-        ]
-    }
-    assert operator.play(only("bindings"), variables={**given, **leaving}).ok().changes() == [
-        "Remove entries of the add-on"
-    ]
-    assert [each["metadata"]["name"] for each in kubectl("get", "azureidentity", "-A")["items"]] == ["billing"]
+    absent_web = {"name": "web", "namespace": "web", "state": "absent"}
+    left = {**given, "pod_identity_bindings_list": [given["pod_identity_bindings_list"][0], absent_web]}
+    assert operator.play(only("bindings"), variables=left).ok().changes() == ["Remove entries of the add-on"]
+    assert [each["metadata"]["name"] for each in operator.kubectl("get", "azureidentity", "-A")["items"]] == ["billing"]
     absent = {**names, "pod_identity_cluster_state": "absent", "pod_identity_cluster_confirm_absent": "addon"}
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
 
 
-@SAMPLED
-def test_identities_in_another_subscription(operator: Operator, done: Run) -> None:
-    """The cluster is where it was; whoever makes the token finds the identity elsewhere."""
-    subscription = _further_subscription("identities", group="shared")
-    place = {"subscription_id": subscription, "resource_group": "shared"}
-    given = {
-        "pod_identity_bindings_list": [
-            ENTRY,
-            {"name": "far", "namespace": "far", "selector": "far", "roles": [{"role": "Reader"}], **place},
-        ],
-        "pod_identity_verify_workloads": [
-            {"namespace": "far", "selector": "far", "expect": "far", "allow_detach": True},
-        ],
-    }
-    predicted = operator.site("--check", variables=given).ok()
-    run = operator.site(variables=given).ok()
-    assert run.changed_items() == predicted.changed_items()
-    assert [(row["verdict"], row["identity"]) for row in run.verdicts()] == [("ok", "far/far")]
-    (made,) = json.loads(workstation("az", "identity", "list", "--subscription", subscription))
-    assert (made["name"], made["location"]) == ("far", "eastus")
-    assert operator.site(variables=given).ok().changes() == []
-
-
 def _restart_of_the_addon(operator: Operator, given: dict[str, Any]) -> None:
     """Workloads restart when an entry for their pods comes, changes and goes, and at no other time."""
-    workstation("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
-    workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+    operator.sandbox.exec("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
+    rolled_out(operator)
     named = {**given, "pod_identity_bindings_restart": [{"namespace": "billing", "name": "api"}]}
     assert operator.play(only("bindings"), variables=named).ok().changes() == []
     restart, made = ("Restart the workloads", "Deployment billing/api"), "Make entries of the add-on"
@@ -689,26 +489,5 @@ def _restart_of_the_addon(operator: Operator, given: dict[str, Any]) -> None:
         done = operator.play(only("bindings"), variables=variables).ok()
         assert done.changed_items() == predicted.changed_items()
         assert restart in done.changed_items() and task in done.changes()
-        workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+        rolled_out(operator)
         assert operator.play(only("bindings"), variables=variables).ok().changes() == []
-
-
-def test_the_wrong_cluster_is_refused(operator: Operator, done: Run) -> None:
-    kubeconfig = operator.directory / "two.kubeconfig"
-    workstation("az", "aks", "get-credentials", "-g", GROUP, "-n", "two", "-f", str(kubeconfig))
-    play = only("bindings")
-    refusal = operator.play(play, variables={"pod_identity_kubeconfig": str(kubeconfig)}).refused()
-    assert "belongs to another cluster than one" in refusal
-    right = {"pod_identity_kubeconfig": str(kubeconfig), "pod_identity_cluster_name": "two"}
-    assert operator.play(play, variables=right).ok().changes() == []
-
-
-def test_a_cluster_is_deleted_only_when_confirmed(operator: Operator, done: Run) -> None:
-    play = only("cluster")
-    absent = {"pod_identity_cluster_name": "two", "pod_identity_cluster_state": "absent"}
-    assert "pod_identity_cluster_confirm_absent=two" in operator.play(play, variables=absent).refused()
-    assert operator.play(play, "--check", variables=absent).ok().changes() == ["Delete the cluster"]
-    confirmed = {**absent, "pod_identity_cluster_confirm_absent": "two"}
-    assert operator.play(play, variables=confirmed).ok().changes() == ["Delete the cluster"]
-    assert operator.play(play, variables=confirmed).ok().changes() == []
-    assert [each["name"] for each in json.loads(workstation("az", "aks", "list"))] == [CLUSTER]

@@ -23,17 +23,7 @@ import pytest
 from jobs import RunnerOperator
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import PROGRAM, eventually, running
-from uninstalled import (
-    CONFIRMED,
-    DESTROY,
-    IN_USE,
-    RESTORE,
-    UNINSTALL,
-    addresses,
-    attached,
-    chains,
-    states,
-)
+from uninstalled import CONFIRMED, DESTROY, IN_USE, RESTORE, UNINSTALL, attached, chains, states
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.tests.support.earlier import earlier
@@ -91,7 +81,7 @@ def used(operator: Operator) -> Operator:
 def gone(used: Operator) -> Run:
     """On the first node there is a dead rule as soon as NMI has taken its own away. By ansible-runner, as from AWX."""
     lay = f"while pgrep -x nmi > /dev/null; do sleep 0.2; done\n{dead_rules()}"
-    address = addresses(used)[0]
+    address = min(used.addresses().items())[1]
     used.sandbox.ssh(address, f"setsid nohup bash -c {shlex.quote(lay)} > /dev/null 2>&1 < /dev/null &")
     runner = RunnerOperator.of(used)
     run = runner.play(UNINSTALL, variables=IN_USE).ok()
@@ -105,15 +95,10 @@ def attach_spare(operator: Operator) -> None:
     place = operator.sandbox.az("vmss", "list", "--query", "[0].{name: name, group: resourceGroup}")
     where = ("--resource-group", place["group"], "--name", place["name"])
     operator.sandbox.az("vmss", "identity", "assign", *where, "--identities", spare["id"])
-    path = operator.directory / "spare.json"
-    identity = {
-        "apiVersion": "aadpodidentity.k8s.io/v1",
-        "kind": "AzureIdentity",
-        "metadata": {"name": "spare", "namespace": "billing", "labels": marks("default")},
-        "spec": {"type": 0, "resourceID": spare["id"], "clientID": spare["clientId"]},
-    }
-    path.write_text(json.dumps(identity))
-    operator.sandbox.exec("kubectl", "apply", "-f", str(path))
+    about = {"apiVersion": "aadpodidentity.k8s.io/v1", "kind": "AzureIdentity"}
+    metadata = {"name": "spare", "namespace": "billing", "labels": marks("default")}
+    spec = {"type": 0, "resourceID": spare["id"], "clientID": spare["clientId"]}
+    operator.apply({**about, "metadata": metadata, "spec": spec})
 
 
 def bundle_files(operator: Operator) -> list[Path]:
@@ -187,20 +172,13 @@ CLEANUP, LEFTOVERS = (f"azureops.pod_identity.{name}" for name in ("cleanup_node
 
 def break_down(operator: Operator) -> None:
     """NMI is killed while somebody uninstalls the chart by hand, so that each node keeps its rules."""
-    nodes = addresses(operator)
+    nodes = operator.addresses().values()
     for node in nodes:
         operator.sandbox.ssh(node, "pkill -STOP -x nmi")
-    operator.sandbox.exec("helm", "--kubeconfig", kubeconfig(operator), "uninstall", "aad-pod-identity")
+    operator.sandbox.exec("helm", "--kubeconfig", operator.kubeconfig(), "uninstall", "aad-pod-identity")
     for node in nodes:
         operator.sandbox.ssh(node, "pkill -KILL -x nmi; while pgrep -x nmi; do sleep 0.2; done")
     assert len([line for line in chains(operator) if " -j aad-metadata" in line]) == len(nodes)
-
-
-def kubeconfig(operator: Operator) -> str:
-    path = str(operator.directory / "kubeconfig")
-    place = ("--resource-group", GROUP, "--name", CLUSTER)
-    operator.sandbox.exec("az", "aks", "get-credentials", *place, "--overwrite-existing", "--file", path)
-    return path
 
 
 def follow(operator: Operator, text: str, playbook: str) -> Run:

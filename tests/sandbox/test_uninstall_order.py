@@ -9,7 +9,6 @@ The tests share one sandbox, with the real MIC, NMI and helm; the site is built 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import pytest
 from operators import CLUSTER, GROUP, SITE, Operator, Run
 from probes import QUICK_NMI, Watch, asking
 from sandboxes import PROGRAM, eventually, running
-from uninstalled import IN_USE, UNINSTALL, addresses, attached, chains, states
+from uninstalled import IN_USE, UNINSTALL, attached, chains, states
 
 from azsandbox import paths
 
@@ -47,7 +46,7 @@ def used(operator: Operator) -> Operator:
     """A workload has the identity of the site, and others use the cluster too."""
     operator.site().ok()
     assign(operator)
-    bystanders.add(operator, kubeconfig(operator))
+    bystanders.add(operator, operator.kubeconfig())
     return operator
 
 
@@ -72,13 +71,6 @@ def assign(operator: Operator) -> None:
     """Let a workload have the identity."""
     operator.sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
     eventually(lambda: states(operator) == ["Assigned"], 120)
-
-
-def kubeconfig(operator: Operator) -> str:
-    path = str(operator.directory / "kubeconfig")
-    place = ("--resource-group", GROUP, "--name", CLUSTER)
-    operator.sandbox.exec("az", "aks", "get-credentials", *place, "--overwrite-existing", "--file", path)
-    return path
 
 
 def theirs(operator: Operator) -> dict[str, Any]:
@@ -127,7 +119,7 @@ def test_in_the_wrong_order_every_pod_gets_it(used: Operator, watched: Watched) 
     """The chart goes first: what the test above asserts does not hold, until a run has cleaned the scale set."""
     again(used)
     with asking(used, identities(used), ["billing"]) as watch:
-        used.sandbox.exec("helm", "--kubeconfig", kubeconfig(used), "uninstall", "aad-pod-identity", "--wait")
+        used.sandbox.exec("helm", "--kubeconfig", used.kubeconfig(), "uninstall", "aad-pod-identity", "--wait")
         run = used.play(UNINSTALL, variables=IN_USE).ok()
     assert watch.longest_pause() < PAUSE
     assert watch.opened() != []
@@ -157,16 +149,12 @@ def is_clean(operator: Operator) -> None:
 # What people have when they begin
 
 
-def nothing(operator: Operator) -> None:
-    """Nothing is to be put right."""
-
-
 @dataclass(frozen=True)
 class Start:
     """How a state comes about, and how what outlives the uninstall is put right."""
 
     breaks: Callable[[Operator], None]
-    mends: Callable[[Operator], None] = nothing
+    mends: Callable[[Operator], None] = lambda _operator: None
 
 
 def stop_mic(operator: Operator) -> None:
@@ -183,37 +171,14 @@ def scale_workload(operator: Operator, replicas: int) -> None:
     operator.sandbox.exec("kubectl", "scale", "deployment/api", "--namespace", "billing", f"--replicas={replicas}")
 
 
-def crash_mic(operator: Operator) -> None:
-    """It does not know the option that somebody gave it, and is started again and again."""
-    containers = [{"name": "mic", "args": ["--no-such-option"]}]
-    spec = {"strategy": {"type": "Recreate", "rollingUpdate": None}, "template": {"spec": {"containers": containers}}}
-    operator.sandbox.exec("kubectl", "patch", "deployment/aad-pod-identity-mic", "-p", json.dumps({"spec": spec}))
-
-    def crashes() -> bool:
-        told = [each["status"].get("containerStatuses") or [{}] for each in mics(operator)]
-        return bool(told) and all((status[0].get("restartCount") or 0) > 0 for status in told)
-
-    eventually(crashes, 120)
-
-
-def remove_mic(operator: Operator) -> None:
-    operator.sandbox.exec("kubectl", "delete", "deployment/aad-pod-identity-mic")
-    eventually(lambda: mics(operator) == [], 60)
-
-
 def forbid_mic(operator: Operator) -> None:
-    """It may not change the scale set any more: what is assigned stays, and what is new is stuck too."""
+    """Before any pod has the identity it may not change the scale set any more, so that what is new is stuck."""
+    scale_workload(operator, 0)
+    eventually(lambda: states(operator) == [] and "billing" not in attached(operator), 120)
     az = operator.sandbox.az
     granted = az("role", "assignment", "list", "--all")
     mine = [each["id"] for each in granted if each["roleDefinitionName"] == "Virtual Machine Contributor"]
     az("role", "assignment", "delete", "--ids", *mine)
-
-
-def forbid_mic_at_first(operator: Operator) -> None:
-    """The same before any pod has the identity."""
-    scale_workload(operator, 0)
-    eventually(lambda: states(operator) == [] and "billing" not in attached(operator), 120)
-    forbid_mic(operator)
     scale_workload(operator, 1)
     eventually(lambda: states(operator) == ["Created"], 60)
 
@@ -231,7 +196,7 @@ def lose_node(operator: Operator) -> None:
 def find_node(operator: Operator) -> None:
     place = (operator.directory / "lost-node").read_text()
     operator.sandbox.ssh(place, "pkill", "-KILL", "-x", "kubelet")
-    eventually(lambda: place in addresses(operator), 90)
+    eventually(lambda: place in operator.addresses().values(), 90)
     operator.sandbox.exec("kubectl", "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=90s")
     # What ran there is ended now, NMI too.
     eventually(lambda: chains(operator) == [], 60)
@@ -255,7 +220,7 @@ def delete_namespace(operator: Operator) -> None:
     eventually(lambda: states(operator) == [], 120)
     chart = str(paths.CHARTS / "aad-pod-identity-4.1.18.tgz")
     changed = ("--namespace", "default", "--reuse-values", "--set", "forceNamespaced=true", "--wait")
-    helm = ("helm", "--kubeconfig", kubeconfig(operator))
+    helm = ("helm", "--kubeconfig", operator.kubeconfig())
     operator.sandbox.exec(*helm, "upgrade", "aad-pod-identity", chart, *changed)
     scale_workload(operator, 1)
     eventually(lambda: states(operator) == ["Assigned"], 120)
@@ -271,10 +236,7 @@ def namespace_is_gone(operator: Operator) -> None:
 
 STARTS = {
     "mic-stopped": Start(stop_mic),
-    "mic-crashing": Start(crash_mic),
-    "mic-not-permitted": Start(forbid_mic),
-    "mic-never-permitted": Start(forbid_mic_at_first),
-    "nmi-alone": Start(remove_mic),
+    "mic-never-permitted": Start(forbid_mic),
     "node-gone": Start(lose_node, find_node),
     "identity-remade": Start(remake_identity),
     "namespace-terminating": Start(delete_namespace, namespace_is_gone),

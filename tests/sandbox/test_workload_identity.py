@@ -19,8 +19,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from applications import apply, from_now_on, records, served, workload
-from operators import CLUSTER, GROUP, SITE, Operator, on_localhost
+from applications import account, from_now_on, records, served, workload
+from operators import CLUSTER, GROUP, SITE, Operator
 from probes import QUICK_NMI
 from sandboxes import eventually, running
 
@@ -79,9 +79,7 @@ class Story:
 
     def helm(self, *arguments: str, check: bool = True) -> str:
         """What helm said, on either output."""
-        path = str(self.operator.directory / "kubeconfig")
-        place = ("--resource-group", GROUP, "--name", CLUSTER, "--overwrite-existing", "--file", path)
-        self.operator.sandbox.exec("az", "aks", "get-credentials", *place)
+        path = self.operator.kubeconfig()
         done = self.operator.sandbox.call("exec", "--", "helm", "--kubeconfig", path, *arguments)
         assert not check or done.returncode == 0, done.stderr[-2000:]
         assert check or done.returncode != 0
@@ -93,16 +91,9 @@ class Story:
         made = ("--namespace", CHART, "--create-namespace", "--set", f"azureTenantID={tenant},replicaCount=1")
         return self.helm("install", "workload-identity-webhook", chart, *made, check=check)
 
-    def module(self, module: str, *, fails: bool = False, **options: Any) -> dict[str, Any]:
-        """What a module returned on the operator's workstation."""
-        path = str(self.operator.directory / "kubeconfig")
-        place = ("--resource-group", GROUP, "--name", CLUSTER, "--overwrite-existing", "--file", path)
-        self.operator.sandbox.exec("az", "aks", "get-credentials", *place)
-        task = {f"azureops.pod_identity.{module}": {"kubeconfig": path, **options}}
-        told = {"ansible.builtin.set_stats": {"data": {"answer": "{{ answer }}"}}}
-        run = self.operator.play(on_localhost({**task, "register": "answer", "ignore_errors": fails}, told))
-        answer = dict(run.ok().stats["answer"])
-        assert answer.get("failed", False) is fails, answer
+    def module(self, module: str, **options: Any) -> dict[str, Any]:
+        answer = self.operator.module(module, kubeconfig=self.operator.kubeconfig(), **options)
+        assert not answer.get("failed"), answer
         return answer
 
     def exchange(self, account: str, **options: Any) -> dict[str, Any]:
@@ -125,9 +116,8 @@ class Story:
         }
 
     def rolled_out(self, namespace: str) -> None:
-        self.operator.sandbox.exec(
-            "kubectl", "rollout", "status", f"deployment/{WEBHOOK}", "-n", namespace, "--timeout=240s"
-        )
+        rollout = ("rollout", "status", f"deployment/{WEBHOOK}", "-n", namespace, "--timeout=240s")
+        self.operator.sandbox.exec("kubectl", *rollout)
 
     def there(self, what: str, *place: str) -> bool:
         return bool(self.operator.sandbox.exec("kubectl", "get", what, *place, "--ignore-not-found", "-o", "name"))
@@ -155,8 +145,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         operator = Operator(sandbox, tmp_path_factory.mktemp("operator"), variables)
         operator.site().ok()
         identity = sandbox.az("identity", "show", "-g", GROUP, "-n", "billing")
-        apply(
-            operator,
+        operator.apply(
             workload("old", NAMESPACE, "imds", labels=OF_NMI),
             workload("unmoved", NAMESPACE, "managed_identity", labels=OF_NMI),
         )
@@ -209,15 +198,6 @@ def test_the_add_on_comes(story: Story) -> None:
 
 def test_both_ways_side_by_side(story: Story) -> None:
     """A workload that moves keeps its label of pod identity, and does not use it."""
-    account = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {
-            "name": "mover",
-            "namespace": NAMESPACE,
-            "annotations": {"azure.workload.identity/client-id": story.identity["clientId"]},
-        },
-    }
     subject = f"system:serviceaccount:{NAMESPACE}:mover"
     of_identity = ("-g", GROUP, "--identity-name", "billing", "-n", "mover")
     trusted = ("--issuer", story.issuer, "--subject", subject, "--audiences", AUDIENCE)
@@ -232,7 +212,7 @@ def test_both_ways_side_by_side(story: Story) -> None:
     movers.append(
         workload("proxied", NAMESPACE, "imds", labels=OF_WEBHOOK, annotations=proxied, account="mover", INTERVAL="3")
     )
-    apply(story.operator, account, *movers)
+    story.operator.apply(account("mover", NAMESPACE, story.identity["clientId"]), *movers)
     for name in names:
         found = served(story.operator, name, NAMESPACE)
         assert (found["path"], found["assertion"]) == ("workload_identity", True), found
@@ -252,7 +232,7 @@ def test_both_ways_side_by_side(story: Story) -> None:
 def test_an_application_that_stays_with_nmi(story: Story) -> None:
     """Its pod has all of Workload ID, and takes its tokens the old way, which only its pod can tell."""
     staying = workload("staying", NAMESPACE, "imds", labels={**OF_NMI, **OF_WEBHOOK}, account="mover")
-    apply(story.operator, staying)
+    story.operator.apply(staying)
     paths = {name: served(story.operator, name, NAMESPACE)["path"] for name in ("staying", "direct")}
     assert paths == {"staying": "nmi", "direct": "workload_identity"}
     told = story.planned(*(proof(name, served_by=path) for name, path in paths.items()))
@@ -272,11 +252,8 @@ def exchanges(story: Story, name: str, until: float) -> int:
 
 def test_entra_is_asked_as_pods_ask_it(story: Story) -> None:
     """From a probe that the webhook changes, and inside a pod that it has changed."""
-    expected = {
-        "client_id": story.identity["clientId"],
-        "object_id": story.identity["principalId"],
-        "tenant_id": story.identity["tenantId"],
-    }
+    names = {"client_id": "clientId", "object_id": "principalId", "tenant_id": "tenantId"}
+    expected = {name: story.identity[key] for name, key in names.items()}
     found = story.exchange("mover", expect=expected, samples=3, sample_interval=1)
     assert (found["verdict"], found["answered_by"], found["path"]) == ("ok", "entra", "workload_identity"), found
     assert found["samples"]["right"] == 3 and found["claims"]["oid"] == story.identity["principalId"]
@@ -292,65 +269,6 @@ def test_entra_is_asked_as_pods_ask_it(story: Story) -> None:
     assert (refused["verdict"], refused["error_code"][:10]) == ("federation_refused", "AADSTS7002"), refused
 
 
-def several(name: str, replicas: int, **spec: Any) -> dict[str, Any]:
-    """Pods of the library's own default, which ask NMI."""
-    made = workload(name, NAMESPACE, "default", labels=OF_NMI, INTERVAL="1")
-    return {**made, "spec": {**made["spec"], "replicas": replicas, **spec}}
-
-
-def template(story: Story, name: str) -> Any:
-    return story.operator.kubectl("get", "deployment", name, "-n", NAMESPACE)["spec"]
-
-
-def test_a_workload_is_switched_leaves_and_comes_back(story: Story) -> None:
-    apply(story.operator, several("switching", 2))
-    assert served(story.operator, "switching", NAMESPACE)["path"] == "nmi"
-    before = template(story, "switching")
-    where: dict[str, Any] = {"namespace": NAMESPACE, "name": "switching"}
-    moved: dict[str, Any] = {"service_account": "mover", "client_id": story.identity["clientId"]}
-    states: list[tuple[dict[str, Any], str, str]] = [
-        (moved, "switched", "workload_identity"),
-        ({"state": "left"}, "left", "workload_identity"),
-        ({"state": "original"}, "original", "nmi"),
-    ]
-    for options, stage, path in states:
-        done = story.module("workload_identity_workload", **where, **options)
-        assert (done["changed"], done["workload"]["stage"], done["left"]) == (True, stage, [])
-        assert done["workload"]["rollout"]["mutated"] == (0 if path == "nmi" else 2)
-        asked = from_now_on(story.operator, "switching", NAMESPACE, 6)
-        assert all(each["ok"] for each in asked) and {each["path"] for each in asked} == {path}
-        assert not story.module("workload_identity_workload", **where, **options)["changed"]
-    assert template(story, "switching") == before
-
-
-def test_the_webhook_goes_in_the_middle_of_a_rollout(story: Story) -> None:
-    """Old pods serve, the cause is named, and the workload comes back without the webhook."""
-    apply(story.operator, several("halfway", 3, minReadySeconds=20))
-    story.operator.sandbox.exec("kubectl", "rollout", "status", "deployment/halfway", "-n", NAMESPACE, "--timeout=120s")
-    before = template(story, "halfway")
-    where: dict[str, Any] = {"namespace": NAMESPACE, "name": "halfway"}
-    moved: dict[str, Any] = {"service_account": "mover", "client_id": story.identity["clientId"]}
-    begun = story.module("workload_identity_workload", **where, **moved, wait=False)
-    assert begun["left"] == [{"field": "maxUnavailable", "was": "25%", "now": 0}]
-    scaled = ("kubectl", "scale", f"deployment/{WEBHOOK}", "-n", ADD_ON)
-    story.operator.sandbox.exec(*scaled, "--replicas=0")
-    try:
-        eventually(lambda: story.becomes_of_pod(NAMESPACE) == "refused", 60)
-        hung = story.module("workload_identity_workload", fails=True, **where, **moved, wait_timeout=60)
-        assert hung["error"]["code"] == "webhook_unreached" and "maxUnavailable stays 0" in hung["msg"], hung["msg"]
-        assert 0 < hung["workload"]["rollout"]["mutated"] < 3 and hung["workload"]["rollout"]["available"] >= 3
-        asked = from_now_on(story.operator, "halfway", NAMESPACE, 6)
-        assert all(each["ok"] for each in asked) and "nmi" in {each["path"] for each in asked}
-        back = story.module("workload_identity_workload", **where, state="original")
-        assert (back["workload"]["stage"], back["left"]) == ("original", []) and template(story, "halfway") == before
-        asked = from_now_on(story.operator, "halfway", NAMESPACE, 6)
-        assert all(each["ok"] for each in asked) and {each["path"] for each in asked} == {"nmi"}
-    finally:
-        story.operator.sandbox.exec(*scaled, "--replicas=2")
-    story.rolled_out(ADD_ON)
-    eventually(lambda: story.becomes_of_pod(NAMESPACE) == "mutated", 60)
-
-
 def test_egress_is_closed_by_a_policy(story: Story) -> None:
     """Pods that come later are held too; the way to NMI is none that a policy closes."""
     policy = {
@@ -364,7 +282,7 @@ def test_egress_is_closed_by_a_policy(story: Story) -> None:
         },
     }
     closed = workload("closed", NAMESPACE, "workload_identity", labels=OF_WEBHOOK, account="mover", TIMEOUT="2")
-    apply(story.operator, policy, closed)
+    story.operator.apply(policy, closed)
     story.operator.sandbox.exec("kubectl", "rollout", "status", "deployment/closed", "-n", NAMESPACE)
     for each in from_now_on(story.operator, "closed", NAMESPACE):
         assert (each["ok"], set(each["connections"]), each["answers"]) == (False, {ENTRA}, []), each

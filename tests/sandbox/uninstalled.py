@@ -9,11 +9,7 @@ from __future__ import annotations
 from operators import CLUSTER, Operator
 
 UNINSTALL, RESTORE, DESTROY = (f"azureops.pod_identity.{name}" for name in ("uninstall", "restore", "destroy"))
-
-
 CONFIRMED = {"pod_identity_uninstall_confirm": CLUSTER, "pod_identity_uninstall_remove_role_assignments": True}
-
-
 IN_USE = {**CONFIRMED, "pod_identity_uninstall_allow_in_use": True}
 
 
@@ -28,11 +24,7 @@ def attached(operator: Operator) -> set[str]:
     return {each.rpartition("/")[2] for each in operator.sandbox.az(*query)}
 
 
-def addresses(operator: Operator) -> list[str]:
-    return [each["status"]["addresses"][0]["address"] for each in operator.kubectl("get", "nodes")["items"]]
-
-
 def chains(operator: Operator) -> list[str]:
     """The rules of NMI on all nodes."""
-    saved = [operator.sandbox.ssh(address, "iptables-save", "-t", "nat") for address in addresses(operator)]
+    saved = [operator.sandbox.ssh(address, "iptables-save", "-t", "nat") for address in operator.addresses().values()]
     return [line for one in saved for line in one.splitlines() if "aad-metadata" in line]
