@@ -130,37 +130,19 @@ def test_a_page_in_place_of_a_token() -> None:
 
 
 def test_what_is_told_of_the_assertion() -> None:
-    assert exchange.view(answer()) == {
-        "issuer": ASSERTION["iss"],
-        "subject": ASSERTION["sub"],
-        "audience": "api://AzureADTokenExchange",
-        "seconds_left": 3500,
-    }
+    told = {"issuer": ASSERTION["iss"], "subject": ASSERTION["sub"], "audience": "api://AzureADTokenExchange"}
+    assert exchange.view(answer()) == {**told, "seconds_left": 3500}
     assert exchange.view(answer(exchange=None)) == exchange.view(answer(exchange=replace(POD, claims=None))) == {}
     odd = {"aud": "one", "exp": "soon", "iss": None}
-    assert exchange.view(answer(exchange=replace(POD, claims=odd))) == {
-        "issuer": "",
-        "subject": "",
-        "audience": "one",
-        "seconds_left": 0,
-    }
+    nothing = {"issuer": "", "subject": "", "audience": "one", "seconds_left": 0}
+    assert exchange.view(answer(exchange=replace(POD, claims=odd))) == nothing
 
 
 def test_what_the_program_prints_is_read() -> None:
-    lines: list[dict[str, Any]] = [
-        {"now": str(NOW)},
-        {"tool": "curl"},
-        {"token_file": FILE},
-        {"client_id": CLIENT_ID},
-        {"tenant_id": TENANT},
-        {"authority": "https://login.microsoftonline.com/"},
-        {"assertion_claims": ASSERTION},
-        {"exit": "0"},
-        {"status": "200"},
-        {"claims": CLAIMS},
-        {"end": "1"},
-    ]
-    found = parse("\n".join(map(json.dumps, lines)))
+    of_pod = {"token_file": FILE, "client_id": CLIENT_ID, "tenant_id": TENANT, "authority": POD.authority}
+    printed = {"now": str(NOW), "tool": "curl", **of_pod, "assertion_claims": ASSERTION}
+    printed |= {"exit": "0", "status": "200", "claims": CLAIMS, "end": "1"}
+    found = parse("\n".join(json.dumps({key: value}) for key, value in printed.items()))
     assert found.exchange == POD and found.claims == CLAIMS and found.complete
     assert judge(found).verdict == "ok"
     assert parse('{"tool": "curl"}').exchange is None
