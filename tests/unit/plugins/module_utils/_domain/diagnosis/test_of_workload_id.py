@@ -14,11 +14,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import diagnose
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
-    Azure,
-    IdentityInAzure,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import azure, diagnose
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.logs import Line, Log
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
@@ -27,9 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     components,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_workload_id import TABLE
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
-    Belief,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import trusted_namespaces
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
 from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
 
@@ -140,15 +134,15 @@ def here(change: Change = lambda made: None) -> Observed:
     made = objects()
     change(made)
     credentials, issuer, events, logs = (made.pop(key) for key in ("credentials", "issuer", "events", "logs"))
-    identity = IdentityInAzure(IDENTITY, True, CLIENT_ID)
+    identity = azure.IdentityInAzure(IDENTITY, True, CLIENT_ID)
     cluster = {"id": CLUSTER, "name": "aks", "properties": {"oidcIssuerProfile": issuer}}
     nothing: dict[str, list[Raw]] = {
         kind: [] for kind in ("AzureIdentity", "AzureIdentityBinding", "AzureAssignedIdentity")
     }
     return world(
         **{**nothing, **made},
-        components=components(made, Belief.parse(made, ())),
-        azure=Azure(cluster, IdentityInAzure("k", True), "mc", identities={IDENTITY.lower(): identity}),
+        components=components(made, trusted_namespaces.Belief.parse(made, ())),
+        azure=azure.Azure(cluster, azure.IdentityInAzure("k", True), "mc", identities={IDENTITY.lower(): identity}),
         credentials=None if credentials is None else {IDENTITY.lower(): credentials},
         events=events,
         logs=logs,

@@ -18,9 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Component,
     components,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
-    Belief,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import trusted_namespaces
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, identity
 from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import (
@@ -109,9 +107,9 @@ def test_the_webhook_is_where_the_api_server_looks_for_it() -> None:
         objects["Deployment"].append(one)
         objects["Pod"].append(pod_of(one, f"azure-wi-{namespace}"))
     objects["Deployment"].append(program("Deployment", "other", image="cert-manager-webhook"))
-    assert not [one for one in components(objects, Belief.parse(objects)) if one.program == WEBHOOK]
+    assert not [one for one in components(objects, trusted_namespaces.Belief.parse(objects)) if one.program == WEBHOOK]
     objects["MutatingWebhookConfiguration"] = [WEBHOOKS]
-    (found,) = [one for one in components(objects, Belief.parse(objects)) if one.program == WEBHOOK]
+    (found,) = [one for one in components(objects, trusted_namespaces.Belief.parse(objects)) if one.program == WEBHOOK]
     assert found.label == "Deployment kube-system/azure-wi-webhook-controller-manager"
     assert [pod["metadata"]["name"] for pod in found.pods] == ["azure-wi-kube-system"]
 
@@ -171,7 +169,7 @@ def test_no_value_of_a_secret_is_kept() -> None:
 )
 def test_whose_log_a_file_holds(name: str, pod: str, previous: bool) -> None:
     objects = installed()
-    found = reading.log_of_file(name, components(objects, Belief.parse(objects)))
+    found = reading.log_of_file(name, components(objects, trusted_namespaces.Belief.parse(objects)))
     assert (found.pod, found.previous) == (pod, previous) if found else pod == ""
 
 

@@ -14,11 +14,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory_files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory_files import (
-    COLUMNS,
-    KEYS,
-    Joined,
-)
 from ansible_collections.azureops.pod_identity.plugins.modules.pod_identity_info import as_data
 
 TEXT = st.text(max_size=8)
@@ -69,7 +64,7 @@ CODES = [
 
 def joined(clusters: dict[str, dict[str, Any]]) -> tuple[str, str]:
     document, table = io.StringIO(), io.StringIO()
-    both = Joined(document.write, table.write)
+    both = inventory_files.Joined(document.write, table.write)
     for name, found in clusters.items():
         both.add(name, found)
     both.end()
@@ -79,10 +74,12 @@ def joined(clusters: dict[str, dict[str, Any]]) -> tuple[str, str]:
 @given(CLUSTERS)
 def test_the_pieces_are_the_whole(clusters: dict[str, dict[str, Any]]) -> None:
     document, table = joined(clusters)
-    whole = {name: {key: found[key] for key in KEYS if key in found} for name, found in clusters.items()}
+    whole = {
+        name: {key: found[key] for key in inventory_files.KEYS if key in found} for name, found in clusters.items()
+    }
     assert json.loads(document) == {"clusters": whole}
     lines = list(csv.reader(io.StringIO(table, newline="")))
-    assert lines[0] == list(COLUMNS) and {len(line) for line in lines} == {len(COLUMNS)}
+    assert lines[0] == list(inventory_files.COLUMNS) and {len(line) for line in lines} == {len(inventory_files.COLUMNS)}
     assert [line[0].lstrip("'") for line in lines[1:]] == [
         name.replace("\0", "\\0").lstrip("'")
         for name, found in clusters.items()
@@ -105,7 +102,7 @@ def test_a_line() -> None:
     told |= {"identities": '\'=1+"1" two', "answers": "token", "default_identities": "team/a team/b"}
     told |= {"deterministic": "False", "host_network": "False", "service_account": "default"}
     assert east == {**told, "findings": "one three three", "owner": "", "exceptions": "", "error": ""}
-    assert west == {**dict.fromkeys(COLUMNS, ""), "cluster": "west", "error": 'No "way".'}
+    assert west == {**dict.fromkeys(inventory_files.COLUMNS, ""), "cluster": "west", "error": 'No "way".'}
     assert json.loads(document)["clusters"]["east"]["workloads"] == [ONE]
 
 
@@ -123,10 +120,10 @@ def test_counts() -> None:
 
 
 def test_nothing() -> None:
-    assert joined({}) == ('{"clusters": {}}\n', ",".join(COLUMNS) + "\n")
+    assert joined({}) == ('{"clusters": {}}\n', ",".join(inventory_files.COLUMNS) + "\n")
     assert "".join(inventory_files.text({})) == "{}"
 
 
 def test_what_the_module_returns_has_all_that_is_kept() -> None:
     found = as_data(Inventory(Cluster()))
-    assert set(found) == {*KEYS, "assigned"} - {"error"}
+    assert set(found) == {*inventory_files.KEYS, "assigned"} - {"error"}

@@ -15,13 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import aadsts
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import exchange
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import exchange, token_request
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Expectation, Verdict
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token_request import (
-    Answer,
-    Exchange,
-    parse,
-)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 RESOURCE = "https://management.azure.com/"
@@ -36,17 +31,17 @@ ASSERTION = {
     "kubernetes.io": {"pod": {"name": "api"}},
 }
 FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
-POD = Exchange(FILE, CLIENT_ID, TENANT, "https://login.microsoftonline.com/", ASSERTION)
+POD = token_request.Exchange(FILE, CLIENT_ID, TENANT, "https://login.microsoftonline.com/", ASSERTION)
 CLAIMS = {"aud": RESOURCE, "tid": TENANT, "appid": CLIENT_ID, "oid": "o", "idtyp": "app", "iat": NOW, "exp": NOW + 9}
 EXPECTED = Expectation(resource=RESOURCE, client_id=CLIENT_ID, tenant_id=TENANT, identity="billing/billing")
 
 
-def answer(**changes: Any) -> Answer:
+def answer(**changes: Any) -> token_request.Answer:
     base: dict[str, Any] = {"tool": "curl", "exit_code": 0, "status": 200, "connected": True, "started": NOW}
-    return Answer(**{**base, "complete": True, "claims": CLAIMS, "exchange": POD, **changes})
+    return token_request.Answer(**{**base, "complete": True, "claims": CLAIMS, "exchange": POD, **changes})
 
 
-def judge(given: Answer, **expected: Any) -> Verdict:
+def judge(given: token_request.Answer, **expected: Any) -> Verdict:
     return exchange.judge(given, replace(EXPECTED, **expected))
 
 
@@ -142,10 +137,10 @@ def test_what_the_program_prints_is_read() -> None:
     of_pod = {"token_file": FILE, "client_id": CLIENT_ID, "tenant_id": TENANT, "authority": POD.authority}
     printed = {"now": str(NOW), "tool": "curl", **of_pod, "assertion_claims": ASSERTION}
     printed |= {"exit": "0", "status": "200", "claims": CLAIMS, "end": "1"}
-    found = parse("\n".join(json.dumps({key: value}) for key, value in printed.items()))
+    found = token_request.parse("\n".join(json.dumps({key: value}) for key, value in printed.items()))
     assert found.exchange == POD and found.claims == CLAIMS and found.complete
     assert judge(found).verdict == "ok"
-    assert parse('{"tool": "curl"}').exchange is None
+    assert token_request.parse('{"tool": "curl"}').exchange is None
 
 
 def test_the_scope_is_that_of_the_proxy() -> None:

@@ -13,11 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
-    Binding,
-    Identity,
-    Pod,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import matching
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, probe_job
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Cluster
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import Place, Target
@@ -44,9 +40,9 @@ def node(name: str, os: str = "linux") -> dict[str, Any]:
 def cluster(**changes: Any) -> Cluster:
     return Cluster(
         **{
-            "pods": (Pod("n", "w", {"aadpodidbinding": "x"}, "a0"),),
-            "bindings": (Binding("n", "b", "i", "x"),),
-            "identities": (Identity("n", "i", 0, ID + "i", "c1"),),
+            "pods": (matching.Pod("n", "w", {"aadpodidbinding": "x"}, "a0"),),
+            "bindings": (matching.Binding("n", "b", "i", "x"),),
+            "identities": (matching.Identity("n", "i", 0, ID + "i", "c1"),),
             "nodes": (node("a0"), node("a1"), node("b0")),
             **changes,
         }
@@ -191,8 +187,8 @@ def test_budgets_that_cannot_count_a_job(disturbed: bool, spec: dict[str, Any]) 
 
 
 SECOND = {
-    "bindings": (Binding("n", "b", "i", "x"), Binding("n", "c", "j", "x")),
-    "identities": (Identity("n", "i", 0, ID + "i", "c1"), Identity("n", "j", 0, ID + "j", "c2")),
+    "bindings": (matching.Binding("n", "b", "i", "x"), matching.Binding("n", "c", "j", "x")),
+    "identities": (matching.Identity("n", "i", 0, ID + "i", "c1"), matching.Identity("n", "j", 0, ID + "j", "c2")),
 }
 
 
@@ -216,7 +212,9 @@ def test_what_the_token_must_say(
 
 @given(st.lists(st.tuples(st.sampled_from(["w", "v"]), st.sampled_from(["a0", "a1", "b0"]), st.booleans())))
 def test_a_probe_runs_only_beside_a_holder(others: list[tuple[str, str, bool]]) -> None:
-    pods = tuple(Pod("n", name, {"aadpodidbinding": "x"}, where, deleting=gone) for name, where, gone in others)
+    pods = tuple(
+        matching.Pod("n", name, {"aadpodidbinding": "x"}, where, deleting=gone) for name, where, gone in others
+    )
     beside = any(pod.node[0] == "a" and not pod.deleting for pod in pods)
     assert (refused(choose(raw("w")), cluster(pods=pods)) == "") is beside
 
