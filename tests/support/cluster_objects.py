@@ -61,15 +61,10 @@ def template(
 
 def assigned(of: Raw, by: Raw, to: Raw, state: str = "Assigned", namespace: str = "default") -> Raw:
     name, place = of["metadata"]["name"], of["metadata"]["namespace"]
+    spec = {"pod": name, "podNamespace": place, "nodename": of["spec"]["nodeName"]}
     return {
         "metadata": {"name": f"{name}-{place}-{to['metadata']['name']}", "namespace": namespace},
-        "spec": {
-            "pod": name,
-            "podNamespace": place,
-            "nodename": of["spec"]["nodeName"],
-            "azureIdentityRef": to,
-            "azureBindingRef": by,
-        },
+        "spec": {**spec, "azureIdentityRef": to, "azureBindingRef": by},
         "status": {"status": state},
     }
 

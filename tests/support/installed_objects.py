@@ -28,16 +28,12 @@ LATELY, LONG_AGO = "2026-03-01T11:50:00Z", "2026-02-01T00:00:00Z"
 _READY = [{"type": "Ready", "status": "True"}]
 _DEFINITIONS = ("azureidentities", "azureidentitybindings", "azureassignedidentities", "azurepodidentityexceptions")
 
-WEBHOOKS: Raw = {
-    "metadata": {"name": "azure-wi-webhook-mutating-webhook-configuration"},
-    "webhooks": [
-        {
-            "name": "mutation.azure-workload-identity.io",
-            "clientConfig": {"service": {"namespace": "kube-system", "name": "azure-wi-webhook-webhook-service"}},
-            "rules": [{"operations": ["CREATE"], "resources": ["pods"]}],
-        }
-    ],
+_WEBHOOK: Raw = {
+    "name": "mutation.azure-workload-identity.io",
+    "clientConfig": {"service": {"namespace": "kube-system", "name": "azure-wi-webhook-webhook-service"}},
+    "rules": [{"operations": ["CREATE"], "resources": ["pods"]}],
 }
+WEBHOOKS: Raw = {"metadata": {"name": "azure-wi-webhook-mutating-webhook-configuration"}, "webhooks": [_WEBHOOK]}
 
 
 def node(
@@ -72,20 +68,12 @@ def pod_of(owner: Raw, name: str, on: str = "n1", ready: bool = True, status: Ra
     template, metadata = owner["spec"]["template"]["spec"], owner["metadata"]
     run = {"name": template["containers"][0]["name"], "ready": ready, "restartCount": 0, "state": {"running": {}}}
     reference = {"kind": "ReplicaSet", "name": metadata["name"], "uid": metadata["uid"], "controller": True}
+    made = {"labels": more.pop("labels", {}), "creationTimestamp": more.pop("created", LONG_AGO)}
+    states = {"conditions": _READY if ready else [], "containerStatuses": [{**run, **(status or {})}]}
     return {
-        "metadata": {
-            "name": name,
-            "namespace": metadata["namespace"],
-            "labels": more.pop("labels", {}),
-            "ownerReferences": [reference],
-            "creationTimestamp": more.pop("created", LONG_AGO),
-        },
+        "metadata": {"name": name, "namespace": metadata["namespace"], "ownerReferences": [reference], **made},
         "spec": {"nodeName": on, **template, **more},
-        "status": {
-            "phase": "Running",
-            "conditions": _READY if ready else [],
-            "containerStatuses": [{**run, **(status or {})}],
-        },
+        "status": {"phase": "Running", **states},
     }
 
 

@@ -71,23 +71,17 @@ def diagnosis(found: dict[str, list[Raw]]) -> Raw:
 
 def plan(found: dict[str, list[Raw]], *credentials: Credential) -> Raw:
     """As workload_identity_info returns it."""
-    one = migration.Observed(
-        inventory=Inventory(Cluster.parse(found, {})),
-        objects=found,
-        issuer=ISSUER,
-        credentials={f"{ID}team-i".lower(): list(credentials)},
-    )
+    trusted = {f"{ID}team-i".lower(): list(credentials)}
+    cluster = Inventory(Cluster.parse(found, {}))
+    one = migration.Observed(inventory=cluster, objects=found, issuer=ISSUER, credentials=trusted)
     return as_data(World(one, migration.Choices()))
 
 
 def token(verdict: str = "ok", **more: t.Any) -> Raw:
     """A row of pod_identity_verification."""
+    place = {"namespace": "team", "pod": "web-1", "node": "n1", "selector": "x", "service_account": "web"}
     return {
-        "namespace": "team",
-        "pod": "web-1",
-        "node": "n1",
-        "selector": "x",
-        "service_account": "web",
+        **place,
         "identity": "team/i",
         "path": "pod_identity",
         "verdict": verdict,
@@ -100,19 +94,11 @@ def token(verdict: str = "ok", **more: t.Any) -> Raw:
 NODES: Raw = {
     "nodes": [{"name": "n1", "scale_set": SET, "scale_set_name": "pool", "ready": True, "nmi_state": "active"}]
 }
-CARRIERS: Raw = {
-    "resources": [
-        {
-            "id": SET.lower(),
-            "name": "pool",
-            "identities": [
-                {"id": f"{ID}team-i", "ownership": "used", "ownership_because": "a pod uses it"},
-                {"id": f"{ID}old", "ownership": "removable", "ownership_because": "MIC wrote it"},
-            ],
-        }
-    ],
-    "unread": [],
-}
+_CARRIED = [
+    {"id": f"{ID}team-i", "ownership": "used", "ownership_because": "a pod uses it"},
+    {"id": f"{ID}old", "ownership": "removable", "ownership_because": "MIC wrote it"},
+]
+CARRIERS: Raw = {"resources": [{"id": SET.lower(), "name": "pool", "identities": _CARRIED}], "unread": []}
 
 
 def document(*clusters: Raw) -> Raw:

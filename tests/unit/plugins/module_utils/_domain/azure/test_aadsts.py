@@ -42,27 +42,14 @@ def test_a_remedy_speaks_of_what_its_holder_has(entry: Refusal) -> None:
 
 
 @for_each(
-    ("90002", aadsts.TENANT, False),
-    ("700016", aadsts.TENANT, False),
-    ("7000229", aadsts.TENANT, False),
-    ("7000215", aadsts.CREDENTIAL, False),
-    ("7000222", aadsts.CREDENTIAL, False),
-    ("700027", aadsts.CREDENTIAL, False),
-    ("70021", aadsts.FEDERATION, True),
-    ("70025", aadsts.FEDERATION, True),
-    ("700211", aadsts.FEDERATION, True),
-    ("700212", aadsts.FEDERATION, True),
-    ("700213", aadsts.FEDERATION, True),
-    ("7002138", aadsts.FEDERATION, False),
-    ("700024", aadsts.ASSERTION, False),
-    ("50013", aadsts.ASSERTION, False),
-    ("700231", aadsts.FEDERATION, False),
-    ("90061", aadsts.FEDERATION, True),
-    ("50166", aadsts.FEDERATION, True),
-    ("501661", aadsts.FEDERATION, True),
+    *((code, aadsts.TENANT, False) for code in ("90002", "700016", "7000229")),
+    *((code, aadsts.CREDENTIAL, False) for code in ("7000215", "7000222", "700027")),
+    *((code, aadsts.FEDERATION, True) for code in ("70021", "70025", "700211", "700212", "700213")),
+    *((code, aadsts.FEDERATION, True) for code in ("90061", "50166", "501661")),
+    *((code, aadsts.FEDERATION, False) for code in ("7002138", "700231")),
+    *((code, aadsts.ASSERTION, False) for code in ("700024", "50013")),
     ("500011", aadsts.RESOURCE, False),
-    ("53003", aadsts.POLICY, False),
-    ("700238", aadsts.POLICY, False),
+    *((code, aadsts.POLICY, False) for code in ("53003", "700238")),
     ("90055", aadsts.LOAD, True),
     ("90033", aadsts.FAULT, True),
     ("50000", aadsts.FAULT, False),
@@ -74,9 +61,8 @@ def test_what_a_code_is_about(code: str, about: str, waiting: bool) -> None:
 
 
 def test_a_wrapped_code_is_the_cause() -> None:
-    entry = aadsts.find(
-        "AADSTS70002: Error validating credentials. AADSTS50012: Client assertion is invalid. AADSTS1: x"
-    )
+    said = "AADSTS70002: Error validating credentials. AADSTS50012: Client assertion is invalid. AADSTS1: x"
+    entry = aadsts.find(said)
     assert entry is not None and entry.code == "50012"
 
 

@@ -21,18 +21,12 @@ segments = st.text(alphabet="abcXYZ019-_.", min_size=1, max_size=8)
     ("/subscriptions/s/resourcegroups/rg/", "s", "rg", "", "rg"),
     (
         "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/c",
-        "s",
-        "rg",
-        "Microsoft.ContainerService/managedClusters",
-        "c",
+        *("s", "rg", "Microsoft.ContainerService/managedClusters", "c"),
     ),
     (
         "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
         "/federatedIdentityCredentials/f",
-        "s",
-        "rg",
-        "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
-        "f",
+        *("s", "rg", "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials", "f"),
     ),
     ("/providers/Microsoft.Management/managementGroups/mg", "", "", "Microsoft.Management/managementGroups", "mg"),
 )
@@ -70,13 +64,8 @@ def test_a_scope_contains_whole_segments_only(group: str, more: str) -> None:
     ("s", "größe", "x", True),
     ("$(touch x)", "g", "x", False),
     ("{{ x }}", "g", "x", False),
-    ("s", "..", "x", False),
-    ("s", "g?api-version=1", "x", False),
-    ("s", "g", "x#", False),
-    ("s", "g", "..", False),
-    ("s", "g", "x/../y", False),
-    ("s", "g", "x\n", False),
-    ("s", "g%2f", "x", False),
+    *(("s", group, "x", False) for group in ("..", "g?api-version=1", "g%2f")),
+    *(("s", "g", name, False) for name in ("x#", "..", "x/../y", "x\n")),
     ("", "g", "x", False),
 )
 def test_what_others_write_can_be_the_id_of_an_identity(subscription: str, group: str, name: str, can_be: bool) -> None:

@@ -42,6 +42,9 @@ def carrier(*names: str, system: bool = False) -> Carrier:
     return Carrier.parse(body(*names, system=system))
 
 
+MINE, LOST = Protection({uai("a").lower(): Reason("named", "it is mine")}), Protection(unknown="nobody says so")
+
+
 def answer(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     """What Azure makes of a PATCH, as recorded: keys in any casing, null removes, the type alone removes all."""
     kind = patch["identity"]["type"]
@@ -80,9 +83,8 @@ def test_a_patch_does_what_was_predicted(
     patch = attached.patch(current, ids, attach=attach)
     after = Carrier.parse(answer(before, patch))
     attached.compare(predicted, after)
-    assert {each.id.rpartition("/")[2].lower() for each in after.identities} == (
-        held | set(asked) if attach else held - set(asked)
-    )
+    names = {each.id.rpartition("/")[2].lower() for each in after.identities}
+    assert names == (held | set(asked) if attach else held - set(asked))
     assert (after.system, after.principal_id) == (current.system, current.principal_id)
     assert attached.outstanding(after, ids, attach=attach) == ()
 
@@ -134,14 +136,14 @@ def test_actions(ids: list[str], number: int, end: str) -> None:
 
 
 @for_each(
-    (Protection({uai("a").lower(): Reason("named", "it is mine")}), {}, f"must stay: {uai('a')} (it is mine); "),
-    (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"allowed": [uai("A")]}, ""),
-    (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"unjudged": True}, "must stay: "),
+    (MINE, {}, f"must stay: {uai('a')} (it is mine); "),
+    (MINE, {"allowed": [uai("A")]}, ""),
+    (MINE, {"unjudged": True}, "must stay: "),
     (Protection({uai("z").lower(): Reason("named", "it is elsewhere")}), {}, ""),
-    (Protection(unknown="nobody says so"), {}, "needs: nobody says so; "),
-    (Protection(unknown="nobody says so"), {"unjudged": True}, ""),
-    (Protection(unknown="nobody says so"), {"allowed": [uai("a")]}, "needs: nobody says so; "),
-    (Protection(unknown="nobody says so"), {"allowed": [uai("a"), uai("b")]}, ""),
+    (LOST, {}, "needs: nobody says so; "),
+    (LOST, {"unjudged": True}, ""),
+    (LOST, {"allowed": [uai("a")]}, "needs: nobody says so; "),
+    (LOST, {"allowed": [uai("a"), uai("b")]}, ""),
 )
 def test_refusals(protection: Protection, options: dict[str, Any], sentence: str) -> None:
     def refuse() -> None:

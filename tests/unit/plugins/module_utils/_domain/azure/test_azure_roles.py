@@ -38,12 +38,8 @@ def test_assignments_are_told_apart_by_scope_role_and_principal() -> None:
     exact = held(SCOPE.upper(), principal="p")
     group = held("/subscriptions/s/resourcegroups/rg")
     root = held("/")
-    others = [
-        held(SCOPE, READER),
-        held(SCOPE, principal="Q"),
-        held(SCOPE + "/federatedIdentityCredentials/f"),
-        held("/subscriptions/s/resourceGroups/r"),
-    ]
+    others = [held(SCOPE, READER), held(SCOPE, principal="Q"), held(SCOPE + "/federatedIdentityCredentials/f")]
+    others += [held("/subscriptions/s/resourceGroups/r")]
     assert azure_roles.matching([root, group, *others, exact], SCOPE, MIO, "P") == ([exact], [root, group])
 
 
@@ -82,11 +78,9 @@ def test_which_roles_nobody_has() -> None:
 
 
 def test_the_name_depends_on_scope_role_and_principal_alone() -> None:
-    name = azure_roles.assignment_name(SCOPE, MIO, "P")
+    name, others = azure_roles.assignment_name(SCOPE, MIO, "P"), ((READER, "P"), (MIO, "Q"))
     assert name == azure_roles.assignment_name(SCOPE.upper() + "/", MIO, "p")
-    assert (
-        len({name, azure_roles.assignment_name(SCOPE, READER, "P"), azure_roles.assignment_name(SCOPE, MIO, "Q")}) == 3
-    )
+    assert len({name, *(azure_roles.assignment_name(SCOPE, *other) for other in others)}) == 3
 
 
 @for_each((SCOPE, "/subscriptions/s"), ("/providers/Microsoft.Management/managementGroups/m", ""), ("/", ""), ("", ""))

@@ -82,15 +82,9 @@ def test_what_is_proved(found: Record, proves: bool, lost: bool) -> None:
 
 def test_what_is_told() -> None:
     found = Record(record("", "AADSTS700213", "AADSTS90033", "", "AADSTS700213").samples, waited=2)
+    counted = {"proved": True, "asked": 5, "granted": 2, "rate": 0.4, "waited": 2}
     assert found.view(ONE, Sampling(5, 0.4)) == {
-        "credential": "pods",
-        "namespace": "ns",
-        "service_account": "sa",
-        "proved": True,
-        "asked": 5,
-        "granted": 2,
-        "rate": 0.4,
-        "waited": 2,
+        **{"credential": "pods", "namespace": "ns", "service_account": "sa"} | counted,
         "codes": {"AADSTS700213": 2, "AADSTS90033": 1},
         "first_failure": {"at": "t1", "code": "AADSTS700213", "message": "AADSTS700213: no."},
         "last_failure": {"at": "t4", "code": "AADSTS700213", "message": "AADSTS700213: no."},
@@ -112,15 +106,8 @@ def test_what_is_wrong() -> None:
 
 
 @for_each(
-    ("AADSTS70021", True),
-    ("AADSTS70025", True),
-    ("AADSTS700213", True),
-    ("AADSTS50166", True),
-    ("AADSTS90033", True),
-    ("AADSTS700016", False),
-    ("AADSTS7002138", False),
-    ("AADSTS1", False),
-    ("", False),
+    *((code, True) for code in ("AADSTS70021", "AADSTS70025", "AADSTS700213", "AADSTS50166", "AADSTS90033")),
+    *((code, False) for code in ("AADSTS700016", "AADSTS7002138", "AADSTS1", "")),
 )
 def test_what_may_come(code: str, may: bool) -> None:
     assert Exchange("t", code).may_come == may

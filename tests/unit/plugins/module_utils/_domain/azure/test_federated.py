@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -36,8 +37,12 @@ def credential(name: str, subject: str = "s", issuer: str = ISSUER, **raw: Any) 
     return Credential(name, issuer, subject, (AUDIENCE,), raw)
 
 
-def decide(current: list[Credential], *wanted: Desired, purge: bool = False) -> federated.Decision:
-    return federated.decide_present(HOLDER, current, wanted, default_audience=AUDIENCE, purge=purge, unknown=UNKNOWN)
+def decide(current: list[Credential], *wanted: Desired, purge: bool = False, of: Holder = HOLDER) -> federated.Decision:
+    return federated.decide_present(of, current, wanted, default_audience=AUDIENCE, purge=purge, unknown=UNKNOWN)
+
+
+def numbered(count: int) -> list[Desired]:
+    return [Desired(f"new{number}", ISSUER, f"new{number}") for number in range(count)]
 
 
 @for_each(
@@ -97,20 +102,17 @@ def test_a_new_one_is_complete(desired: Desired) -> None:
 
 
 def test_two_that_exchange_their_subjects() -> None:
+    there = [credential("one", "a"), credential("two", "b")]
     with pytest.raises(Failure, match="The federated credentials one and two of the identity billing are to exchange"):
-        decide(
-            [credential("one", "a"), credential("two", "b")], Desired("one", subject="b"), Desired("two", subject="a")
-        )
+        decide(there, Desired("one", subject="b"), Desired("two", subject="a"))
 
 
 def test_what_is_unknown_may_differ() -> None:
     assert len(decide([], Desired("one", UNKNOWN, "s"), Desired("two", UNKNOWN, "s")).writes) == 2
     # Nor are their names, where these are made of it.
     unnamed = decide([], Desired(UNKNOWN, UNKNOWN, "s"), Desired(UNKNOWN, UNKNOWN, "t"))
-    assert [(write.credential.subject, write.change(HOLDER, UNKNOWN).id) for write in unnamed.writes] == [
-        ("s", UNKNOWN),
-        ("t", UNKNOWN),
-    ]
+    written = [(write.credential.subject, write.change(HOLDER, UNKNOWN).id) for write in unnamed.writes]
+    assert written == [("s", UNKNOWN), ("t", UNKNOWN)]
 
 
 @for_each(
@@ -123,12 +125,8 @@ def test_what_is_unknown_may_differ() -> None:
 )
 def test_the_limit(has: int, new: int, purge: bool, message: str | None) -> None:
     current = [credential(f"has{number}", f"has{number}") for number in range(has)]
-    wanted = [Desired(f"new{number}", ISSUER, f"new{number}") for number in range(new)]
-    if message is None:
-        decide(current, *wanted, purge=purge)
-        return
-    with pytest.raises(Failure, match=message):
-        decide(current, *wanted, purge=purge)
+    with pytest.raises(Failure, match=message) if message else nullcontext():
+        decide(current, *numbered(new), purge=purge)
 
 
 @pytest.mark.parametrize(("writes", "seconds"), [(4, None), (5, 20), (20, 80)])
@@ -169,9 +167,7 @@ def test_every_write_finds_its_place(
     assert federated.ordered(azure.values()) == decision.after
     assert decide(list(decision.after), *desired, purge=purge).writes == ()
     removed = federated.decide_absent(HOLDER, decision.after, desired)
-    assert {one.key for one in removed.after} == {one.key for one in decision.after} - {
-        desired.key for desired in desired
-    }
+    assert {one.key for one in removed.after} == {one.key for one in decision.after} - {one.key for one in desired}
     assert len(removed.writes) == len(desired)
 
 
@@ -263,7 +259,7 @@ def test_what_is_protected_is_not_changed(desired: Desired) -> None:
 
 def test_what_is_protected_counts() -> None:
     others = [credential(f"has{number}", f"has{number}") for number in range(18)]
-    wanted = [Desired(f"new{number}", ISSUER, f"new{number}") for number in range(18)]
+    wanted = numbered(18)
     with pytest.raises(Failure, match="has 21 federated credentials, 3 without those to be removed, and 18 more make"):
         decide([*others, *PROTECTED], *wanted, purge=True)
     assert len(decide([*others, BINDING, FLEXIBLE], *wanted, purge=True).after) == 20
@@ -276,31 +272,21 @@ def test_a_binding_is_known_by_its_audience_too() -> None:
 
 def test_an_application_as_holder() -> None:
     holder = Holder.application("0d1b5a3e", "billing")
-    decision = federated.decide_present(
-        holder, [], [Desired("one", ISSUER, "s")], default_audience=AUDIENCE, purge=False, unknown=UNKNOWN
-    )
+    decision = decide([], Desired("one", ISSUER, "s"), of=holder)
     assert decision.writes[0].change(holder, UNKNOWN).view() == {
         "verb": "create",
         "kind": "Microsoft.Graph/applications/federatedIdentityCredentials",
         "id": "applications/0d1b5a3e/federatedIdentityCredentials/one",
         "why": "",
     }
-    many = [Desired(f"new{number}", ISSUER, f"new{number}") for number in range(21)]
     with pytest.raises(Failure, match="The application billing has 0 federated credentials, .* a second application"):
-        federated.decide_present(holder, [], many, default_audience=AUDIENCE, purge=False, unknown=UNKNOWN)
-    assert (
-        federated.decide_present(
-            holder, [], many[:20], default_audience=AUDIENCE, purge=False, unknown=UNKNOWN
-        ).warnings
-        == ()
-    )
+        decide([], *numbered(21), of=holder)
+    assert decide([], *numbered(20), of=holder).warnings == ()
 
 
 def test_an_identity_that_is_still_to_come() -> None:
     holder = Holder.identity(UNKNOWN)
-    (write,) = federated.decide_present(
-        holder, [], [Desired("one", ISSUER, "s")], default_audience=AUDIENCE, purge=False, unknown=UNKNOWN
-    ).writes
+    (write,) = decide([], Desired("one", ISSUER, "s"), of=holder).writes
     assert write.change(holder, UNKNOWN).id == UNKNOWN
     assert write.change(HOLDER, UNKNOWN).id == f"{ID}/federatedIdentityCredentials/one"
 

@@ -60,9 +60,7 @@ def test_an_application() -> None:
 
 
 @for_each(
-    None,
-    [],
-    {},
+    *(None, [], {}),
     {"id": OBJECT, "appId": OBJECT, "displayName": "billing"},
     {"id": OBJECT, "appId": APP},
     {"id": "../other", "appId": APP, "displayName": "billing"},
@@ -83,19 +81,13 @@ def test_a_page_of_credentials() -> None:
 
 
 @for_each(
-    "",
-    "{}",
-    "[]",
-    json.dumps({"value": []}),
+    *("", "{}", "[]", json.dumps({"value": []})),
     json.dumps({"value": [], "nextLink": "https://elsewhere"}),
     json.dumps({"value": [], "@odata.context": CONTEXT.replace("federated", "other")}),
     json.dumps({"value": None, "@odata.context": CONTEXT}),
     page({}),
-    page({**ONE, "id": "../x"}),
-    page({**ONE, "issuer": None}),
-    page({**ONE, "subject": 1}),
-    page({**ONE, "audiences": "a"}),
-    page({**ONE, "audiences": [1]}),
+    *(page({**ONE, **odd}) for odd in ({"id": "../x"}, {"issuer": None}, {"subject": 1})),
+    *(page({**ONE, "audiences": odd}) for odd in ("a", [1])),
     page(ONE, **{"@odata.nextLink": 1}),
 )
 def test_what_lists_no_credentials(text: str) -> None:

@@ -25,13 +25,9 @@ def uai(name: str) -> str:
 def carrier(name: str, *identities: str, state: str = "Succeeded") -> Carrier:
     """A scale set; an identity whose name begins with ``ghost`` has no client id."""
     carried = {uai(each): {} if each.startswith("ghost") else {"clientId": f"c-{each}"} for each in identities}
-    return Carrier.parse(
-        {
-            "id": f"{GROUP}/Microsoft.Compute/virtualMachineScaleSets/{name}",
-            "identity": {"type": "UserAssigned", "userAssignedIdentities": carried},
-            "properties": {"provisioningState": state},
-        }
-    )
+    identity = {"type": "UserAssigned", "userAssignedIdentities": carried}
+    place = f"{GROUP}/Microsoft.Compute/virtualMachineScaleSets/{name}"
+    return Carrier.parse({"id": place, "identity": identity, "properties": {"provisioningState": state}})
 
 
 def pairs(several: tuple[Held, ...]) -> set[tuple[str, str]]:
@@ -47,11 +43,8 @@ def test_what_aks_does_not_know_may_be_lost() -> None:
             "podIdentityProfile": {"userAssignedIdentities": [{"identity": {"resourceId": uai("entry")}}]},
         },
     }
-    carriers = [
-        carrier("a", "kubelet", "control", "monitor", "entry", "shop", "ghost"),
-        carrier("b", "kubelet"),
-        carrier("c", "Shop", "billing"),
-    ]
+    first = carrier("a", "kubelet", "control", "monitor", "entry", "shop", "ghost")
+    carriers = [first, carrier("b", "kubelet"), carrier("c", "Shop", "billing")]
     assert pairs(kept.held(carriers, cluster)) == {("a", "shop"), ("c", "Shop"), ("c", "billing")}
 
 
@@ -125,12 +118,8 @@ def test_gaps(looks: list[Look], attached: tuple[Held, ...], expected: list[tupl
 
 def test_what_is_alike_is_told_together() -> None:
     (first, second) = kept.gaps([Look(0, (BILLING, SHOP, OTHER)), Look(9, ())], ())
-    assert kept.view(first) == {
-        "scale_set": A.id,
-        "identities": [uai("billing"), uai("shop")],
-        "seconds": 9,
-        "restored_by": "others",
-    }
+    told = {"scale_set": A.id, "identities": [uai("billing"), uai("shop")]}
+    assert kept.view(first) == {**told, "seconds": 9, "restored_by": "others"}
     assert second.scale_set == B
     assert kept.sentence(first) == (
         "After the change of the cluster the scale set a lacked billing, shop for 9 seconds, until somebody else, "

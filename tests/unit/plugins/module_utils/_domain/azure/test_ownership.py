@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,199 +48,81 @@ ALIVE = {KEY: "c-a"}
 
 def carrier(*ids: str, client_id: str | None = None, state: str = "Succeeded") -> Carrier:
     carried = {each: {"clientId": f"c-{each.rpartition('/')[2]}" if client_id is None else client_id} for each in ids}
-    return Carrier.parse(
-        {
-            "id": SET,
-            "identity": {"type": "UserAssigned", "userAssignedIdentities": carried},
-            "properties": {"provisioningState": state},
-        }
-    )
-
-
-def named_by(**fields: Any) -> Protection:
-    """What a cluster says of itself in these properties."""
-    principal = {"clientId": "a-service-principal"}  # whose nodes need no identity
-    return protection({"name": "c1", "properties": {"servicePrincipalProfile": principal, **fields}}, "", ())
+    identity = {"type": "UserAssigned", "userAssignedIdentities": carried}
+    return Carrier.parse({"id": SET, "identity": identity, "properties": {"provisioningState": state}})
 
 
 KNOWN = Claims(known={KEY: ("AzureIdentity team/a",)})
-NOBODY = Protection()
-LOST = Protection(unknown="the cluster is gone")
+NAMED = Claims(named=frozenset([KEY]))
+USES = Claims(used={KEY: ("Deployment team/web",)})
+NOBODY, OURS, LOST = Protection(), Protection({KEY: MINE}), Protection(unknown="the cluster is gone")
+KUBELET = {"identityProfile": {"kubeletidentity": {"resourceId": ID.upper()}}}
+NAMELESS: dict[str, Any] = {"on": carrier(ID, client_id="")}
+DEAD: dict[str, Any] = {**NAMELESS, "client_ids": {}}
+OF_MANY = Claims(known={KEY: tuple("abcde")})
 
-# Name: what is known of the identity, its set, part of why, whether it may go.
-CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
-    # K
-    "known": ({"claims": KNOWN}, REMOVABLE, "known from AzureIdentity team/a", True),
-    "known from many": (
-        {"claims": Claims(known={KEY: tuple("abcde")})},
-        REMOVABLE,
-        "known from a, b, c and 2 more",
-        True,
-    ),
-    "known in another casing": ({"on": carrier(ID.upper()), "claims": KNOWN}, REMOVABLE, "known", True),
-    # P
-    "kubelet": (
-        {"claims": KNOWN, "protection": named_by(identityProfile={"kubeletidentity": {"resourceId": ID.upper()}})},
-        PROTECTED,
-        "it is the identity of the kubelets of the cluster c1",
-        False,
-    ),
-    "control plane": (
-        {
-            "claims": KNOWN,
-            "protection": protection(
-                {
-                    "name": "c1",
-                    "identity": {"userAssignedIdentities": {ID: {}}},
-                    "properties": {"servicePrincipalProfile": {"clientId": "x"}},
-                },
-                "",
-                (),
-            ),
-        },
-        PROTECTED,
-        "it is an identity of the control plane",
-        False,
-    ),
-    "add-on": (
-        {"claims": KNOWN, "protection": named_by(addonProfiles={"omsagent": {"identity": {"resourceId": ID}}})},
-        PROTECTED,
-        "it is the identity of the add-on omsagent",
-        False,
-    ),
-    "add-on of pod identity": (
-        {
-            "claims": KNOWN,
-            "protection": named_by(podIdentityProfile={"userAssignedIdentities": [{"identity": {"resourceId": ID}}]}),
-        },
-        PROTECTED,
-        "it is given to pods by the pod identity add-on",
-        False,
-    ),
-    "web app routing": (
-        {"claims": KNOWN, "protection": named_by(ingressProfile={"webAppRouting": {"identity": {"resourceId": ID}}})},
-        PROTECTED,
-        "it is named in ingressProfile.webAppRouting",
-        False,
-    ),
-    "a field of the future": (
-        {"claims": KNOWN, "protection": named_by(bootstrapProfile={"registry": {"msi": ID}})},
-        PROTECTED,
-        "it is named in bootstrapProfile.registry",
-        False,
-    ),
-    "named by the user": (
-        {"claims": KNOWN, "protection": protection(None, "", [ID.upper()])},
-        PROTECTED,
-        "it is in protected_identities",
-        False,
-    ),
-    "protected, named to be detached": (
-        {"claims": Claims(named=frozenset([KEY])), "protection": Protection({KEY: MINE})},
-        PROTECTED,
-        "it is mine",
-        False,
-    ),
-    "protected, dead": (
-        {"on": carrier(ID, client_id=""), "protection": Protection({KEY: MINE}), "client_ids": {}},
-        PROTECTED,
-        "it is mine",
-        False,
-    ),
-    "protected, still for pods": (
-        {"claims": Claims(used={KEY: ("Deployment team/web",)}), "protection": Protection({KEY: MINE})},
-        PROTECTED,
-        "it is mine",
-        False,
-    ),
-    "whose nodes nobody knows": ({"claims": KNOWN, "protection": LOST}, PROTECTED, "the cluster is gone", False),
-    "whose nodes nobody knows, dead": (
-        {"on": carrier(ID, client_id=""), "client_ids": {}, "protection": LOST},
-        PROTECTED,
-        "the cluster is gone",
-        False,
-    ),
-    "whose nodes nobody has to know": (
-        {"claims": KNOWN, "protection": LOST, "unjudged": True},
-        REMOVABLE,
-        "known from",
-        True,
-    ),
-    # still matched
-    "still for pods": (
-        {"claims": Claims(known=KNOWN.known, used={KEY: ("Deployment team/web",)})},
-        USED,
-        "it is still for Deployment team/web",
-        False,
-    ),
-    "still for pods, named to be detached": (
-        {"claims": Claims(used={KEY: ("Deployment team/web",)}, named=frozenset([KEY]))},
-        USED,
-        "it is still for",
-        False,
-    ),
-    "still for pods, dead": (
-        {"on": carrier(ID, client_id=""), "claims": Claims(used={KEY: ("Deployment team/web",)}), "client_ids": {}},
-        USED,
-        "it is still for",
-        False,
-    ),
-    # unknown
-    "unknown": ({}, UNKNOWN, "nothing says that pod identity attached it", False),
-    "unknown, looked up": ({"client_ids": ALIVE}, UNKNOWN, "nothing says", False),
-    "unknown, named to be detached": (
-        {"claims": Claims(named=frozenset([KEY])), "on": carrier(ID.upper())},
-        UNKNOWN,
-        "it is named to be detached",
-        True,
-    ),
-    # ghost
-    "deleted": ({"client_ids": {}}, GHOST, "it does not exist any more", True),
-    "deleted, as Azure says": ({"on": carrier(ID, client_id=""), "client_ids": {}}, GHOST, "does not exist", True),
-    "made again": ({"client_ids": {KEY: "another"}}, GHOST, "made again under the same name", True),
-    "made again, as Azure says": (
-        {"on": carrier(ID, client_id=""), "client_ids": ALIVE},
-        GHOST,
-        "made again under the same name",
-        True,
-    ),
-    "known, made again": ({"claims": KNOWN, "client_ids": {KEY: "another"}}, GHOST, "made again", True),
-    "without a client id, not looked up": (
-        {"on": carrier(ID, client_id="")},
-        GHOST,
-        "whether it exists again could not be looked up",
-        False,
-    ),
-    "without a client id, in a group that may not be read": (
-        {"on": carrier(ID, client_id=""), "client_ids": {}, "unread": [GROUP.lower()]},
-        GHOST,
-        "could not be looked up",
-        False,
-    ),
-    "without a client id, not looked up, named": (
-        {"on": carrier(ID, client_id=""), "claims": Claims(named=frozenset([KEY]))},
-        GHOST,
-        "could not be looked up",
-        True,
-    ),
-    "without a client id, not looked up, known": (
-        {"on": carrier(ID, client_id=""), "claims": KNOWN},
-        REMOVABLE,
-        "known from",
-        True,
-    ),
-    "just being attached": (
-        {"on": carrier(ID, client_id="", state="Updating"), "client_ids": ALIVE},
-        UNKNOWN,
-        "nothing says",
-        False,
-    ),
+# The set, whether it may go; by name what is known of the identity, and a part of why.
+CASES: dict[tuple[str, bool], dict[str, tuple[dict[str, Any], str]]] = {
+    (REMOVABLE, True): {
+        "known": ({"claims": KNOWN}, "known from AzureIdentity team/a"),
+        "known from many": ({"claims": OF_MANY}, "known from a, b, c and 2 more"),
+        "known in another casing": ({"on": carrier(ID.upper()), "claims": KNOWN}, "known"),
+        "whose nodes nobody has to know": ({"claims": KNOWN, "protection": LOST, "unjudged": True}, "known from"),
+        "without a client id, not looked up, known": ({**NAMELESS, "claims": KNOWN}, "known from"),
+    },
+    # Each thing that protects an identity has its case in test_protected_identities.py.
+    (PROTECTED, False): {
+        "kubelet": (
+            {"claims": KNOWN, "protection": protection({"name": "c1", "properties": KUBELET}, "", ())},
+            "it is the identity of the kubelets of the cluster c1",
+        ),
+        "named by the user": (
+            {"claims": KNOWN, "protection": protection(None, "", [ID.upper()])},
+            "it is in protected_identities",
+        ),
+        "protected, named to be detached": ({"claims": NAMED, "protection": OURS}, "it is mine"),
+        "protected, dead": ({**DEAD, "protection": OURS}, "it is mine"),
+        "protected, still for pods": ({"claims": USES, "protection": OURS}, "it is mine"),
+        "whose nodes nobody knows": ({"claims": KNOWN, "protection": LOST}, "the cluster is gone"),
+        "whose nodes nobody knows, dead": ({**DEAD, "protection": LOST}, "the cluster is gone"),
+    },
+    (USED, False): {
+        "still for pods": ({"claims": replace(USES, known=KNOWN.known)}, "it is still for Deployment team/web"),
+        "still for pods, named to be detached": ({"claims": replace(USES, named=NAMED.named)}, "it is still for"),
+        "still for pods, dead": ({**DEAD, "claims": USES}, "it is still for"),
+    },
+    (UNKNOWN, False): {
+        "unknown": ({}, "nothing says that pod identity attached it"),
+        "unknown, looked up": ({"client_ids": ALIVE}, "nothing says"),
+        "just being attached": (
+            {"on": carrier(ID, client_id="", state="Updating"), "client_ids": ALIVE},
+            "nothing says",
+        ),
+    },
+    (UNKNOWN, True): {
+        "unknown, named to be detached": ({"claims": NAMED, "on": carrier(ID.upper())}, "it is named to be detached")
+    },
+    (GHOST, True): {
+        "deleted": ({"client_ids": {}}, "it does not exist any more"),
+        "deleted, as Azure says": (DEAD, "does not exist"),
+        "made again": ({"client_ids": {KEY: "another"}}, "made again under the same name"),
+        "made again, as Azure says": ({**NAMELESS, "client_ids": ALIVE}, "made again under the same name"),
+        "known, made again": ({"claims": KNOWN, "client_ids": {KEY: "another"}}, "made again"),
+        "without a client id, not looked up, named": ({**NAMELESS, "claims": NAMED}, "could not be looked up"),
+    },
+    (GHOST, False): {
+        "without a client id, not looked up": (NAMELESS, "whether it exists again could not be looked up"),
+        "without a client id, in a group that may not be read": (
+            {**DEAD, "unread": [GROUP.lower()]},
+            "could not be looked up",
+        ),
+    },
 }
+WORLDS = {name: (*key, *case) for key, several in CASES.items() for name, case in several.items()}
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_rules(name: str) -> None:
-    told, expected, because, removable = CASES[name]
+@pytest.mark.parametrize("expected, removable, told, because", WORLDS.values(), ids=WORLDS)
+def test_rules(expected: str, removable: bool, told: dict[str, Any], because: str) -> None:
     (verdict,) = ownership.judge(
         told.get("on", carrier(ID)),
         told.get("protection", NOBODY),
@@ -269,13 +152,9 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
         return [spelled(draw, name) for name in sorted(names)]
 
     existing = {uai(name).lower(): f"c-{name}".lower() for name in alive}
+    drawn = {"held": held, "known": known, "used": used, "named": named, "mine": mine, "alive": alive}
     return {
-        "held": held,
-        "known": known,
-        "used": used,
-        "named": named,
-        "mine": mine,
-        "alive": alive,
+        **drawn,
         "carrier": carrier(*ids(held)),
         "protection": protection(None, draw(st.sampled_from(["", "nobody knows"])), ids(mine)),
         "claims": Claims(
@@ -318,11 +197,13 @@ def test_spelling_does_not_count(world: dict[str, Any]) -> None:
     told = (world["protection"], world["claims"], world["client_ids"])
     shouted = carrier(*(each.id.upper() for each in world["carrier"].identities))
     as_they_are, upper = (
-        ownership.judge(each, *told, unjudged=world["unjudged"]) for each in (world["carrier"], shouted)
+        [
+            (verdict.set, verdict.because, verdict.removable)
+            for verdict in ownership.judge(each, *told, unjudged=world["unjudged"])
+        ]
+        for each in (world["carrier"], shouted)
     )
-    assert [(each.set, each.because, each.removable) for each in as_they_are] == [
-        (each.set, each.because, each.removable) for each in upper
-    ]
+    assert as_they_are == upper
 
 
 OBJECT = {"kind": "AzureIdentity", "spec": {"type": 0, "resourceID": ID, "clientID": "c"}}
@@ -378,7 +259,5 @@ def test_what_an_inventory_tells() -> None:
 def test_reasons_are_put_together() -> None:
     one = ownership.reasons([(ID, "x"), (KEY, "y"), (ID, "x")])
     assert one == {KEY: ("x", "y")}
-    assert ownership.merged(one, {KEY: ("z",)}, {uai("b").lower(): ["q"]}) == {
-        KEY: ("x", "y", "z"),
-        uai("b").lower(): ("q",),
-    }
+    other = uai("b").lower()
+    assert ownership.merged(one, {KEY: ("z",)}, {other: ["q"]}) == {KEY: ("x", "y", "z"), other: ("q",)}

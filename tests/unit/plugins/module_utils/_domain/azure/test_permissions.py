@@ -31,6 +31,7 @@ WRITE, READ = "Microsoft.ManagedIdentity/userAssignedIdentities/write", "Microso
 GRANT, DELETE = "Microsoft.Authorization/roleAssignments/write", "Microsoft.Resources/x/delete"
 KUBECONFIG = "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action"
 ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+MANAGEMENT = "/providers/Microsoft.Management/managementGroups/m"
 ALL = (Block(("*",)),)
 CONTRIBUTOR = Block(("*",), ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"))
 
@@ -76,18 +77,18 @@ def test_a_role_that_excepts_an_action_takes_nothing_from_another(action: str, b
 
 
 def _denial(**changes: object) -> Denial:
-    parts = {
-        "name": "lockdown",
-        "scope": GROUP,
-        "blocks": (Block(("*",), ("*/read",)),),
-        "principals": frozenset({EVERYONE}),
-        "excluded": frozenset(),
-    }
+    parts = {"name": "lockdown", "scope": GROUP, "blocks": (Block(("*",), ("*/read",)),)}
+    parts |= {"principals": frozenset({EVERYONE}), "excluded": frozenset()}
     return Denial(**{**parts, **changes})  # type: ignore[arg-type]
 
 
-def _lock(level: str, scope: str = GROUP) -> Lock:
-    return Lock("keep", scope, level)
+def locked(level: str, scope: str = GROUP) -> Access:
+    return Access(ALL, (), (Lock("keep", scope, level),))
+
+
+def denied(**changes: object) -> Access:
+    """To me, who may do everything otherwise."""
+    return Access(ALL, (_denial(**changes),), (), frozenset({ME}))
 
 
 @for_each(
@@ -102,19 +103,19 @@ def _lock(level: str, scope: str = GROUP) -> Lock:
     case("denied-only-below", WRITE, GROUP, Access(ALL, (_denial(scope=IDENTITY),)), ""),
     case("case-of-scopes", WRITE, GROUP.upper(), Access(ALL, (_denial(),)), "denied"),
     case("a-group-with-a-longer-name", WRITE, f"{GROUP}-2", Access(ALL, (_denial(),)), ""),
-    case("another", WRITE, GROUP, Access(ALL, (_denial(principals=frozenset({OTHER})),), (), frozenset({ME})), ""),
-    case("me", WRITE, GROUP, Access(ALL, (_denial(principals=frozenset({ME})),), (), frozenset({ME})), "denied"),
-    case("excluded", WRITE, GROUP, Access(ALL, (_denial(excluded=frozenset({ME})),), (), frozenset({ME})), ""),
-    case("read-only", WRITE, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "locked"),
-    case("read-only-no-roles", GRANT, GROUP, Access(ALL, (), (_lock("ReadOnly"),)), "locked"),
-    case("read-only-post", KUBECONFIG, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), "locked"),
-    case("read-only-linked", ASSIGN, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), ""),
-    case("read-only-read", READ, IDENTITY, Access(ALL, (), (_lock("ReadOnly"),)), ""),
-    case("read-only-below", WRITE, GROUP, Access(ALL, (), (_lock("ReadOnly", IDENTITY),)), ""),
-    case("no-delete-write", WRITE, IDENTITY, Access(ALL, (), (_lock("CanNotDelete"),)), ""),
-    case("no-delete", DELETE, IDENTITY, Access(ALL, (), (_lock("CanNotDelete"),)), "locked"),
-    case("no-delete-below", DELETE, GROUP, Access(ALL, (), (_lock("CanNotDelete", IDENTITY),)), "locked"),
-    case("lock-beside", DELETE, GROUP, Access(ALL, (), (_lock("CanNotDelete", f"{GROUP}2"),)), ""),
+    case("another", WRITE, GROUP, denied(principals=frozenset({OTHER})), ""),
+    case("me", WRITE, GROUP, denied(principals=frozenset({ME})), "denied"),
+    case("excluded", WRITE, GROUP, denied(excluded=frozenset({ME})), ""),
+    case("read-only", WRITE, IDENTITY, locked("ReadOnly"), "locked"),
+    case("read-only-no-roles", GRANT, GROUP, locked("ReadOnly"), "locked"),
+    case("read-only-post", KUBECONFIG, IDENTITY, locked("ReadOnly"), "locked"),
+    case("read-only-linked", ASSIGN, IDENTITY, locked("ReadOnly"), ""),
+    case("read-only-read", READ, IDENTITY, locked("ReadOnly"), ""),
+    case("read-only-below", WRITE, GROUP, locked("ReadOnly", IDENTITY), ""),
+    case("no-delete-write", WRITE, IDENTITY, locked("CanNotDelete"), ""),
+    case("no-delete", DELETE, IDENTITY, locked("CanNotDelete"), "locked"),
+    case("no-delete-below", DELETE, GROUP, locked("CanNotDelete", IDENTITY), "locked"),
+    case("lock-beside", DELETE, GROUP, locked("CanNotDelete", f"{GROUP}2"), ""),
 )
 def test_verdicts(action: str, scope: str, access: Access, reason: str) -> None:
     answer = permissions.judge(action, scope, access)
@@ -139,11 +140,8 @@ def test_bodies_of_the_service_are_read() -> None:
     assert Denial.parse(body) == Denial(
         "AKS-NRG-Lockdown", GROUP, (Block(("*/write",), (READ,)),), frozenset({EVERYONE}), frozenset({ME}), True
     )
-    lock = {
-        "id": f"{IDENTITY}/providers/Microsoft.Authorization/locks/keep",
-        "name": "keep",
-        "properties": {"level": "ReadOnly"},
-    }
+    place = f"{IDENTITY}/providers/Microsoft.Authorization/locks/keep"
+    lock = {"id": place, "name": "keep", "properties": {"level": "ReadOnly"}}
     assert Lock.parse(lock) == Lock("keep", IDENTITY, "ReadOnly")
     assert Block.parse({}) == Block(())
 

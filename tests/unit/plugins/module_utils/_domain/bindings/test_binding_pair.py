@@ -29,17 +29,12 @@ MARKS = {"app.kubernetes.io/managed-by": "azureops.pod_identity", "azureops.pod-
 
 
 def desired(**changes: Any) -> Desired:
-    return Desired(
-        **{
-            "name": "i",
-            "namespace": "n",
-            "binding_name": "i",
-            "resource_id": RESOURCE_ID,
-            "client_id": CLIENT_ID,
-            "selector": "x",
-            **changes,
-        }
-    )
+    given = {"resource_id": RESOURCE_ID, "client_id": CLIENT_ID, "selector": "x", **changes}
+    return Desired(**{"name": "i", "namespace": "n", "binding_name": "i", **given})
+
+
+def principal(**changes: Any) -> Desired:
+    return desired(**{"type": 1, "resource_id": None, "tenant_id": "t", "client_password": "p", **changes})
 
 
 def made(wanted: Desired, observed: Observed | None = None) -> Observed:
@@ -54,10 +49,8 @@ def made(wanted: Desired, observed: Observed | None = None) -> Observed:
 
 
 def absent(wanted: Desired, observed: Observed, *, allow_in_use: bool = False) -> Decision:
-    outcome = binding_lists.decide(
-        [replace(wanted, present=False, allow_in_use=allow_in_use)], observed, binding_lists.Rules()
-    )
-    return outcome.decisions[0]
+    gone = replace(wanted, present=False, allow_in_use=allow_in_use)
+    return binding_lists.decide([gone], observed, binding_lists.Rules()).decisions[0]
 
 
 def keys(decision: binding_pair.Decision) -> list[str]:
@@ -69,9 +62,8 @@ def user(name: str = "a", namespace: str = "n", **changes: Any) -> Pod:
 
 
 def test_identity_comes_before_its_binding_and_goes_after_it() -> None:
-    principal = desired(type=1, resource_id=None, tenant_id="t", client_password="p")
-    assert keys(binding_pair.decide_present(principal, Observed())) == ["secret", "identity", "binding"]
-    assert keys(absent(principal, made(principal))) == ["binding", "identity", "secret"]
+    assert keys(binding_pair.decide_present(principal(), Observed())) == ["secret", "identity", "binding"]
+    assert keys(absent(principal(), made(principal()))) == ["binding", "identity", "secret"]
 
 
 def test_what_came_true_is_no_change() -> None:
@@ -89,52 +81,42 @@ def test_what_another_owner_keeps_is_changed_only_by_adoption() -> None:
 
 
 def test_nothing_of_a_secret_is_shown() -> None:
-    principal = desired(type=1, resource_id=None, tenant_id="t", client_password="pa55word")
-    for observed in (Observed(), made(desired(type=1, resource_id=None, tenant_id="t", client_password="0ther"))):
-        decision = binding_pair.decide_present(principal, observed)
+    wanted = principal(client_password="pa55word")
+    for observed in (Observed(), made(principal(client_password="0ther"))):
+        decision = binding_pair.decide_present(wanted, observed)
         text = repr((decision.before, decision.after, decision.result, [c.summary for c in decision.writes]))
         for value in ("pa55word", "0ther"):
             assert value not in text and base64.b64encode(value.encode()).decode() not in text
         assert decision.before["secret" if "secret" in decision.before else "identity"] is not None
-    assert "pa55word" not in repr(principal)
+    assert "pa55word" not in repr(wanted)
 
 
 def test_a_diff_has_nothing_of_a_secret_that_others_wrote() -> None:
-    copies = (
-        "objectset.rio.cattle.io/applied",
-        "kapp.k14s.io/original",
-        "kubectl.kubernetes.io/last-applied-configuration",
-    )
-    labels = {**MARKS, "theirs": "l4bel"}
-    metadata = {"name": "c", "namespace": "n", "labels": labels, "annotations": dict.fromkeys(copies, "pa55word")}
+    copies = ("objectset.rio.cattle.io/applied", "kapp.k14s.io/original")
+    annotations = dict.fromkeys((*copies, "kubectl.kubernetes.io/last-applied-configuration"), "pa55word")
+    metadata = {"name": "c", "namespace": "n", "labels": {**MARKS, "theirs": "l4bel"}, "annotations": annotations}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": {"given": "eA=="}}
     assert binding_pair.hidden({**secret, "stringData": {"other": "pa55word"}}, True) == {
-        "apiVersion": "v1",
-        "kind": "Secret",
+        **secret,
         "metadata": {"name": "c", "namespace": "n", "labels": MARKS},
-        "type": "Opaque",
         "data": {"given": "(hidden, new value)"},
     }
 
 
 def test_certificate() -> None:
-    principal = desired(type=2, resource_id=None, tenant_id="t", client_certificate="YWJj\nZGVm", client_password="p")
-    (secret,) = [c.body for c in binding_pair.decide_present(principal, Observed()).writes if c.key == "secret"]
+    wanted = principal(type=2, client_certificate="YWJj\nZGVm")
+    (secret,) = [c.body for c in binding_pair.decide_present(wanted, Observed()).writes if c.key == "secret"]
     assert secret is not None and sorted(secret["data"]) == ["certificate", "password"]
     assert base64.b64decode(secret["data"]["certificate"]) == b"abcdef"
     with pytest.raises(Failure, match="base64"):
-        binding_pair.decide_present(
-            desired(type=2, resource_id=None, tenant_id="t", client_certificate="?"), Observed()
-        )
+        binding_pair.decide_present(principal(type=2, client_certificate="?", client_password=None), Observed())
 
 
 def test_the_key_of_an_existing_secret_stays_the_only_one() -> None:
-    principal = desired(type=1, resource_id=None, tenant_id="t", client_password="p")
     place = {"namespace": "n", "name": "i-credential"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": place, "data": {"given": "eA=="}}
-    (write,) = [
-        c for c in binding_pair.decide_present(principal, Observed(secrets=(secret,))).writes if c.key == "secret"
-    ]
+    decision = binding_pair.decide_present(principal(), Observed(secrets=(secret,)))
+    (write,) = [c for c in decision.writes if c.key == "secret"]
     assert write.body is not None and list(write.body["data"]) == ["given"]
 
 
@@ -195,10 +177,9 @@ def test_what_is_in_use_stays() -> None:
 
 def test_pods_that_may_not_be_listed_are_seen_by_their_assignments() -> None:
     live = made(desired())
-    assigned = {
-        "metadata": {"name": "a-n-i"},
-        "spec": {"pod": "a", "podNamespace": "n", "azureIdentityRef": {"metadata": {"namespace": "n", "name": "i"}}},
-    }
+    reference = {"metadata": {"namespace": "n", "name": "i"}}
+    spec = {"pod": "a", "podNamespace": "n", "azureIdentityRef": reference}
+    assigned = {"metadata": {"name": "a-n-i"}, "spec": spec}
     observed = Observed(identities=live.identities, bindings=live.bindings, pods=None, assigned=(assigned,))
     with pytest.raises(Failure, match="n/a"):
         absent(desired(), observed)

@@ -10,22 +10,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tokens
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import asked_of_pods
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import (
-    probe_job,
-    token,
-    token_questions,
-)
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
-    Raw,
-    binding,
-    exception,
-    pod,
-    template,
-)
-from ansible_collections.azureops.pod_identity.tests.support.observed_world import world
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, binding, exception, pod, template
 from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 OWNER = ("ReplicaSet", "web-1")
@@ -82,7 +71,7 @@ CASES: dict[str, tuple[dict[str, t.Any], Scope, list[str], list[str]]] = {
     "excepted, by name": (EXCEPTED, WEB, WEBS, []),
     "a proxy of Workload ID": ({"Pod": [exchanging("app", "azwi-proxy")], **UNBOUND}, Scope(), WEBS, []),
     "Workload ID without a proxy": ({"Pod": [exchanging("app")], **UNBOUND}, Scope(), [], []),
-    "a probe": ({"Pod": [pod(owner=OWNER, labels={probe_job.PROBE_LABEL: "k"})]}, Scope(), [], []),
+    "a probe": ({"Pod": [pod(owner=OWNER, labels={tokens.probe_job.PROBE_LABEL: "k"})]}, Scope(), [], []),
     "very many": (
         *({"Pod": many(30), "Deployment": [], "ReplicaSet": []}, Scope()),
         *([f"one-{place:02}" for place in range(25)], ["the tokens of 5 further workloads"]),
@@ -132,12 +121,12 @@ REFUSED = (
 
 def test_what_becomes_of_answers() -> None:
     questions, _unread = asked_of_pods.questions(world(Pod=many(4), Deployment=[], ReplicaSet=[]), Scope())
-    place = probe_job.Place(many(1)[0], "n1", "x", "web", {})
-    expected = token.Expectation("r", identity="team/i, team/j")
+    place = tokens.probe_job.Place(many(1)[0], "n1", "x", "web", {})
+    expected = tokens.token.Expectation("r", identity="team/i, team/j")
     answers = [
-        token_questions.Asked(place, expected, output=REFUSED),
-        *(token_questions.not_asked(one, "No room.") for one in questions[1:3]),
-        token_questions.not_asked(questions[3], "Refused."),
+        tokens.token_questions.Asked(place, expected, output=REFUSED),
+        *(tokens.token_questions.not_asked(one, "No room.") for one in questions[1:3]),
+        tokens.token_questions.not_asked(questions[3], "Refused."),
     ]
     (asked,), unread = asked_of_pods.answered(questions, answers)
     assert (asked.namespace, asked.pod, asked.node, asked.service_account) == ("team", "one-00", "n1", "web")

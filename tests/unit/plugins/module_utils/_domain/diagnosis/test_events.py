@@ -19,43 +19,26 @@ WHEN = "2026-03-01T11:00:00Z"
 POD = {"kind": "Pod", "namespace": "team", "name": "web-1"}
 
 
+CORE = {"involvedObject": POD, "reason": "BackOff", "message": "Back-off", "source": {"component": "kubelet"}}
+NEW = {"regarding": {"kind": "Node", "name": "n1"}, "reason": "Odd", "note": "Odd.", "reportingComponent": "mic"}
+SERIES = {"count": 2, "lastObservedTime": WHEN}
+HOSTILE = {"involvedObject": POD, "reason": "\x1b[2J", "message": "a\nE0301 forged"}
+
+
 @for_each(
     case(
         "core",
-        {
-            "involvedObject": POD,
-            "reason": "BackOff",
-            "message": "Back-off",
-            "source": {"component": "kubelet"},
-            "type": "Warning",
-            "count": 3,
-            "lastTimestamp": WHEN,
-        },
+        {**CORE, "type": "Warning", "count": 3, "lastTimestamp": WHEN},
         Event("Pod team/web-1", "BackOff", "Back-off", "kubelet", True, 3, WHEN),
     ),
     case(
         "events.k8s.io",
-        {
-            "regarding": {"kind": "Node", "name": "n1"},
-            "reason": "Odd",
-            "note": "Odd.",
-            "reportingComponent": "mic",
-            "type": "Normal",
-            "series": {"count": 2, "lastObservedTime": WHEN},
-            "eventTime": "2026-03-01T10:00:00Z",
-        },
+        {**NEW, "type": "Normal", "series": SERIES, "eventTime": "2026-03-01T10:00:00Z"},
         Event("Node n1", "Odd", "Odd.", "mic", False, 2, WHEN),
     ),
     case(
         "hostile",
-        {
-            "metadata": {"creationTimestamp": WHEN},
-            "involvedObject": POD,
-            "reason": "\x1b[2J",
-            "message": "a\nE0301 forged",
-            "lastTimestamp": None,
-            "count": -4,
-        },
+        {**HOSTILE, "metadata": {"creationTimestamp": WHEN}, "lastTimestamp": None, "count": -4},
         Event("Pod team/web-1", "\\x1b[2J", "a\\nE0301 forged", time=WHEN),
     ),
     case("odd", {"involvedObject": 1, "count": True, "message": ["x"], "source": "y"}, Event("", "", "")),

@@ -13,12 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.permissions import (
-    EVERYONE,
-    Block,
-    Denial,
-    Lock,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import permissions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import diagnose, of_azure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
     ASSIGN,
@@ -84,12 +79,14 @@ ON_SET = (SET, (f"{SETS}/read", f"{SETS}/write"), CONTRIBUTOR)
 ON_IDENTITY, ON_SUBNET = (IDENTITY, (ASSIGN,), OPERATOR), (SUBNET, (JOIN,), NETWORK)
 OTHER = f"{ID}team-j"
 ENOUGH = ((CONTRIBUTOR, NODES), (OPERATOR, "/subscriptions/s/resourceGroups/g"))
-LOCK = Lock("keep", NODES, "ReadOnly")
+LOCK = permissions.Lock("keep", NODES, "ReadOnly")
 NOT_FOUND = Event(
     *("AzureIdentityBinding team/b", "binding apply error"),
     *(f"FailedIdentityOperation: '{OTHER}' was not found", "aadpodidentity.k8s.io"),
 )
-DENIAL = Denial("lockdown", NODES, (Block(("*/write",)),), frozenset({EVERYONE}), frozenset())
+DENIAL = permissions.Denial(
+    "lockdown", NODES, (permissions.Block(("*/write",)),), frozenset({permissions.EVERYONE}), frozenset()
+)
 POD = healthy()["Pod"][0]
 PENDING: dict[str, t.Any] = {"AzureAssignedIdentity": [assigned(POD, binding(), identity(), "Created")]}
 TWO_PODS = [POD, pod("web-2", "y")]

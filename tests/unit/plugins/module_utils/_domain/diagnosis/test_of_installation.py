@@ -213,6 +213,17 @@ ON_KUBENET = Azure({"properties": {"networkProfile": {"networkPlugin": "kubenet"
 
 DEFINITION = "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io"
 PORT = fatal("error creating http server: listen tcp :2579: bind: address already in use")
+LOCKED = (
+    'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F x]: exit status 4: iptables: '
+    'Resource temporarily unavailable."'
+)
+NO_PERMISSION = fatal(
+    "[/sbin/iptables -t nat -N aad-metadata --wait]: exit status 3: iptables v1.6.2: can't initialize iptables table "
+    "`nat': Permission denied (you must be root)"
+)
+NO_TABLE = fatal(
+    "iptables v1.8.7 (legacy): can't initialize iptables table `nat': Table does not exist (do you need to insmod?)"
+)
 # Cause, object and certainty; the worlds by name, each with a part of the sentence.
 CASES: dict[tuple[str, str, str], dict[str, tuple[World, str]]] = {
     ("nothing_installed", "the installation", PROVED): {
@@ -252,34 +263,9 @@ CASES: dict[tuple[str, str, str], dict[str, tuple[World, str]]] = {
         ),
     },
     ("nmi_crashing", NMI_LABEL, LIKELY): {
-        "lock": (
-            nmi_crashes(
-                crashing(),
-                'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F x]: exit '
-                'status 4: iptables: Resource temporarily unavailable."',
-            ),
-            "holds the lock",
-        ),
-        "permission": (
-            nmi_crashes(
-                crashing(),
-                fatal(
-                    "[/sbin/iptables -t nat -N aad-metadata --wait]: exit status 3: iptables v1.6.2: can't "
-                    "initialize iptables table `nat': Permission denied (you must be root)"
-                ),
-            ),
-            "may not write",
-        ),
-        "kernel": (
-            nmi_crashes(
-                crashing(),
-                fatal(
-                    "iptables v1.8.7 (legacy): can't initialize iptables table `nat': Table does not exist (do you "
-                    "need to insmod?)"
-                ),
-            ),
-            "does not fit the kernel",
-        ),
+        "lock": (nmi_crashes(crashing(), LOCKED), "holds the lock"),
+        "permission": (nmi_crashes(crashing(), NO_PERMISSION), "may not write"),
+        "kernel": (nmi_crashes(crashing(), NO_TABLE), "does not fit the kernel"),
         "port": (nmi_crashes(crashing(), PORT), "its port"),
     },
     ("nmi_crashing", NMI_LABEL, PROVED): {

@@ -11,11 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import of_mic
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
-    Azure,
-    IdentityInAzure,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import azure, of_mic
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import (
     LIKELY,
     POSSIBLE,
@@ -130,7 +126,7 @@ def unlocked(annotations: dict[str, str]) -> Observed:
 
 
 LOST = log(MIC, "lost leader lease", previous=True)
-AZURE = Azure({}, IdentityInAzure("k", exists=True), "mc")
+AZURE = azure.Azure({}, azure.IdentityInAzure("k", exists=True), "mc")
 NOT_READ = (Unread("azure", "role assignments", "no right", "Reader"),)
 TOTALS = ("** stats collected **", "Cloud provider GET: 2s", "Cloud provider PATCH: 3m10.2s", "Total: 3m20s")
 FAST = ("Cloud provider PATCH: 12.3ms", "Total: 812.5ms")

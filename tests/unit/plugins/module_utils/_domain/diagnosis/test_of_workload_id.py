@@ -14,11 +14,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import diagnose
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
-    Azure,
-    IdentityInAzure,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import azure, diagnose
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.logs import Line, Log
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
@@ -27,12 +23,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     components,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_workload_id import TABLE
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
-    Belief,
-)
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
-from ansible_collections.azureops.pod_identity.tests.support.observed_world import ago, told, world
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each, worlds_by_name
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import trusted_namespaces
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
+
+from .observed_world import ago, told, world
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
 BOUND = "azure.workload.identity/use-identity-binding"
@@ -64,6 +59,15 @@ def metadata(name: str, namespace: str = "team", by: tuple[str, str] = ("", ""),
     return {"name": name, "namespace": namespace, "uid": name, **owners, **more}
 
 
+def deployment(name: str, namespace: str, labels: dict[str, str], **spec: t.Any) -> Raw:
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    return {"metadata": metadata(name, namespace), "spec": {"template": template}}
+
+
+def replica_set(name: str, namespace: str, of: str) -> Raw:
+    return {"metadata": metadata(name, namespace, ("Deployment", of)), "spec": {"replicas": 1}}
+
+
 def objects() -> dict[str, t.Any]:
     """A workload as it is to be, its webhook, and an identity that trusts its service account."""
     labels = {"app": "web", USE: "true"}
@@ -71,35 +75,24 @@ def objects() -> dict[str, t.Any]:
     serving = {"azure-workload-identity.io/system": "true"}
     ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
     manager = {"name": "manager", "image": "mcr.example/oss/azure/workload-identity/webhook:v1.3.0"}
+    runs = {"serviceAccountName": "web", "nodeName": "n1", "containers": [container(**ENVIRONMENT)]}
+    webhook = {
+        "name": "mutation.azure-workload-identity.io",
+        "failurePolicy": "Fail",
+        "clientConfig": {"caBundle": "QQ==", "service": {"namespace": HOME, "name": "webhook"}},
+        "objectSelector": {"matchLabels": {USE: "true"}},
+        "rules": [{"operations": ["CREATE"], "resources": ["pods"]}],
+    }
     return {
         "Deployment": [
-            {
-                "metadata": metadata("web"),
-                "spec": {
-                    "template": {
-                        "metadata": {"labels": labels},
-                        "spec": {"serviceAccountName": "web", "containers": [container()]},
-                    }
-                },
-            },
-            {
-                "metadata": metadata("controller", HOME),
-                "spec": {"template": {"metadata": {"labels": serving}, "spec": {"containers": [manager]}}},
-            },
+            deployment("web", "team", labels, serviceAccountName="web", containers=[container()]),
+            deployment("controller", HOME, serving, containers=[manager]),
         ],
-        "ReplicaSet": [
-            {"metadata": metadata("web-1", by=("Deployment", "web")), "spec": {"replicas": 1}},
-            {"metadata": metadata("controller-1", HOME, by=("Deployment", "controller")), "spec": {"replicas": 1}},
-        ],
+        "ReplicaSet": [replica_set("web-1", "team", "web"), replica_set("controller-1", HOME, "controller")],
         "Pod": [
             {
                 "metadata": metadata("web-1-a", by=("ReplicaSet", "web-1"), labels=labels),
-                "spec": {
-                    "nodeName": "n1",
-                    "serviceAccountName": "web",
-                    "containers": [container(**ENVIRONMENT)],
-                    "volumes": [{"name": "t", "projected": {"sources": [token]}}],
-                },
+                "spec": {**runs, "volumes": [{"name": "t", "projected": {"sources": [token]}}]},
                 "status": {"phase": "Running"},
             },
             {
@@ -114,20 +107,7 @@ def objects() -> dict[str, t.Any]:
             {"metadata": metadata("default", HOME)},
         ],
         "Namespace": [{"metadata": {"name": name}} for name in ("team", HOME)],
-        "MutatingWebhookConfiguration": [
-            {
-                "metadata": {"name": "wi"},
-                "webhooks": [
-                    {
-                        "name": "mutation.azure-workload-identity.io",
-                        "failurePolicy": "Fail",
-                        "clientConfig": {"caBundle": "QQ==", "service": {"namespace": HOME, "name": "webhook"}},
-                        "objectSelector": {"matchLabels": {USE: "true"}},
-                        "rules": [{"operations": ["CREATE"], "resources": ["pods"]}],
-                    }
-                ],
-            }
-        ],
+        "MutatingWebhookConfiguration": [{"metadata": {"name": "wi"}, "webhooks": [webhook]}],
         "credentials": [Credential("web", ISSUER, SUBJECT, (AUDIENCE,))],
         "issuer": {"enabled": True, "issuerURL": ISSUER},
         "events": (),
@@ -139,15 +119,13 @@ def here(change: Change = lambda made: None) -> Observed:
     made = objects()
     change(made)
     credentials, issuer, events, logs = (made.pop(key) for key in ("credentials", "issuer", "events", "logs"))
-    identity = IdentityInAzure(IDENTITY, True, CLIENT_ID)
+    identity = azure.IdentityInAzure(IDENTITY, True, CLIENT_ID)
     cluster = {"id": CLUSTER, "name": "aks", "properties": {"oidcIssuerProfile": issuer}}
-    nothing: dict[str, list[Raw]] = {
-        kind: [] for kind in ("AzureIdentity", "AzureIdentityBinding", "AzureAssignedIdentity")
-    }
+    kinds = ("AzureIdentity", "AzureIdentityBinding", "AzureAssignedIdentity")
     return world(
-        **{**nothing, **made},
-        components=components(made, Belief.parse(made, ())),
-        azure=Azure(cluster, IdentityInAzure("k", True), "mc", identities={IDENTITY.lower(): identity}),
+        **{**{kind: [] for kind in kinds}, **made},
+        components=components(made, trusted_namespaces.Belief.parse(made, ())),
+        azure=azure.Azure(cluster, azure.IdentityInAzure("k", True), "mc", identities={IDENTITY.lower(): identity}),
         credentials=None if credentials is None else {IDENTITY.lower(): credentials},
         events=events,
         logs=logs,
@@ -270,6 +248,8 @@ UNLABELLED = both(PLAIN, BARE)
 UNUSED = both(UNLABELLED, UNANNOTATED)
 UNMUTATED = ("pod_not_mutated", DEPLOYMENT, "proved")
 UNMARKED = ("label_missing_on_template", DEPLOYMENT, "proved")
+GOVERNMENT = "api://AzureADTokenExchangeUSGov"
+TOKEN_OF_GOVERNMENT = {"serviceAccountToken": {"path": "azure-identity-token", "audience": GOVERNMENT}}
 NO_CONTROL_PLANE = {"matchExpressions": [{"key": "control-plane", "operator": "DoesNotExist"}]}
 ENDING = both(
     at("Namespace", 0, "status", to={"phase": "Terminating"}),
@@ -369,10 +349,7 @@ GROUPS: Groups[Change] = {
         "on its way from pod identity": both(UNLABELLED, at(*LABELS, "aadpodidbinding", to="x")),
         "a service account without anything": both(UNLABELLED, UNANNOTATED),
         "an account that another one uses": lambda made: made["Deployment"].append(
-            {
-                "metadata": metadata("job"),
-                "spec": {"template": {"metadata": {"labels": {"app": "j"}}, "spec": {"serviceAccountName": "web"}}},
-            }
+            deployment("job", "team", {"app": "j"}, serviceAccountName="web")
         ),
     },
     ("label_missing_on_template", DEPLOYMENT, "possible"): {"only the client id on the service account": UNLABELLED},
@@ -458,11 +435,8 @@ GROUPS: Groups[Change] = {
         ),
         "credentials were not read": lambda made: made.update(credentials=None),
         "the audience of another cloud, as the token has it": both(
-            credentials(credential(audience="api://AzureADTokenExchangeUSGov")),
-            at(
-                *("Pod", 0, "spec", "volumes", 0, "projected", "sources", 0, "serviceAccountToken", "audience"),
-                to="api://AzureADTokenExchangeUSGov",
-            ),
+            credentials(credential(audience=GOVERNMENT)),
+            at("Pod", 0, "spec", "volumes", 0, "projected", "sources", 0, to=TOKEN_OF_GOVERNMENT),
         ),
         "one for each of two clusters": credentials(
             credential(issuer=ISSUER.replace("cluster", "blue"), name="blue"), credential()
@@ -556,9 +530,8 @@ def test_every_code_is_found_in_some_world() -> None:
 def test_what_was_found_concerns_the_namespace(case: str) -> None:
     change, causes = CASES[case]
     ours = {row.code for row in TABLE.rows}
-    found = diagnose.diagnose(
-        here(change), diagnose.Scope("team", pod="web-1-a") if "Pod" in case else diagnose.Scope("team")
-    )
+    scope = diagnose.Scope("team", pod="web-1-a") if "Pod" in case else diagnose.Scope("team")
+    found = diagnose.diagnose(here(change), scope)
     assert {one.code for one in found.causes} & ours == {code for code, *rest in causes}
 
 
@@ -589,10 +562,8 @@ def test_what_serves_the_webhook_is_one_of_the_components() -> None:
 def test_the_log_of_the_webhook_tells_why_it_ends(text: str, why: str, remedy: str) -> None:
     (one,) = [each for row in TABLE.rows for each in row.look(here(ending(text)))]
     assert why in one.cause and remedy in one.remedy
-    assert (one.evidence[-1].source, one.evidence[-1].text) == (
-        f"log of Pod {HOME}/controller-1-a before its restart",
-        text,
-    )
+    last = one.evidence[-1]
+    assert (last.source, last.text) == (f"log of Pod {HOME}/controller-1-a before its restart", text)
     assert one.command == f"kubectl --namespace {HOME} logs --previous controller-1-a"
 
 
@@ -621,10 +592,8 @@ def test_what_is_not_known_is_in_no_command(change: Change, code: str) -> None:
 
 
 def test_an_azure_identity_with_any_text_as_its_resource_is_passed_over() -> None:
-    identity = {
-        "metadata": metadata("i"),
-        "spec": {"type": 0, "clientID": "tenant", "resourceID": "$(touch hurt)/userAssignedIdentities/x"},
-    }
+    spec = {"type": 0, "clientID": "tenant", "resourceID": "$(touch hurt)/userAssignedIdentities/x"}
+    identity = {"metadata": metadata("i"), "spec": spec}
     change = both(at("ServiceAccount", 0, "metadata", "annotations", to={CLIENT: "tenant"}), runs(mutated("tenant")))
     observed = here(lambda made: [change(made), made.update(AzureIdentity=[identity])])
     assert told(TABLE, observed) == []

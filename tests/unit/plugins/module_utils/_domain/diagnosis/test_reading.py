@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import reading
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
@@ -18,9 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Component,
     components,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
-    Belief,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import trusted_namespaces
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, identity
 from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
@@ -39,17 +36,17 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import case, fo
 SINCE = datetime(2026, 3, 1, 11, tzinfo=timezone.utc)
 
 
-def names(wanted: tuple[reading.Wanted, ...]) -> list[tuple[str, bool, int]]:
-    return [(each.pod, each.previous, each.bytes) for each in wanted]
+def names(wanted: tuple[reading.Wanted, ...]) -> list[tuple[str, bool]]:
+    return [(each.pod, each.previous) for each in wanted]
 
 
 def of_nodes(*statuses: Raw | None) -> Component:
     daemon_set = program("DaemonSet", "nmi")
-    pods = [
+    pods = tuple(
         pod_of(daemon_set, f"nmi-{number}", on=f"n{number}", ready=status is None, status=status)
         for number, status in enumerate(statuses)
-    ]
-    return Component(NMI, {**daemon_set, "kind": "DaemonSet"}, tuple(pods))
+    )
+    return Component(NMI, {**daemon_set, "kind": "DaemonSet"}, pods)
 
 
 def of_mic(*statuses: Raw | None) -> Component:
@@ -60,19 +57,11 @@ def of_mic(*statuses: Raw | None) -> Component:
 
 def test_logs_of_all_replicas_and_of_the_run_before_a_crash() -> None:
     wanted, unread = reading.logs_wanted([of_mic(None, crashing()), of_nodes(None, crashing())], 8_000_000, SINCE)
-    assert names(wanted) == [
-        ("mic-0", False, 1_333_333),
-        ("mic-1", False, 1_333_333),
-        ("mic-1", True, 1_333_333),
-        ("nmi-1", False, 1_333_333),
-        ("nmi-1", True, 1_333_333),
-        ("nmi-0", False, 1_333_333),
-    ]
-    assert unread == ()
-    assert [each.label for each in wanted][1:3] == [
-        "log of Pod kube-system/mic-1",
-        "log of Pod kube-system/mic-1 before its restart",
-    ]
+    first = [("mic-0", False), ("mic-1", False), ("mic-1", True)]
+    assert names(wanted) == [*first, ("nmi-1", False), ("nmi-1", True), ("nmi-0", False)]
+    assert {each.bytes for each in wanted} == {1_333_333} and unread == ()
+    told = "log of Pod kube-system/mic-1"
+    assert [each.label for each in wanted][1:3] == [told, f"{told} before its restart"]
 
 
 @for_each(
@@ -109,9 +98,9 @@ def test_the_webhook_is_where_the_api_server_looks_for_it() -> None:
         objects["Deployment"].append(one)
         objects["Pod"].append(pod_of(one, f"azure-wi-{namespace}"))
     objects["Deployment"].append(program("Deployment", "other", image="cert-manager-webhook"))
-    assert not [one for one in components(objects, Belief.parse(objects)) if one.program == WEBHOOK]
+    assert not [one for one in components(objects, trusted_namespaces.Belief.parse(objects)) if one.program == WEBHOOK]
     objects["MutatingWebhookConfiguration"] = [WEBHOOKS]
-    (found,) = [one for one in components(objects, Belief.parse(objects)) if one.program == WEBHOOK]
+    (found,) = [one for one in components(objects, trusted_namespaces.Belief.parse(objects)) if one.program == WEBHOOK]
     assert found.label == "Deployment kube-system/azure-wi-webhook-controller-manager"
     assert [pod["metadata"]["name"] for pod in found.pods] == ["azure-wi-kube-system"]
 
@@ -140,46 +129,29 @@ def test_secrets_that_identities_name() -> None:
 
 
 def test_no_value_of_a_secret_is_kept() -> None:
-    raw: dict[str, Any] = {
-        "metadata": {
-            "name": "one",
-            "namespace": "team",
-            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "aHVzaA=="},
-        },
-        "type": "Opaque",
-        "data": {"secret": "aHVzaA==", "empty": ""},
-    }
-    kept = reading.hidden(raw)
-    assert kept["data"] == {"secret": "hidden", "empty": ""} and kept["metadata"] == {
-        "name": "one",
-        "namespace": "team",
-    }
+    place = {"name": "one", "namespace": "team"}
+    metadata = {**place, "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "aHVzaA=="}}
+    kept = reading.hidden({"metadata": metadata, "type": "Opaque", "data": {"secret": "aHVzaA==", "empty": ""}})
+    assert kept["data"] == {"secret": "hidden", "empty": ""} and kept["metadata"] == place
     assert "aHVzaA==" not in json.dumps(kept)
 
 
 @for_each(
-    ("mic-1.log", "mic-1", False),
-    ("mic-1", "mic-1", False),
-    ("mic-1.txt", "mic-1", False),
+    *((name, "mic-1", False) for name in ("mic-1.log", "mic-1", "mic-1.txt")),
     ("kube-system_nmi-1.log", "nmi-1", False),
     ("nmi-1.previous.log", "nmi-1", True),
     ("kube-system_nmi-1-previous.log", "nmi-1", True),
-    ("team_nmi-1.log", "", False),
-    ("web-1-a.log", "", False),
-    ("MIC.log", "", False),
-    ("", "", False),
+    *((name, "", False) for name in ("team_nmi-1.log", "web-1-a.log", "MIC.log", "")),
 )
 def test_whose_log_a_file_holds(name: str, pod: str, previous: bool) -> None:
     objects = installed()
-    found = reading.log_of_file(name, components(objects, Belief.parse(objects)))
+    found = reading.log_of_file(name, components(objects, trusted_namespaces.Belief.parse(objects)))
     assert (found.pod, found.previous) == (pod, previous) if found else pod == ""
 
 
 def test_a_name_of_two_pods_is_none() -> None:
-    both = [
-        of_mic(None),
-        Component(MIC, of_mic().workload, (pod_of(program("Deployment", "mic", namespace="b"), "mic-0"),)),
-    ]
+    other = pod_of(program("Deployment", "mic", namespace="b"), "mic-0")
+    both = [of_mic(None), Component(MIC, of_mic().workload, (other,))]
     assert reading.log_of_file("mic-0.log", both) is None
     found = reading.log_of_file("b_mic-0.log", both)
     assert found and found.namespace == "b"
@@ -187,18 +159,20 @@ def test_a_name_of_two_pods_is_none() -> None:
 
 def test_when_files_were_written() -> None:
     """By what no tenant writes, and not later than now."""
-    objects: dict[str, list[Raw]] = {
-        "Node": [node()],
-        "Pod": [{"metadata": {"name": "a", "creationTimestamp": LATELY}}],
-    }
-    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 50, tzinfo=timezone.utc)
+
+    def moment(minute: int) -> datetime:
+        return datetime(2026, 3, 1, 11, minute, tzinfo=timezone.utc)
+
+    objects: dict[str, list[Raw]] = {"Pod": [{"metadata": {"name": "a", "creationTimestamp": LATELY}}]}
+    objects["Node"] = [node()]
+    assert reading.last_moment(objects, NOW) == moment(50)
     heart = {"type": "Ready", "lastHeartbeatTime": "2026-03-01T11:55:00Z"}
     objects["Node"][0]["status"]["conditions"].append(heart)
-    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 55, tzinfo=timezone.utc)
+    assert reading.last_moment(objects, NOW) == moment(55)
     objects["Lease"] = [
         {"metadata": {"namespace": place, "name": "n1"}, "spec": {"renewTime": f"2026-03-01T11:{minute}:00.123456Z"}}
         for place, minute in (("kube-node-lease", 57), ("team", 59))
     ]
-    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 57, tzinfo=timezone.utc)
+    assert reading.last_moment(objects, NOW) == moment(57)
     heart["lastHeartbeatTime"] = "2036-03-01T11:55:00Z"
     assert reading.last_moment(objects, NOW) == NOW == reading.last_moment({}, NOW)

@@ -88,6 +88,10 @@ NAMED = (
     Named("aadpodidentity.k8s.io/v1", "AzureIdentityBinding", "", "web"),
 )
 LISTED = "  - apiVersion: v1\n    kind: Secret\n    metadata:\n      name: x-mic\n    x:"
+ITEMS = ["", " []", "\n- {apiVersion: v1, kind: Secret, metadata: {name: x-mic}}", "\n-\n  apiVersion: v1"]
+ITEMS += ["\n" + LISTED.replace("  - ", "  -  ")]
+ITEMS += ["\n" + LISTED.replace("    x:", x) for x in ("   x:", '    x: "\\"', '    x: "', "    x: {", "    a b: {")]
+ITEMS += ["\n" + LISTED.replace("    x:", x) for x in ("    x: !a {", "    x: \n - a")]
 ONE = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: x-mic\n"
 
 
@@ -101,50 +105,25 @@ def test_what_a_chart_renders() -> None:
     "manifest",
     [
         '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x-mic"}}',
-        ONE.replace("kind: Secret", '"kind": Secret'),
-        ONE.replace("kind: Secret", "? kind\n: Secret"),
-        ONE.replace("kind: Secret", "kind: ServiceAccount\nkind: Secret"),
-        ONE.replace("kind: Secret", "kind: !!str Secret"),
-        ONE.replace("kind: Secret", "kind:\n  Secret"),
+        *(ONE.replace("kind: Secret", kind) for kind in ('"kind": Secret', "? kind\n: Secret", "kind: !!str Secret")),
+        *(ONE.replace("kind: Secret", kind) for kind in ("kind: ServiceAccount\nkind: Secret", "kind:\n  Secret")),
         ONE.replace("kind: Secret", "# kind: ServiceAccount\u2028kind: Secret"),
         ONE.replace("kind: Secret", "kind: ServiceAccount # \rkind: Secret"),
         ONE.replace("kind: Secret", "kind: ServiceAccount\n<<: *other"),
         ONE.replace("metadata:\n  name: x-mic", "metadata: {name: x-mic, namespace: team}"),
         ONE.replace("metadata:", "metadata: &other"),
-        ONE.replace("  name: x-mic", "  name: x-mic\n  'namespace': team"),
-        ONE.replace("  name: x-mic", "  name: x-mic\n  namespace: *other"),
-        ONE.replace("  name: x-mic", "  name: x-mic\n  namespace: a\n  namespace: b"),
-        ONE.replace("  name: x-mic", "  name: x-mic\n namespace: b"),
-        ONE.replace("  name: x-mic", "  labels: {}"),
-        ONE.replace("  name: x-mic", ""),
+        *(f"{ONE}{more}\n" for more in ("  'namespace': team", "  namespace: *other", " namespace: b")),
+        ONE + "  namespace: a\n  namespace: b\n",
+        *(ONE.replace("  name: x-mic", name) for name in ("  labels: {}", "")),
         ONE.replace("\n", "\n ").replace("apiVersion", " apiVersion", 1),
-        ONE + "--- {kind: Secret}\n",
-        ONE + "---\tx\n",
-        ONE + "----\n" + ONE,
-        ONE + "...\n",
+        *(ONE + more for more in ("--- {kind: Secret}\n", "---\tx\n", "----\n" + ONE, "...\n")),
         "%YAML 1.1\n---\n" + ONE,
         "- " + ONE.replace("\n", "\n  "),
         "just text\n",
         ONE + "items: []\n",
         ONE + "Items:\n" + LISTED,
         f"apiVersion: v1\nkind: List\nitems:\n{LISTED}\nmetadata:\n  name: x-mic\n",
-        *(
-            f"apiVersion: v1\nkind: List\nitems:{items}\n"
-            for items in (
-                "",
-                " []",
-                "\n- {apiVersion: v1, kind: Secret, metadata: {name: x-mic}}",
-                "\n-\n  apiVersion: v1",
-                "\n" + LISTED.replace("    x:", "   x:"),
-                "\n" + LISTED.replace("  - ", "  -  "),
-                "\n" + LISTED.replace("    x:", '    x: "\\"'),
-                "\n" + LISTED.replace("    x:", '    x: "'),
-                "\n" + LISTED.replace("    x:", "    x: {"),
-                "\n" + LISTED.replace("    x:", "    a b: {"),
-                "\n" + LISTED.replace("    x:", "    x: !a {"),
-                "\n" + LISTED.replace("    x:", "    x: \n - a"),
-            )
-        ),
+        *(f"apiVersion: v1\nkind: List\nitems:{items}\n" for items in ITEMS),
     ],
 )
 def test_what_can_be_understood_in_two_ways_is_refused(manifest: str) -> None:
@@ -152,50 +131,45 @@ def test_what_can_be_understood_in_two_ways_is_refused(manifest: str) -> None:
         chart_manifest.read(manifest)
 
 
+PIECES = r"""
+---
+kind: Secret
+ kind: Secret
+"kind": Secret
+kind: &a Secret
+spec: "
+"
+  - apiVersion: v1
+    kind: Secret
+    metadata:
+      name: evil
+      namespace: evil
+    x: "
+    y: "}
+    x: '
+    x: {a: b
+    x: b}
+    x: b[c'd
+    x y: "
+    x: &a "
+x: {a: "
+  x: "}
+  name: evil
+  namespace: evil
+   namespace: evil
+metadata: &m
+<<: *m
+  <<: *m
+? kind
+: Secret
+data: |
+data: >-2
+# comment
+- a
+  - a
+..."""
 _PIECES = st.sampled_from(
-    [
-        *RENDERED.splitlines(),
-        "",
-        " ",
-        "---",
-        "kind: Secret",
-        " kind: Secret",
-        '"kind": Secret',
-        "kind: &a Secret",
-        'spec: "',
-        '"',
-        "  - apiVersion: v1",
-        "    kind: Secret",
-        "    metadata:",
-        "      name: evil",
-        "      namespace: evil",
-        '    x: "',
-        '    y: "}',
-        "    x: '",
-        "    x: {a: b",
-        "    x: b}",
-        "    x: b[c'd",
-        '    x y: "',
-        '    x: &a "',
-        'x: {a: "',
-        '  x: "}',
-        "  name: evil",
-        "  namespace: evil",
-        "   namespace: evil",
-        "metadata: &m",
-        "<<: *m",
-        "  <<: *m",
-        "? kind",
-        ": Secret",
-        "data: |",
-        "data: >-2",
-        "# comment",
-        "- a",
-        "  - a",
-        "...",
-        "\x85kind: Secret",
-        "# \u2029kind: Secret",
-    ]
+    [*RENDERED.splitlines(), *PIECES.splitlines(), " ", "\x85kind: Secret", "# \u2029kind: Secret"]
 )
 
 

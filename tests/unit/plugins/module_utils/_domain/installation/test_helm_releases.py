@@ -60,14 +60,8 @@ metadata:
 
 def test_the_newest_revision_of_each_release_of_the_chart() -> None:
     broken = {"metadata": {"name": "x", "namespace": "n"}, "data": {"release": "bm8="}}
-    secrets = [
-        release("b", 2, config={"mic": {}}),
-        release("b", 10, "failed"),
-        release("a", 1, manifest=OLD),
-        release("c", 1, chart="ingress"),
-        broken,
-        {"metadata": {"name": "empty", "namespace": "n"}},
-    ]
+    secrets = [release("b", 2, config={"mic": {}}), release("b", 10, "failed"), release("a", 1, manifest=OLD)]
+    secrets += [release("c", 1, chart="ingress"), broken, {"metadata": {"name": "empty", "namespace": "n"}}]
     found = helm_releases.find(secrets)
     assert [(each.label, each.revision, each.status) for each in found] == [
         ("kube-system/a", 1, "deployed"),
@@ -199,14 +193,11 @@ def text_of(live: dict[str, Any]) -> str:
     return gzip.decompress(base64.b64decode(base64.b64decode(live["data"]["release"]))).decode()
 
 
-PLAIN = release("x", 1, manifest=NEW)
+PLAIN, NEWER = release("x", 1, manifest=NEW), release("x", 2)
 FORGED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a hook": ([release("x", 1, manifest=NEW, hooks=[{"name": "h"}])], "hooks"),
     "another name": ([{**PLAIN, "metadata": release("y", 1)["metadata"]}], "not of the release that its Secret names"),
-    "another namespace": (
-        [{**PLAIN, "metadata": {**PLAIN["metadata"], "namespace": "team"}}],
-        "not of the release that its Secret names",
-    ),
+    "another namespace": ([{**PLAIN, "metadata": {**PLAIN["metadata"], "namespace": "team"}}], "that its Secret names"),
     "another revision": ([{**PLAIN, "metadata": {**PLAIN["metadata"], "name": "x"}}], "that its Secret names"),
     "a newer revision of another chart": ([PLAIN, release("x", 2, chart="web")], "not of the chart"),
     "a revision that is only read by helm": (
@@ -219,13 +210,7 @@ FORGED: dict[str, tuple[list[dict[str, Any]], str]] = {
         "unusual spelling",
     ),
     "a field that is there twice": (
-        [
-            PLAIN,
-            rewritten(
-                release("x", 2),
-                text_of(release("x", 2)).replace("{", '{"manifest": "x", "manifest": "y", ', 1).encode(),
-            ),
-        ],
+        [PLAIN, rewritten(NEWER, text_of(NEWER).replace("{", '{"manifest": "x", "manifest": "y", ', 1).encode())],
         "cannot be read",
     ),
     "a field of another type": ([PLAIN, release("x", 2, manifest=["kind"])], "cannot be read"),

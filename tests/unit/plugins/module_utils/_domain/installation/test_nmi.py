@@ -91,11 +91,12 @@ def test_probe_port_and_lock_come_from_the_arguments() -> None:
 
 
 def lock(holder: str) -> dict[str, Any]:
-    return {
-        "metadata": {
-            "annotations": {"control-plane.alpha.kubernetes.io/leader": json.dumps({"holderIdentity": holder})}
-        }
-    }
+    annotations = {"control-plane.alpha.kubernetes.io/leader": json.dumps({"holderIdentity": holder})}
+    return {"metadata": {"annotations": annotations}}
+
+
+def tolerating(**toleration: str) -> dict[str, Any]:
+    return {"tolerations": [toleration]}
 
 
 @for_each(
@@ -111,7 +112,7 @@ def test_leader(holder: dict[str, Any] | None, instance: str, running: set[str],
     assert nmi.leader(nmi.Lock("default", "lock", instance), holder, running) == leader
 
 
-EVERYWHERE = [{"operator": "Exists"}]
+WAITS = {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]}
 GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
 
 
@@ -121,32 +122,17 @@ GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
     (node("n"), {}, [pod("p", "other")], "missing", "no NMI pod runs there"),
     (node("n"), {}, [pod("deaf", "n")], "not_active", "NMI says 'Not Active' of itself"),
     (node("n"), {}, [pod("p", "n", {"phase": "Pending"})], "not_ready", "its pod is Pending and not Ready"),
-    (
-        node("n"),
-        {},
-        [pod("p", "n", {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]})],
-        "not_ready",
-        "its container waits: ErrImagePull",
-    ),
+    (node("n"), {}, [pod("p", "n", WAITS)], "not_ready", "its container waits: ErrImagePull"),
     (node("n", labels={"kubernetes.io/os": "windows"}), {}, [], "not_expected", "its operating system is windows"),
     (node("n", labels={"type": "virtual-kubelet"}), {}, [], "not_expected", "it is a virtual node"),
     (node("n", ready="False"), {}, [pod("p", "n")], "not_expected", "it is not Ready"),
     (node("n"), {"nodeSelector": {"pool": "a"}}, [], "not_expected", "NMI selects nodes with pool=a"),
     (node("n", taints=[GPU]), {}, [], "not_expected", "NMI does not tolerate its taint sku:NoSchedule"),
-    (node("n", taints=[GPU]), {"tolerations": EVERYWHERE}, [], "missing", "no NMI pod runs there"),
+    (node("n", taints=[GPU]), tolerating(operator="Exists"), [], "missing", "no NMI pod runs there"),
+    (node("n", taints=[GPU]), tolerating(key="sku", value="gpu"), [], "missing", "no NMI pod runs there"),
     (
-        node("n", taints=[GPU]),
-        {"tolerations": [{"key": "sku", "value": "gpu"}]},
-        [],
-        "missing",
-        "no NMI pod runs there",
-    ),
-    (
-        node("n", taints=[GPU]),
-        {"tolerations": [{"key": "sku", "operator": "Exists", "effect": "NoExecute"}]},
-        [],
-        "not_expected",
-        "NMI does not tolerate its taint sku:NoSchedule",
+        *(node("n", taints=[GPU]), tolerating(key="sku", operator="Exists", effect="NoExecute"), []),
+        *("not_expected", "NMI does not tolerate its taint sku:NoSchedule"),
     ),
     (node("n", taints=[{**GPU, "effect": "PreferNoSchedule"}]), {}, [], "missing", "no NMI pod runs there"),
     (

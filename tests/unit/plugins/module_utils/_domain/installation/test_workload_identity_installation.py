@@ -22,12 +22,11 @@ NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 CHART = "azure-workload-identity-system"
 SYSTEM = "kube-system"
 OF_AKS = {"kubernetes.azure.com/managedby": "aks"}
-# As helm writes down what AKS installs (Azure/AKS#4065).
-RELEASE_OF_AKS = {
-    "meta.helm.sh/release-name": "aks-managed-workload-identity",
-    "meta.helm.sh/release-namespace": SYSTEM,
-}
-RELEASE = {"meta.helm.sh/release-name": "wi", "meta.helm.sh/release-namespace": CHART}
+# The second is as helm writes down what AKS installs (Azure/AKS#4065).
+RELEASE, RELEASE_OF_AKS = (
+    {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
+    for name, namespace in (("wi", CHART), ("aks-managed-workload-identity", SYSTEM))
+)
 
 
 def configuration(namespace: str = CHART, name: str = "wi", **changes: Any) -> Raw:
@@ -80,12 +79,8 @@ def test_what_is_installed(configurations: list[Raw], deployments: list[Raw], ki
 
 
 def _role(verbs: list[str]) -> Raw:
-    rule = {
-        "apiGroups": ["admissionregistration.k8s.io"],
-        "resources": ["mutatingwebhookconfigurations"],
-        "verbs": verbs,
-    }
-    return {"metadata": {"name": "role"}, "rules": [rule]}
+    kinds = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["mutatingwebhookconfigurations"]}
+    return {"metadata": {"name": "role"}, "rules": [{**kinds, "verbs": verbs}]}
 
 
 def _binding(namespace: str) -> Raw:
@@ -148,11 +143,8 @@ def test_one_that_does_not_serve(seen: Seen, changes: Raw, words: str) -> None:
 def test_an_old_certificate_of_the_bundle_does_no_harm_beside_its_successor() -> None:
     found = _state(seen=Seen(1, (_certificate(BUNDLE, -1), _certificate(BUNDLE, 99), _certificate(SERVING, 99))))
     assert found.serving
-    assert [(each["of"], each["expired"]) for each in found.certificates] == [
-        ("ca_bundle", True),
-        ("ca_bundle", False),
-        ("serving", False),
-    ]
+    told = [(each["of"], each["expired"]) for each in found.certificates]
+    assert told == [("ca_bundle", True), ("ca_bundle", False), ("serving", False)]
     assert found.certificates[0]["ends"] == "2026-11-29T00:00:00Z"
 
 
@@ -182,11 +174,9 @@ def test_one_that_no_configuration_leads_to() -> None:
 def test_namespaces_that_are_left_out() -> None:
     selector = {"matchExpressions": [{"key": "control-plane", "operator": "DoesNotExist"}]}
     one = configuration(namespaceSelector=selector, matchConditions=[{"name": "a", "expression": "true"}])
-    namespaces: list[Raw] = [
-        {"metadata": {"name": "team"}},
-        {"metadata": {"name": SYSTEM, "labels": {"control-plane": "true"}}},
-        {"metadata": {"name": "gatekeeper-system", "labels": {"control-plane": "controller-manager"}}},
-    ]
+    marked = {SYSTEM: "true", "gatekeeper-system": "controller-manager"}
+    namespaces: list[Raw] = [{"metadata": {"name": "team"}}]
+    namespaces += [{"metadata": {"name": name, "labels": {"control-plane": mark}}} for name, mark in marked.items()]
     found = _state(configurations=[one], namespaces=namespaces)
     assert found.excluded_namespaces == ("gatekeeper-system", SYSTEM)
     assert found.namespace_selector == selector and found.match_conditions == ("true",)

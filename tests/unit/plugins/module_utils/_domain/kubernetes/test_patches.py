@@ -12,11 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as some
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import patches
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.patches import (
-    hidden,
-    holds,
-    touched,
-)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 SCALARS = some.none() | some.booleans() | some.integers(0, 2) | some.sampled_from(["a", "b"])
@@ -54,8 +49,8 @@ def bare(value: Any) -> Any:
 def test_a_patch_holds_where_it_changes_nothing(live: dict[str, Any], patch: dict[str, Any]) -> None:
     live = bare(live)
     # True is 1 to Python and not to JSON.
-    assert holds(live, patch) == (repr(bare(merged(live, patch))) == repr(live))
-    assert holds(merged(live, patch), patch)
+    assert patches.holds(live, patch) == (repr(bare(merged(live, patch))) == repr(live))
+    assert patches.holds(merged(live, patch), patch)
 
 
 @given(OBJECTS, OBJECTS)
@@ -67,8 +62,8 @@ def test_what_a_patch_makes_of_an_object(live: dict[str, Any], patch: dict[str, 
 
 @given(OBJECTS)
 def test_a_patch_touches_what_it_names(live: dict[str, Any]) -> None:
-    assert touched(live, live) == live
-    assert touched(live, {}) == {}
+    assert patches.touched(live, live) == live
+    assert patches.touched(live, {}) == {}
 
 
 @for_each(
@@ -78,12 +73,12 @@ def test_a_patch_touches_what_it_names(live: dict[str, Any]) -> None:
     ({}, {"a": {"b": 1}}, {}),
 )
 def test_what_is_shown_of_before(live: dict[str, Any], patch: dict[str, Any], shown: Any) -> None:
-    assert touched(live, patch) == ({"metadata": {"labels": {"x": "1"}}} if shown is None else shown)
+    assert patches.touched(live, patch) == ({"metadata": {"labels": {"x": "1"}}} if shown is None else shown)
 
 
 def test_of_data_its_names_are_shown_and_which_changes() -> None:
     given_data = {"same": "c2FtZQ==", "new": "bmV3", "other": "bmV3"}
-    assert hidden(given_data, {"same": "c2FtZQ==", "other": "b2xk"}) == {
+    assert patches.hidden(given_data, {"same": "c2FtZQ==", "other": "b2xk"}) == {
         "same": "(not shown)",
         "new": "(not shown)",
         "other": "(not shown, changed)",

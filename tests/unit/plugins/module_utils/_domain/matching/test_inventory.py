@@ -83,28 +83,13 @@ def test_a_row() -> None:
     objects["Deployment"].append(template("api", "y"))
     whole = Inventory(Cluster.parse(objects, {}))
     web = next(one for one in whole.cluster.workloads if one.name == "web")
+    known = {"namespace": "team", "name": "i", "binding": "b", "type": 0, "client_id": "client-team-i"}
+    plain = {"namespace": "team", "kind": "Deployment", "name": "web", "owner": "", "selector": "x", "pods": 1}
+    plain |= {"exceptions": [], "host_network": False, "taken_for_mic": False, "service_account": "web"}
     assert whole.row(web) == {
-        "namespace": "team",
-        "kind": "Deployment",
-        "name": "web",
-        "owner": "",
-        "selector": "x",
-        "pods": 1,
-        "identities": [
-            {
-                "namespace": "team",
-                "name": "i",
-                "binding": "b",
-                "type": 0,
-                "client_id": "client-team-i",
-                "resource_id": identity()["spec"]["resourceID"],
-            }
-        ],
+        **plain,
+        "identities": [{**known, "resource_id": identity()["spec"]["resourceID"]}],
         "default": {"statuses": [200], "answers": ["token"], "identities": ["team/i"], "deterministic": True},
-        "exceptions": [],
-        "host_network": False,
-        "taken_for_mic": False,
-        "service_account": "web",
         "service_account_shared_with": 1,
         "federated_subject": "system:serviceaccount:team:web",
     }

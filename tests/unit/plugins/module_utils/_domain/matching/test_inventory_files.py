@@ -14,11 +14,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory_files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory_files import (
-    COLUMNS,
-    KEYS,
-    Joined,
-)
 from ansible_collections.azureops.pod_identity.plugins.modules.pod_identity_info import as_data
 
 TEXT = st.text(max_size=8)
@@ -52,30 +47,24 @@ FOUND = st.fixed_dictionaries(
     }
 )
 CLUSTERS = st.dictionaries(TEXT, st.one_of(FOUND, st.fixed_dictionaries({"error": TEXT})), max_size=4)
+WEB: dict[str, Any] = {"namespace": "team", "kind": "Pod", "name": "web", "owner": "", "selector": "web", "pods": 1}
+WEB |= {"exceptions": [], "host_network": False, "service_account": "default"}
 ONE: dict[str, Any] = {
-    "namespace": "team",
-    "kind": "Pod",
-    "name": "web",
-    "owner": "",
-    "selector": "web",
-    "pods": 1,
+    **WEB,
     "identities": [{"client_id": '=1+"1"'}, {"client_id": "two"}],
     "default": {"answers": ["token"], "identities": ["team/a", "team/b"], "deterministic": False},
-    "exceptions": [],
-    "host_network": False,
-    "service_account": "default",
 }
+THREE = {"object": "Pod team/web", "code": "three", "severity": "warning"}
 CODES = [
     {"object": "Pod team/web", "code": "one", "severity": "error"},
     {"object": "Pod team/other", "code": "two", "severity": "warning"},
-    {"object": "Pod team/web", "code": "three", "severity": "warning"},
-    {"object": "Pod team/web", "code": "three", "severity": "warning"},
+    *[THREE] * 2,
 ]
 
 
 def joined(clusters: dict[str, dict[str, Any]]) -> tuple[str, str]:
     document, table = io.StringIO(), io.StringIO()
-    both = Joined(document.write, table.write)
+    both = inventory_files.Joined(document.write, table.write)
     for name, found in clusters.items():
         both.add(name, found)
     both.end()
@@ -85,10 +74,12 @@ def joined(clusters: dict[str, dict[str, Any]]) -> tuple[str, str]:
 @given(CLUSTERS)
 def test_the_pieces_are_the_whole(clusters: dict[str, dict[str, Any]]) -> None:
     document, table = joined(clusters)
-    whole = {name: {key: found[key] for key in KEYS if key in found} for name, found in clusters.items()}
+    whole = {
+        name: {key: found[key] for key in inventory_files.KEYS if key in found} for name, found in clusters.items()
+    }
     assert json.loads(document) == {"clusters": whole}
     lines = list(csv.reader(io.StringIO(table, newline="")))
-    assert lines[0] == list(COLUMNS) and {len(line) for line in lines} == {len(COLUMNS)}
+    assert lines[0] == list(inventory_files.COLUMNS) and {len(line) for line in lines} == {len(inventory_files.COLUMNS)}
     assert [line[0].lstrip("'") for line in lines[1:]] == [
         name.replace("\0", "\\0").lstrip("'")
         for name, found in clusters.items()
@@ -107,25 +98,11 @@ def test_one_cluster(found: dict[str, Any]) -> None:
 def test_a_line() -> None:
     document, table = joined({"east": {"workloads": [ONE], "findings": CODES}, "west": {"error": 'No "way".'}})
     east, west = csv.DictReader(io.StringIO(table))
-    assert east == {
-        "cluster": "east",
-        "namespace": "team",
-        "kind": "Pod",
-        "name": "web",
-        "owner": "",
-        "selector": "web",
-        "pods": "1",
-        "identities": '\'=1+"1" two',
-        "answers": "token",
-        "default_identities": "team/a team/b",
-        "deterministic": "False",
-        "exceptions": "",
-        "host_network": "False",
-        "service_account": "default",
-        "findings": "one three three",
-        "error": "",
-    }
-    assert west == {**dict.fromkeys(COLUMNS, ""), "cluster": "west", "error": 'No "way".'}
+    told = {"cluster": "east", "namespace": "team", "kind": "Pod", "name": "web", "selector": "web", "pods": "1"}
+    told |= {"identities": '\'=1+"1" two', "answers": "token", "default_identities": "team/a team/b"}
+    told |= {"deterministic": "False", "host_network": "False", "service_account": "default"}
+    assert east == {**told, "findings": "one three three", "owner": "", "exceptions": "", "error": ""}
+    assert west == {**dict.fromkeys(inventory_files.COLUMNS, ""), "cluster": "west", "error": 'No "way".'}
     assert json.loads(document)["clusters"]["east"]["workloads"] == [ONE]
 
 
@@ -143,10 +120,10 @@ def test_counts() -> None:
 
 
 def test_nothing() -> None:
-    assert joined({}) == ('{"clusters": {}}\n', ",".join(COLUMNS) + "\n")
+    assert joined({}) == ('{"clusters": {}}\n', ",".join(inventory_files.COLUMNS) + "\n")
     assert "".join(inventory_files.text({})) == "{}"
 
 
 def test_what_the_module_returns_has_all_that_is_kept() -> None:
     found = as_data(Inventory(Cluster()))
-    assert set(found) == {*KEYS, "assigned"} - {"error"}
+    assert set(found) == {*inventory_files.KEYS, "assigned"} - {"error"}

@@ -173,10 +173,8 @@ def test_a_holder_must_hold_in_namespaced_mode_too() -> None:
 
 def test_mic_compares_client_ids() -> None:
     same = [identity("i", "q"), identity("j", "q", "c")]
-    held = unheld(
-        pod("probe", "q"), [pod("w", "q", selector="y")], [*PAIR[0], binding("c", "q", "j", "y")], same, {"n1"}
-    )
-    assert held == ()
+    bindings = [*PAIR[0], binding("c", "q", "j", "y")]
+    assert unheld(pod("probe", "q"), [pod("w", "q", selector="y")], bindings, same, {"n1"}) == ()
 
 
 def test_service_principals_are_not_on_scale_sets() -> None:
@@ -187,11 +185,8 @@ def test_service_principals_are_not_on_scale_sets() -> None:
 def test_scale_sets_of_provider_ids() -> None:
     root = "azure:///subscriptions/s/resourceGroups/MC/providers/Microsoft.Compute/"
     one, two = (root + f"virtualMachineScaleSets/a/virtualMachines/{n}" for n in (0, 11))
-    assert (
-        scale_set(one)
-        == scale_set(two.upper().lower())
-        != scale_set(root + "virtualMachineScaleSets/b/virtualMachines/0")
-    )
+    other = root + "virtualMachineScaleSets/b/virtualMachines/0"
+    assert scale_set(one) == scale_set(two.upper().lower()) != scale_set(other)
     assert scale_set(root + "virtualMachines/vm-0") != scale_set(root + "virtualMachines/vm-1")
 
 

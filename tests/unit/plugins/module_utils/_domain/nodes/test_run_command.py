@@ -14,6 +14,7 @@ import random
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,14 +37,8 @@ class Node:
         self.calls += 1
         script = self.path / f"script-{self.calls}.sh"
         script.write_text("\n".join(lines).replace("/run/azureops-", f"{self.path}/azureops-"))
-        done = subprocess.run(
-            ["/bin/sh", str(script)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=60,
-            umask=0o022,
-        )
+        how: dict[str, Any] = {"stdin": subprocess.DEVNULL, "timeout": 60, "umask": 0o022}
+        done = subprocess.run(["/bin/sh", str(script)], capture_output=True, check=False, **how)
         assert not script.exists(), "the script is left on the node"
         out, err = (stream[-self.kept :].decode(errors="replace") for stream in (done.stdout, done.stderr))
         return f"Enable succeeded: \n[stdout]\n{out}\n[stderr]\n{err}"

@@ -41,8 +41,15 @@ def named(name: str, namespace: str = "default", **metadata: Any) -> dict[str, A
     return {"metadata": {"name": name, "namespace": namespace, **metadata}}
 
 
+def by_flux(controller: str) -> dict[str, str]:
+    return {f"{controller}.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}
+
+
 def cluster(**kinds: Any) -> Observed:
     return Observed({kind: tuple(found) for kind, found in kinds.items()})
+
+
+NMI = [ours(named("nmi"))]
 
 
 def labels(parts: list[str], observed: Observed, rules: Rules) -> list[str]:
@@ -73,8 +80,7 @@ def test_what_goes_and_in_which_order() -> None:
 @for_each(
     (["assigned"], cluster(AzureAssignedIdentity=[assigned()]), "It is not proved that the identity of"),
     (
-        ["assigned"],
-        cluster(AzureAssignedIdentity=[assigned(type=1)], AzureIdentityBinding=[objects.binding()]),
+        *(["assigned"], cluster(AzureAssignedIdentity=[assigned(type=1)], AzureIdentityBinding=[objects.binding()])),
         "while AzureIdentityBinding team/b is there",
     ),
     (["identities"], cluster(AzureAssignedIdentity=[assigned()]), "while AzureAssignedIdentity default/web-team-i"),
@@ -85,15 +91,11 @@ def test_what_goes_and_in_which_order() -> None:
     (["definitions"], Observed(programs=("DaemonSet x/nmi",)), "while DaemonSet x/nmi is there"),
     (["remains"], Observed(programs=("Deployment x/mic",)), "while Deployment x/mic is there"),
     (["programs"], cluster(DaemonSet=[named("nmi")]), "DaemonSet default/nmi do not carry the labels"),
+    (["programs"], cluster(DaemonSet=NMI, AzureIdentity=[objects.identity()]), "every pod could take them without NMI"),
     (
         ["programs"],
-        cluster(DaemonSet=[ours(named("nmi"))], AzureIdentity=[objects.identity()]),
-        "where every pod could take them without NMI",
-    ),
-    (
-        ["programs"],
-        cluster(DaemonSet=[ours(named("nmi"))], AzureAssignedIdentity=[assigned()]),
-        "while AzureAssignedIdentity default/web-team-i is there",
+        cluster(DaemonSet=NMI, AzureAssignedIdentity=[assigned()]),
+        "while AzureAssignedIdentity default/web",
     ),
 )
 def test_what_is_refused(parts: list[str], observed: Observed, sentence: str) -> None:
@@ -103,26 +105,18 @@ def test_what_is_refused(parts: list[str], observed: Observed, sentence: str) ->
 
 
 def test_what_an_earlier_task_removes_does_not_stand_in_the_way() -> None:
-    observed = cluster(
-        AzureAssignedIdentity=[assigned()],
-        AzureIdentityBinding=[objects.binding()],
-        AzureIdentity=[ours(objects.identity())],
-    )
-    everything = removal.without(
-        replace(observed, programs=("Deployment x/mic",)), ["programs", "bindings", "assigned"]
-    )
+    bound = {"AzureIdentityBinding": [objects.binding()], "AzureIdentity": [ours(objects.identity())]}
+    observed = cluster(AzureAssignedIdentity=[assigned()], **bound)
+    running = replace(observed, programs=("Deployment x/mic",))
+    everything = removal.without(running, ["programs", "bindings", "assigned"])
     assert labels(list(removal.PARTS), everything, Rules()) == ["delete AzureIdentity team/i"]
     with pytest.raises(Failure):
         labels(["identities"], removal.without(observed, ["programs", "bindings"]), Rules())
 
 
 def test_mic_goes_before_nmi_and_what_they_left_behind_both() -> None:
-    found = {
-        "DaemonSet": [runs("nmi")],
-        "Deployment": [runs("mic"), runs("web")],
-        "ConfigMap": [named(residue.SETTINGS)],
-        "AzureIdentity": [objects.identity()],
-    }
+    found = {"DaemonSet": [runs("nmi")], "Deployment": [runs("mic"), runs("web")]}
+    found |= {"ConfigMap": [named(residue.SETTINGS)], "AzureIdentity": [objects.identity()]}
     observed = Observed.parse(found)
     assert observed.programs == ("Deployment default/mic", "DaemonSet default/nmi")
     everything = Rules(everything=True, clean=frozenset({ID.lower()}))
@@ -136,16 +130,12 @@ def test_mic_goes_before_nmi_and_what_they_left_behind_both() -> None:
 
 
 def test_what_a_tenant_calls_so_neither_goes_nor_stands_in_the_way() -> None:
-    flux = {f"kustomize.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}
+    flux = by_flux("kustomize")
+    subjects = [{"kind": "ServiceAccount", "namespace": "pods", "name": "x"}]
+    given = {"roleRef": {"name": "aad-pod-id-mic-role"}, "subjects": subjects}
     spared = {"spec": {"selector": {"matchLabels": {"app.kubernetes.io/component": "mic"}}}}
     found = {
-        "ClusterRoleBinding": [
-            {
-                "metadata": {"name": "aad-pod-id-mic-binding"},
-                "roleRef": {"name": "aad-pod-id-mic-role"},
-                "subjects": [{"kind": "ServiceAccount", "namespace": "pods", "name": "x"}],
-            }
-        ],
+        "ClusterRoleBinding": [{"metadata": {"name": "aad-pod-id-mic-binding"}, **given}],
         "DaemonSet": [{**runs("nmi"), "metadata": {"name": "nmi", "namespace": "team", "labels": {**OF_AKS, **flux}}}],
         "Deployment": [{**runs("mic"), "metadata": {"name": "mic", "namespace": "team"}}],
         "ConfigMap": [
@@ -179,14 +169,8 @@ def runs(program: str, **metadata: Any) -> dict[str, Any]:
 @for_each(
     ({}, ""),
     ({"annotations": OF_RELEASE}, ""),
-    (
-        {"labels": {f"kustomize.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
-        "managed by Flux, Kustomization namespace/name",
-    ),
-    (
-        {"labels": {f"helm.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
-        "managed by Flux, HelmRelease namespace/name",
-    ),
+    ({"labels": by_flux("kustomize")}, "managed by Flux, Kustomization namespace/name"),
+    ({"labels": by_flux("helm")}, "managed by Flux, HelmRelease namespace/name"),
     ({"labels": {"argocd.argoproj.io/instance": "platform"}}, "managed by Argo CD, Application platform"),
     (
         {"annotations": {"argocd.argoproj.io/tracking-id": "platform:apps/DaemonSet:default/nmi"}},
@@ -215,10 +199,8 @@ def test_what_aks_manages_is_left_to_its_addon() -> None:
         programs=("Deployment x/mic", *nmi),
         addon=nmi,
     )
-    assert [(row["name"], row["by_aks"], row["removable"]) for row in removal.rows(observed, Rules())[:2]] == [
-        ("i", True, True),
-        ("own", False, True),
-    ]
+    first = [(row["name"], row["by_aks"], row["removable"]) for row in removal.rows(observed, Rules())[:2]]
+    assert first == [("i", True, True), ("own", False, True)]
     assert [each["metadata"]["name"] for each in removal.documents(observed)] == ["own"]
     assert labels(["identities", "exceptions"], observed, Rules()) == ["delete AzureIdentity team/own"]
     with pytest.raises(Failure):
@@ -227,14 +209,13 @@ def test_what_aks_manages_is_left_to_its_addon() -> None:
     # The definitions that it takes away take with them what others have made of their kinds.
     off, everything = removal.without(observed, ["addon"]), list(removal.PARTS)
     assert (off.programs, off.addon) == (("Deployment x/mic",), ())
-    assert labels(everything, removal.without(off, ["programs"]), Rules()) == [
-        "delete ConfigMap default/aad-pod-identity-config"
-    ]
+    left = labels(everything, removal.without(off, ["programs"]), Rules())
+    assert left == ["delete ConfigMap default/aad-pod-identity-config"]
 
     # What it has left behind nobody manages any more.
-    left = replace(observed, programs=(), addon=())
-    assert len(labels(everything, left, Rules())) == 5
-    assert len(removal.documents(left)) == 3
+    unmanaged = replace(observed, programs=(), addon=())
+    assert len(labels(everything, unmanaged, Rules())) == 5
+    assert len(removal.documents(unmanaged)) == 3
 
 
 def test_no_finalizer_is_taken_for_an_identity_that_is_not_proved_clean() -> None:
@@ -278,12 +259,8 @@ def test_what_goes_with_its_release_or_with_the_addon_is_not_removed_by_itself()
     observed = Observed.parse(found)
     assert observed.programs == observed.addon == ("DaemonSet kube-system/nmi",)
     assert [each.label for each in observed.releases] == ["pods/apis"]
-    assert [row["name"] for row in removal.rows(observed, Rules())] == [
-        "i",
-        "aad-pod-identity-mic",
-        "aad-pod-id-mic-role",
-        "aad-pod-identity-mic",
-    ]
+    names = ["i", "aad-pod-identity-mic", "aad-pod-id-mic-role", "aad-pod-identity-mic"]
+    assert [row["name"] for row in removal.rows(observed, Rules())] == names
     assert "hidden" not in str(observed) and "aGlkZGVu" not in str(observed)
     abandoned = Observed.parse({**found, "DaemonSet": []})
     assert "aad-pod-id-nmi-role" in [row["name"] for row in removal.rows(abandoned, Rules())]

@@ -235,16 +235,8 @@ def test_what_is_no_observation_is_refused(given: t.Any, said: str) -> None:
     assert said in str(raised.value)
 
 
-WHOLE = document(
-    cluster(
-        inventory=inventory(objects()),
-        diagnosis=diagnosis(objects()),
-        verification=[token()],
-        nodes=NODES,
-        carriers=CARRIERS,
-        plan=plan(objects()),
-    )
-)
+_LOOKED_AT = {"inventory": inventory(objects()), "diagnosis": diagnosis(objects()), "verification": [token()]}
+WHOLE = document(cluster(**_LOOKED_AT, nodes=NODES, carriers=CARRIERS, plan=plan(objects())))
 
 
 def _texts(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:

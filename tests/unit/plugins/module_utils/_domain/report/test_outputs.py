@@ -88,16 +88,12 @@ def test_a_warning_fails_from_its_threshold_on() -> None:
 @for_each(
     case("never", BROKEN, "never", ""),
     case(
-        "error",
-        BROKEN,
-        "error",
+        *("error", BROKEN, "error"),
         'prod has 1 problem of severity error and 1 workload broken. west could not be looked at: It answers "no"\\.',
     ),
     case("below", SUSPECT, "error", ""),
     case(
-        "warning",
-        SUSPECT,
-        "warning",
+        *("warning", SUSPECT, "warning"),
         "prod has 1 problem of severity warning or worse and 1 workload broken or suspect.",
     ),
     case("fine", FINE, "warning", ""),
@@ -117,10 +113,8 @@ def test_prometheus_tells_numbers_of_each_cluster() -> None:
     assert samples['pod_identity_workloads{cluster="prod",verdict="suspect"}'] == "0"
     assert samples['pod_identity_tokens{cluster="prod",verdict="ok"}'] == "1"
     assert samples['pod_identity_observation_timestamp_seconds{cluster="prod"}'] == "1772366400"
-    assert (samples['pod_identity_looked_at{cluster="prod"}'], samples['pod_identity_looked_at{cluster="west"}']) == (
-        "1",
-        "0",
-    )
+    looked_at = [samples[f'pod_identity_looked_at{{cluster="{name}"}}'] for name in ("prod", "west")]
+    assert looked_at == ["1", "0"]
     assert [name for name in samples if "west" in name] == ['pod_identity_looked_at{cluster="west"}']
     for line in text.splitlines():
         assert re.match(r"# (HELP|TYPE) pod_identity_|pod_identity_\w+\{", line)
@@ -182,12 +176,8 @@ def test_what_is_new_gone_and_changed() -> None:
         Difference("prod", "new", "workload", "Deployment team/lost", "", "broken"),
         Difference("west", "new", "cluster", "west", "", "unknown"),
     ]
-    assert {(one.change, one.kind) for one in differences(BROKEN, FINE)} == {
-        ("changed", "cluster"),
-        ("gone", "problem"),
-        ("gone", "workload"),
-        ("gone", "cluster"),
-    }
+    gone = {("gone", kind) for kind in ("problem", "workload", "cluster")}
+    assert {(one.change, one.kind) for one in differences(BROKEN, FINE)} == {("changed", "cluster"), *gone}
 
 
 def test_a_cluster_that_nobody_could_look_at_has_lost_nothing() -> None:

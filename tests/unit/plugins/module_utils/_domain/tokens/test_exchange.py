@@ -15,13 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import aadsts
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import exchange
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import exchange, token_request
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Expectation, Verdict
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token_request import (
-    Answer,
-    Exchange,
-    parse,
-)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 RESOURCE = "https://management.azure.com/"
@@ -36,17 +31,17 @@ ASSERTION = {
     "kubernetes.io": {"pod": {"name": "api"}},
 }
 FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
-POD = Exchange(FILE, CLIENT_ID, TENANT, "https://login.microsoftonline.com/", ASSERTION)
+POD = token_request.Exchange(FILE, CLIENT_ID, TENANT, "https://login.microsoftonline.com/", ASSERTION)
 CLAIMS = {"aud": RESOURCE, "tid": TENANT, "appid": CLIENT_ID, "oid": "o", "idtyp": "app", "iat": NOW, "exp": NOW + 9}
 EXPECTED = Expectation(resource=RESOURCE, client_id=CLIENT_ID, tenant_id=TENANT, identity="billing/billing")
 
 
-def answer(**changes: Any) -> Answer:
+def answer(**changes: Any) -> token_request.Answer:
     base: dict[str, Any] = {"tool": "curl", "exit_code": 0, "status": 200, "connected": True, "started": NOW}
-    return Answer(**{**base, "complete": True, "claims": CLAIMS, "exchange": POD, **changes})
+    return token_request.Answer(**{**base, "complete": True, "claims": CLAIMS, "exchange": POD, **changes})
 
 
-def judge(given: Answer, **expected: Any) -> Verdict:
+def judge(given: token_request.Answer, **expected: Any) -> Verdict:
     return exchange.judge(given, replace(EXPECTED, **expected))
 
 
@@ -130,40 +125,22 @@ def test_a_page_in_place_of_a_token() -> None:
 
 
 def test_what_is_told_of_the_assertion() -> None:
-    assert exchange.view(answer()) == {
-        "issuer": ASSERTION["iss"],
-        "subject": ASSERTION["sub"],
-        "audience": "api://AzureADTokenExchange",
-        "seconds_left": 3500,
-    }
+    told = {"issuer": ASSERTION["iss"], "subject": ASSERTION["sub"], "audience": "api://AzureADTokenExchange"}
+    assert exchange.view(answer()) == {**told, "seconds_left": 3500}
     assert exchange.view(answer(exchange=None)) == exchange.view(answer(exchange=replace(POD, claims=None))) == {}
     odd = {"aud": "one", "exp": "soon", "iss": None}
-    assert exchange.view(answer(exchange=replace(POD, claims=odd))) == {
-        "issuer": "",
-        "subject": "",
-        "audience": "one",
-        "seconds_left": 0,
-    }
+    nothing = {"issuer": "", "subject": "", "audience": "one", "seconds_left": 0}
+    assert exchange.view(answer(exchange=replace(POD, claims=odd))) == nothing
 
 
 def test_what_the_program_prints_is_read() -> None:
-    lines: list[dict[str, Any]] = [
-        {"now": str(NOW)},
-        {"tool": "curl"},
-        {"token_file": FILE},
-        {"client_id": CLIENT_ID},
-        {"tenant_id": TENANT},
-        {"authority": "https://login.microsoftonline.com/"},
-        {"assertion_claims": ASSERTION},
-        {"exit": "0"},
-        {"status": "200"},
-        {"claims": CLAIMS},
-        {"end": "1"},
-    ]
-    found = parse("\n".join(map(json.dumps, lines)))
+    of_pod = {"token_file": FILE, "client_id": CLIENT_ID, "tenant_id": TENANT, "authority": POD.authority}
+    printed = {"now": str(NOW), "tool": "curl", **of_pod, "assertion_claims": ASSERTION}
+    printed |= {"exit": "0", "status": "200", "claims": CLAIMS, "end": "1"}
+    found = token_request.parse("\n".join(json.dumps({key: value}) for key, value in printed.items()))
     assert found.exchange == POD and found.claims == CLAIMS and found.complete
     assert judge(found).verdict == "ok"
-    assert parse('{"tool": "curl"}').exchange is None
+    assert token_request.parse('{"tool": "curl"}').exchange is None
 
 
 def test_the_scope_is_that_of_the_proxy() -> None:

@@ -13,11 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
-    Binding,
-    Identity,
-    Pod,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import matching
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, probe_job
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Cluster
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import Place, Target
@@ -44,9 +40,9 @@ def node(name: str, os: str = "linux") -> dict[str, Any]:
 def cluster(**changes: Any) -> Cluster:
     return Cluster(
         **{
-            "pods": (Pod("n", "w", {"aadpodidbinding": "x"}, "a0"),),
-            "bindings": (Binding("n", "b", "i", "x"),),
-            "identities": (Identity("n", "i", 0, ID + "i", "c1"),),
+            "pods": (matching.Pod("n", "w", {"aadpodidbinding": "x"}, "a0"),),
+            "bindings": (matching.Binding("n", "b", "i", "x"),),
+            "identities": (matching.Identity("n", "i", 0, ID + "i", "c1"),),
             "nodes": (node("a0"), node("a1"), node("b0")),
             **changes,
         }
@@ -87,26 +83,16 @@ def test_the_model_is_the_first_running_pod() -> None:
 
 
 def test_labels_of_controllers_are_left_out() -> None:
-    theirs = {
-        "app": "api",
-        "pod-template-hash": "1",
-        "controller-revision-hash": "2",
-        "statefulset.kubernetes.io/pod-name": "api-0",
-        "apps.kubernetes.io/pod-index": "0",
-        "batch.kubernetes.io/job-name": "j",
-        "job-name": "j",
-    }
+    theirs = {"app": "api", "pod-template-hash": "1", "controller-revision-hash": "2", "job-name": "j"}
+    theirs |= {"statefulset.kubernetes.io/pod-name": "api-0", "apps.kubernetes.io/pod-index": "0"}
+    theirs |= {"batch.kubernetes.io/job-name": "j"}
     place = choose(raw("a", labels=theirs), labels={"extra": "1"})
     assert place.labels == {"app": "api", "aadpodidbinding": "x", "extra": "1"}
     assert choose(raw("a", labels=theirs), labels={"app": ""}).labels == {"aadpodidbinding": "x"}
 
 
 def test_the_probe_is_tame() -> None:
-    spec: dict[str, Any] = {
-        "tolerations": [{"operator": "Exists"}],
-        "imagePullSecrets": [{"name": "s"}],
-        "hostPID": True,
-    }
+    spec = {"tolerations": [{"operator": "Exists"}], "imagePullSecrets": [{"name": "s"}], "hostPID": True}
     made = job(choose(raw("a", **spec, volumes=[{"name": "v"}], containers=[{"env": [{"name": "SECRET"}]}])))
     pod = made["spec"]["template"]["spec"]
     assert made["spec"]["backoffLimit"] == 0 and made["spec"]["ttlSecondsAfterFinished"]
@@ -163,11 +149,8 @@ def test_services_that_publish_unready_pods() -> None:
     published = cluster(services=service(selector={"app": "api"}, publishNotReadyAddresses=True))
     assert "Service n/s" in refused(place, published)
     assert refused(place, published, allow_unready_endpoints=True) == ""
-    for harmless in (
-        {"selector": {"app": "api"}},
-        {"selector": {"app": "other"}, "publishNotReadyAddresses": True},
-        {"publishNotReadyAddresses": True},
-    ):
+    unready = {"publishNotReadyAddresses": True}
+    for harmless in ({"selector": {"app": "api"}}, {"selector": {"app": "other"}, **unready}, unready):
         assert refused(place, cluster(services=service(**harmless))) == ""
 
 
@@ -204,39 +187,34 @@ def test_budgets_that_cannot_count_a_job(disturbed: bool, spec: dict[str, Any]) 
 
 
 SECOND = {
-    "bindings": (Binding("n", "b", "i", "x"), Binding("n", "c", "j", "x")),
-    "identities": (Identity("n", "i", 0, ID + "i", "c1"), Identity("n", "j", 0, ID + "j", "c2")),
+    "bindings": (matching.Binding("n", "b", "i", "x"), matching.Binding("n", "c", "j", "x")),
+    "identities": (matching.Identity("n", "i", 0, ID + "i", "c1"), matching.Identity("n", "j", 0, ID + "j", "c2")),
 }
 
 
 @for_each(
-    ({}, None, {}, "c1", ID + "i", "n/i", False, False),
-    ({}, "c1", {}, "c1", ID + "i", "n/i", False, False),
-    ({}, "c9", {}, "c9", "", "n/i", False, True),
-    ({}, None, {"client_id": "c9"}, "c9", "", "n/i", False, False),
-    (SECOND, None, {}, "", "", "n/i, n/j", True, False),
-    (SECOND, "c2", {}, "c2", ID + "j", "n/j", False, False),
-    ({"bindings": ()}, None, {}, "", "", "", False, False),
-    ({"bindings": ()}, "c1", {}, "c1", "", "", False, False),
+    ({}, None, {}, ("c1", ID + "i", "n/i", False, False)),
+    ({}, "c1", {}, ("c1", ID + "i", "n/i", False, False)),
+    ({}, "c9", {}, ("c9", "", "n/i", False, True)),
+    ({}, None, {"client_id": "c9"}, ("c9", "", "n/i", False, False)),
+    (SECOND, None, {}, ("", "", "n/i, n/j", True, False)),
+    (SECOND, "c2", {}, ("c2", ID + "j", "n/j", False, False)),
+    ({"bindings": ()}, None, {}, ("", "", "", False, False)),
+    ({"bindings": ()}, "c1", {}, ("c1", "", "", False, False)),
 )
 def test_what_the_token_must_say(
-    changes: dict[str, Any],
-    asked: str | None,
-    told: dict[str, str],
-    client_id: str,
-    resource_id: str,
-    identity: str,
-    ambiguous: bool,
-    unmatched: bool,
+    changes: dict[str, Any], asked: str | None, told: dict[str, str], expected: tuple[str, str, str, bool, bool]
 ) -> None:
     found = probe.expectation(choose(raw("w")), "n", cluster(**changes), told, RESOURCE, asked)
-    assert (found.client_id, found.resource_id, found.identity) == (client_id, resource_id, identity)
-    assert (found.ambiguous, found.unmatched, found.audience) == (ambiguous, unmatched, RESOURCE)
+    assert (found.client_id, found.resource_id, found.identity, found.ambiguous, found.unmatched) == expected
+    assert found.audience == RESOURCE
 
 
 @given(st.lists(st.tuples(st.sampled_from(["w", "v"]), st.sampled_from(["a0", "a1", "b0"]), st.booleans())))
 def test_a_probe_runs_only_beside_a_holder(others: list[tuple[str, str, bool]]) -> None:
-    pods = tuple(Pod("n", name, {"aadpodidbinding": "x"}, where, deleting=gone) for name, where, gone in others)
+    pods = tuple(
+        matching.Pod("n", name, {"aadpodidbinding": "x"}, where, deleting=gone) for name, where, gone in others
+    )
     beside = any(pod.node[0] == "a" and not pod.deleting for pod in pods)
     assert (refused(choose(raw("w")), cluster(pods=pods)) == "") is beside
 
@@ -256,18 +234,15 @@ def test_samples_come_from_all_nodes_or_all_pods() -> None:
     assert spread(5) == [("", "", 5)]
 
 
-@given(
-    st.integers(1, 50),
-    st.dictionaries(st.sampled_from("abcdefg"), st.sampled_from(["a0", "a1", "b0"])).map(
-        lambda pods: list(pods.items())
-    ),
-    st.booleans(),
-)
-def test_samples_are_shared_out(samples: int, pods: list[tuple[str, str]], within: bool) -> None:
-    made = [raw(name, node) for name, node in pods]
+PODS = st.dictionaries(st.sampled_from("abcdefg"), st.sampled_from(["a0", "a1", "b0"]))
+
+
+@given(st.integers(1, 50), PODS, st.booleans())
+def test_samples_are_shared_out(samples: int, pods: dict[str, str], within: bool) -> None:
+    made = [raw(name, node) for name, node in pods.items()]
     found = probe.spread(Target("n", selector="x"), made, {}, samples, within=within)
     shares = [wanted for dummy, wanted in found]
     assert sum(shares) == samples and max(shares) - min(shares) <= 1 and min(shares) >= 1
     assert found[0][0] == probe.choose(Target("n", selector="x"), made, {})
-    spots = {name for name, dummy in pods} if within else {node for dummy, node in pods}
+    spots = set(pods if within else pods.values())
     assert len(found) == min(samples, max(1, len(spots)))

@@ -20,9 +20,8 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 EXPECTED = token.Expectation("https://vault.azure.net", client_id="c")
 OK = token.Verdict("ok", "", "nmi", "NMI handed out a token of a/b.")
-REFUSED = token.Verdict(
-    "federation_refused", "V14", "workload_identity_proxy", "It said no.", error_code="AADSTS700213"
-)
+PROXY = "workload_identity_proxy"
+REFUSED = token.Verdict("federation_refused", "V14", PROXY, "It said no.", error_code="AADSTS700213")
 DEAD = token.Verdict("nmi_dead", "V2", "nobody", "Nobody listens.")
 UNKNOWN = token.not_verified("The probe did not start.")
 STATUS = {"ok": 200, "federation_refused": 500}
@@ -43,17 +42,11 @@ def samples(*counted: tuple[int, token.Verdict]) -> list[Sample]:
     ([(1, REFUSED)], "federation_refused", "V14", 0, "It said no."),
     ([(10, OK)], "ok", "", 10, "NMI handed out a token of a/b, 10 of 10 times."),
     (
-        [(9, OK), (1, REFUSED)],
-        "intermittent",
-        "V16",
-        9,
+        *([(9, OK), (1, REFUSED)], "intermittent", "V16", 9),
         "9 of 10 requests got the right token, the others not (1 federation_refused). It said no.",
     ),
     (
-        [(1, REFUSED), (7, OK), (2, DEAD)],
-        "intermittent",
-        "V16",
-        7,
+        *([(1, REFUSED), (7, OK), (2, DEAD)], "intermittent", "V16", 7),
         "7 of 10 requests got the right token, the others not (2 nmi_dead, 1 federation_refused). Nobo",
     ),
     ([(1, OK), (8, UNKNOWN), (1, DEAD)], "intermittent", "V16", 1, "Nobody listens."),
@@ -96,8 +89,7 @@ def test_a_verdict_is_right_only_if_every_answer_is(verdicts: list[token.Verdict
     found = sampling.outcome([sample(verdict) for verdict in verdicts], EXPECTED)
     kinds = {verdict.verdict for verdict in verdicts}
     assert (found.verdict.verdict == "ok") == (kinds == {"ok"})
-    assert (found.verdict.verdict == "intermittent") == (
-        "ok" in kinds and bool(kinds & {"federation_refused", "nmi_dead"})
-    )
+    wrong = kinds & {"federation_refused", "nmi_dead"}
+    assert (found.verdict.verdict == "intermittent") == ("ok" in kinds and bool(wrong))
     assert found.verdict.verdict in {*kinds, "intermittent"}
     assert sum(each["count"] for each in found.view()["answers"]) == len(verdicts)

@@ -33,23 +33,23 @@ def test_where_a_token_may_go(url: str) -> None:
 
 
 @for_each(
-    ("http://management.azure.com/", "no plain https URL"),
-    ("https://u:p@management.azure.com/", "no plain https URL"),
-    ("https://management.azure.com@evil.example/", "no plain https URL"),
-    ("https://management.azure.com/#x", "no plain https URL"),
-    ("https://management.azure.com/a b", "no plain https URL"),
-    ('https://management.azure.com/"', "no plain https URL"),
-    ("https://management.azure.com\\@evil.example/", "no plain https URL"),
-    ("https://management.azure.com:x/", "no plain https URL"),
-    ("https://[::1", "no plain https URL"),
-    ("", "no plain https URL"),
-    ("https:///x", "no plain https URL"),
-    ("-o/tmp/x", "no plain https URL"),
-    ("https://management.azure.com.evil.example/", "name it in target_hosts"),
-    ("https://evilmanagement.azure.com/", "name it in target_hosts"),
-    ("https://evilvault.azure.net/", "name it in target_hosts"),
-    ("https://vault.azure.net/", "name it in target_hosts"),
-    ("https://10.0.0.1/", "name it in target_hosts"),
+    *(
+        (url, "no plain https URL")
+        for url in ("http://management.azure.com/", "https://[::1", "", "https:///x", "-o/x")
+    ),
+    *(
+        (f"https://{url}", "no plain https URL")
+        for url in ("u:p@management.azure.com/", "management.azure.com@evil.example/", "management.azure.com:x/")
+    ),
+    *(
+        (f"https://management.azure.com{url}", "no plain https URL")
+        for url in ("/#x", "/a b", '/"', "\\@evil.example/")
+    ),
+    *(
+        (f"https://{host}/", "name it in target_hosts")
+        for host in ("management.azure.com.evil.example", "evilmanagement.azure.com", "evilvault.azure.net")
+    ),
+    *((f"https://{host}/", "name it in target_hosts") for host in ("vault.azure.net", "10.0.0.1")),
 )
 def test_where_a_token_may_not_go(url: str, words: str) -> None:
     with pytest.raises(Failure, match=words):
@@ -68,22 +68,26 @@ def test_no_text_leads_a_token_elsewhere(text: str) -> None:
         assert any(host == each or (each.startswith(".") and host.endswith(each)) for each in target._OF_AZURE)
 
 
+def said(status: int, body: str = "") -> Answer:
+    return Answer(exit_code=0, status=status, body=body)
+
+
 ARM = "AuthorizationFailed The client does not have authorization to perform action"
 
 
 @for_each(
-    (Answer(exit_code=0, status=200), "ok", "", "token of a/b. https://billing.vault.azure.net/secrets/db?api-"),
-    (Answer(exit_code=0, status=403, body=ARM), "role_missing", "V8", "assign a/b a role"),
-    (Answer(exit_code=0, status=403, body="ForbiddenByRbac"), "role_missing", "V8", "assign a/b a role"),
-    (Answer(exit_code=0, status=403, body="ForbiddenByPolicy"), "role_missing", "V8", "access policies of the vault"),
-    (Answer(exit_code=0, status=403, body="AuthorizationPermissionMismatch"), "role_missing", "V8", "assign a/b"),
-    (Answer(exit_code=0, status=403, body="ForbiddenByFirewall"), "target_refused", "", "firewall"),
-    (Answer(exit_code=0, status=403, body="AuthorizationFailure: no"), "target_refused", "", "firewall"),
-    (Answer(exit_code=0, status=401, body="invalid audience"), "target_refused", "", "does not take this token"),
-    (Answer(exit_code=0, status=302), "target_refused", "", "redirects, which is not followed"),
-    (Answer(exit_code=0, status=404), "target_refused", "", "nothing is there"),
-    (Answer(exit_code=0, status=400), "target_refused", "", "correct the URL"),
-    (Answer(exit_code=0, status=503), "target_refused", "", "try again later"),
+    (said(200), "ok", "", "token of a/b. https://billing.vault.azure.net/secrets/db?api-"),
+    (said(403, ARM), "role_missing", "V8", "assign a/b a role"),
+    (said(403, "ForbiddenByRbac"), "role_missing", "V8", "assign a/b a role"),
+    (said(403, "ForbiddenByPolicy"), "role_missing", "V8", "access policies of the vault"),
+    (said(403, "AuthorizationPermissionMismatch"), "role_missing", "V8", "assign a/b"),
+    (said(403, "ForbiddenByFirewall"), "target_refused", "", "firewall"),
+    (said(403, "AuthorizationFailure: no"), "target_refused", "", "firewall"),
+    (said(401, "invalid audience"), "target_refused", "", "does not take this token"),
+    (said(302), "target_refused", "", "redirects, which is not followed"),
+    (said(404), "target_refused", "", "nothing is there"),
+    (said(400), "target_refused", "", "correct the URL"),
+    (said(503), "target_refused", "", "try again later"),
     (Answer(exit_code=60, body="curl: (60) SSL certificate problem"), "target_unreached", "", "certificates"),
     (None, "not_verified", "", "neither curl nor python3"),
 )

@@ -25,26 +25,16 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import case, fo
 
 RESOURCE = "https://management.azure.com/"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
+HIDDEN = "2f3e##### REDACTED #####9e77"
 OBJECT_ID = "b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21"
 TENANT = "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10"
 MIRID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
 NOW = 1_790_000_000
-CLAIMS = {
-    "aud": RESOURCE,
-    "tid": TENANT,
-    "appid": CLIENT_ID,
-    "oid": OBJECT_ID,
-    "iat": NOW,
-    "exp": NOW + 3600,
-    "xms_mirid": MIRID,
-}
+CLAIMS = {"aud": RESOURCE, "tid": TENANT, "appid": CLIENT_ID, "oid": OBJECT_ID, "iat": NOW, "exp": NOW + 3600}
+CLAIMS["xms_mirid"] = MIRID
+IDS = {"client_id": CLIENT_ID, "tenant_id": TENANT, "object_id": OBJECT_ID}
 EXPECTED = Expectation(
-    resource=RESOURCE,
-    client_id=CLIENT_ID,
-    tenant_id=TENANT,
-    object_id=OBJECT_ID,
-    resource_id=MIRID.replace("resourcegroups", "resourceGroups"),
-    identity="billing/billing",
+    RESOURCE, resource_id=MIRID.replace("resourcegroups", "resourceGroups"), identity="billing/billing", **IDS
 )
 IMDS = (("Server", "IMDS/150.870.65.1854"),)
 PROXY = (("server", "azure-workload-identity/proxy/v1.3.0"),)
@@ -77,23 +67,13 @@ def token(headers: tuple[tuple[str, str], ...] = PLAIN, **claims: Any) -> Answer
     (answer(status=0, exit_code=28, seconds=15), "path_blocked", "V3", "nobody"),
     (answer(status=0, exit_code=28, seconds=15, connected=True), "no_answer", "", "unknown"),
     (answer(status=0, exit_code=6, body="curl: (6) no such host"), "not_verified", "", "unknown"),
-    (
-        answer(status=404, seconds=80, body="getting assigned identities for pod a/b in CREATED state failed after"),
-        "not_assigned",
-        "V4",
-        "nmi",
-    ),
+    (answer(status=404, seconds=80, body="... for pod a/b in CREATED state failed after"), "not_assigned", "V4", "nmi"),
     (answer(status=404, seconds=80.2), "not_assigned", "V4", "nmi"),
     (answer(status=503, seconds=80, body="in CREATED state failed after 16 attempts"), "not_assigned", "V4", "nmi"),
     (answer(status=404, seconds=60, body="context canceled"), "not_assigned", "V4", "nmi"),
     (answer(status=404, seconds=100, body="in ASSIGNED state failed after 20"), "assignment_stuck", "V5", "nmi"),
     (answer(status=404, seconds=101), "assignment_stuck", "V5", "nmi"),
-    (
-        answer(status=404, body="no azure identity found for request clientID 2f3e##### REDACTED #####9e77"),
-        "wrong_identity",
-        "V6",
-        "nmi",
-    ),
+    (answer(status=404, body=f"no azure identity found for request clientID {HIDDEN}"), "wrong_identity", "V6", "nmi"),
     (answer(status=404, seconds=0.03), "wrong_identity", "V6", "nmi"),
     (answer(status=403, body='failed to refresh token, "Identity not found"'), "identity_missing", "V7", "nmi"),
     (token(tid="other"), "wrong_tenant", "V9", "nmi"),
@@ -109,9 +89,7 @@ def token(headers: tuple[tuple[str, str], ...] = PLAIN, **claims: Any) -> Answer
     (token(iat=NOW - 3600), "ok", "", "nmi"),  # IMDS behind NMI caches, NMI itself does not
     (
         answer(status=500, headers=PROXY, body="AADSTS70021: No matching federated identity record found"),
-        "federation_refused",
-        "V14",
-        "workload_identity_proxy",
+        *("federation_refused", "V14", "workload_identity_proxy"),
     ),
     (answer(status=403, body="AADSTS7000215: Invalid client secret"), "token_refused", "", "nmi"),
     (answer(status=500, body="failed to match pod IP 10.0.0.1 with []"), "pod_unknown", "", "nmi"),
