@@ -68,7 +68,6 @@ def test_two_causes_at_once_are_both_told(cluster: World, pair: tuple[str, str])
     assert set(codes) <= set(told) and told[0] in codes
 
 
-SAMPLED = pytest.mark.soak
 HOSTILE = (
     *("no_permission_on_the_identity", "no_permission_on_the_nodes", "azure_throttles", "lock_of_a_stranger"),
     *("mic_killed_for_its_memory", "lock_of_iptables", "kubenet", "lock_on_the_nodes"),
@@ -88,7 +87,7 @@ def test_a_tenant_changes_nothing_of_what_is_told(cluster: World, name: str) -> 
     assert before["causes"][0]["code"] == FAULTS[name].code
 
 
-@SAMPLED
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["usual", "workload_id_beside"])
 def test_a_tenant_makes_no_cluster_sick(cluster: World, name: str) -> None:
     HEALTHY[name](cluster)

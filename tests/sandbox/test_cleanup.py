@@ -26,8 +26,6 @@ from sandboxes import eventually, running
 
 pytestmark = pytest.mark.story
 
-SAMPLED = pytest.mark.soak
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -143,7 +141,7 @@ def test_a_broken_node_is_repaired(broken: World, node: int, transport: str) -> 
     assert broken.answered_by(node) == "imds"
 
 
-@SAMPLED
+@pytest.mark.soak
 @pytest.mark.parametrize("transport", ["ssh", "aks_node_pod", "vmss_run_command"])
 def test_a_node_without_python_is_repaired(bare: World, transport: str) -> None:
     name = bare.nodes[1]
@@ -271,7 +269,7 @@ def guard(broken: World) -> None:
     lock_out(broken, 0)
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_node_that_no_way_reaches_is_reimaged(bare: World) -> None:
     guard(bare)
     _a_disruption_budget_keeps_it(bare)
@@ -331,7 +329,7 @@ def break_again(broken: World) -> None:
     broken.kill()
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_nodes_whose_api_server_or_kubelet_is_away_are_repaired(bare: World) -> None:
     break_again(bare)
     _without_the_api_server_nodes_come_from_scale_sets(bare)
@@ -393,7 +391,7 @@ def other(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(operator, (node["metadata"]["name"],), (node["status"]["addresses"][0]["address"],), "two")
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(bare: World, other: World) -> None:
     """Each node through the API server of its own cluster."""
     for each in (bare, other):

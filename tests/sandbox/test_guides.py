@@ -32,7 +32,6 @@ from ansible_collections.azureops.pod_identity.tests.support import guides, read
 from azsandbox import paths
 
 pytestmark = pytest.mark.story
-SAMPLED = pytest.mark.soak
 SAID = guides.CHECKOUT / ".build/guides"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALL_SECONDS = 900
@@ -136,7 +135,7 @@ def environment_of_azcollection(sandbox: Sandbox) -> None:
     sandbox.exec("bash", "-c", link, tools="azcollection")
 
 
-@SAMPLED
+@pytest.mark.soak
 @pytest.mark.parametrize("guide", [each for each in guides.FOLLOWED if each not in ("first_steps", LIVE)])
 def test_each_command_of_a_guide_does_what_the_guide_says(sandbox: Sandbox, folder: Path, guide: str) -> None:
     if guide == "playbooks":
@@ -156,7 +155,7 @@ def live(sandbox: Sandbox, report: Path, *options: str) -> subprocess.CompletedP
     )
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_run_on_azure_reports_and_leaves_nothing(sandbox: Sandbox, folder: Path) -> None:
     sandbox.run("reset")
     done = live(sandbox, folder / "report.txt", "--guides", LIVE)
@@ -172,7 +171,7 @@ def test_a_run_on_azure_reports_and_leaves_nothing(sandbox: Sandbox, folder: Pat
     assert sandbox.az("group", "list") == []
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_run_on_azure_whose_time_is_over_leaves_nothing(sandbox: Sandbox, folder: Path) -> None:
     sandbox.run("reset")
     expired = ("--tags", f"{live_module.TAG}=true", f"{live_module.EXPIRES}=2026-01-01T00:00:00+00:00")

@@ -21,7 +21,6 @@ from sandboxes import running
 
 pytestmark = [pytest.mark.story, pytest.mark.soak]
 
-SAMPLED = pytest.mark.soak
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/permissions.md"
 (ENTRY,) = SITE["pod_identity_bindings_list"]
@@ -100,7 +99,7 @@ def test_a_reader_is_told_everything_at_once_in_check_mode(operator: Operator, s
     assert operator.azure_writes() == []
 
 
-@SAMPLED
+@pytest.mark.soak
 @pytest.mark.parametrize("action", [IDENTITY_WRITE, GRANT, KUBECONFIG])
 def test_one_missing_action_is_named_before_any_write(
     operator: Operator, subscription: str, cluster: None, action: str
@@ -130,7 +129,7 @@ def test_a_second_run_needs_no_rights_to_write(operator: Operator, site: Run) ->
     assert operator.azure_writes() == []
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_lock_stops_what_it_locks(operator: Operator, site: Run) -> None:
     kubeconfig, lock = operator.kubeconfig(), ("--name", "keep", "--resource-group", GROUP)
     operator.sandbox.exec("az", "lock", "create", *lock, "--lock-type", "ReadOnly")
@@ -147,7 +146,7 @@ def test_a_lock_stops_what_it_locks(operator: Operator, site: Run) -> None:
         operator.sandbox.exec("az", "lock", "delete", *lock)
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_assignments_that_somebody_else_makes_are_listed_for_the_whole_run(operator: Operator, site: Run) -> None:
     others = {"pod_identity_manage_role_assignments": False}
     assert operator.site(variables=others, principal="looker").ok().changes() == []

@@ -27,7 +27,6 @@ from azsandbox import paths
 
 pytestmark = [pytest.mark.story, pytest.mark.soak]
 
-SAMPLED = pytest.mark.soak
 
 GROUP, CLUSTER, NODE_GROUP = "token-test", "one", "MC_token-test_one_westeurope"
 # NMI's waits, shortened: what is judged here is the text of its answers.
@@ -188,7 +187,7 @@ def watched(world: World, budget: str) -> Iterator[list[str]]:
         seen += process.communicate()[0].split()
 
 
-@SAMPLED
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("budget", "harmless"),
     [
@@ -221,7 +220,7 @@ def test_a_budget_allows_what_it_allowed(assigned: World, budget: str, harmless:
     assigned.kubectl("scale", "deployment/api", "--replicas=1")
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_pod_in_the_host_network_asks_past_nmi(assigned: World) -> None:
     """It gets whatever its node carries, asked by the label or not, as the inventory says."""
     assigned.operator.apply(pod("host", labels={"aadpodidbinding": "billing"}, hostNetwork=True))
@@ -236,7 +235,7 @@ def test_a_pod_in_the_host_network_asks_past_nmi(assigned: World) -> None:
     assigned.kubectl("delete", "pod", "host", "--grace-period=1")
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_nmi_that_blocks_metadata(assigned: World) -> None:
     """The other of the two ways in which NMI treats the second request."""
     assigned.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "--type=json", "-p", _blocking("add"))
@@ -253,7 +252,7 @@ def _blocking(operation: str) -> str:
     return json.dumps([{"op": operation, "path": path, "value": "--block-instance-metadata=true"}])
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_the_demo_application_keeps_its_token(assigned: World) -> None:
     with logs_of(assigned, "default_pod-identity-demo-*") as logs:
         rows = assigned.verify(pod_identity_verify_demo=True).ok().verdicts()
@@ -290,7 +289,7 @@ def logs_of(world: World, pods: str) -> Iterator[list[str]]:
             lines += each.result().splitlines()
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_wrong_requests(assigned: World) -> None:
     other = assigned.token(client_id="00000000-0000-0000-0000-000000000000")
     assert (other["verdict"], other["code"]) == ("wrong_identity", "V6")
@@ -304,7 +303,7 @@ def test_wrong_requests(assigned: World) -> None:
     assert absent["verdict"] == "not_verified" and "probe" in absent["message"]
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_right_token_from_imds_is_no_success(assigned: World) -> None:
     """Without NMI the node lets the request through, and the scale set still carries the identity."""
     assigned.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "-p", _selector("nowhere"))

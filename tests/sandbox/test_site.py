@@ -27,7 +27,6 @@ from sandboxes import UP_SECONDS, eventually, running
 from ansible_collections.azureops.pod_identity.tests.support.site_requests import UNCHANGED, counted
 from azsandbox import execution_environment, paths
 
-SAMPLED = pytest.mark.soak
 
 HERE = Path(__file__).resolve().parent
 APPLIED = ["Install or change the release", "Write down the release as it shall be"]
@@ -104,7 +103,7 @@ def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tu
     assert counted(operator.requests()) == {(each.method, each.place): each.count for each in UNCHANGED}
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path: Path) -> None:
     """With what the run itself has found, and with all else that can be looked at.
 
@@ -131,7 +130,7 @@ def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path:
     eventually(lambda: states(operator) == {}, 120)
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_another_version_comes_with_a_backup(operator: Operator, done: Run, tmp_path: Path) -> None:
     named = {"nmi": {"setRetryAfterHeader": True, "tag": "v1.8.17"}, "mic": {"tag": "v1.8.17"}}
     upgrade = {
@@ -177,7 +176,7 @@ kubectl("create", "-f", "-", input=json.dumps(last))
 """
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_a_killed_helm_run_is_cleared(operator: Operator, done: Run) -> None:
     operator.sandbox.exec("python3", "-c", KILLED_HELM)
     assert "pod_identity_chart_clear_lock=true" in operator.play(only("chart")).refused()
@@ -186,7 +185,7 @@ def test_a_killed_helm_run_is_cleared(operator: Operator, done: Run) -> None:
     assert operator.kubectl("get", "secret", "-l", "owner=helm,status=pending-upgrade")["items"] == []
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_workloads_are_assigned_and_restarted(operator: Operator, done: Run) -> None:
     operator.sandbox.exec("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
     rolled_out(operator)
@@ -242,7 +241,7 @@ def test_what_was_lost_comes_back(
     assert (run.changes(), [row["verdict"] for row in run.verdicts()]) == ([], ["ok"])
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_what_was_lost_comes_back_by_a_job_in_the_execution_environment(
     operator: Operator, done: Run, tmp_path: Path
 ) -> None:
@@ -285,14 +284,14 @@ def installed(folder: Path) -> Path:
     return folder
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_tags_choose_a_phase(operator: Operator, done: Run) -> None:
     run = operator.site("--tags", "pod_identity_verify_workloads").ok()
     assert [row["verdict"] for row in run.verdicts()] == ["ok"]
     assert WRITTEN[0] not in {record["task"] for record in run.records}
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done: Run) -> None:
     def include(role: str) -> dict[str, Any]:
         return {"ansible.builtin.include_role": {"name": f"azureops.pod_identity.{role}"}}
@@ -310,7 +309,7 @@ def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done:
     assert run.message("Use the facts") == f"{CLUSTER} (known after apply)"
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_objects_are_written_as_files(operator: Operator, done: Run, tmp_path: Path) -> None:
     play = only("bindings")
     variables = {"pod_identity_bindings_render_dir": str(tmp_path / "objects")}
@@ -350,7 +349,7 @@ def test_two_clusters_are_two_hosts(operator: Operator, done: Run) -> None:
         assert [row["verdict"] for row in run.verdicts(host)] == ["ok"]
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_another_line_of_ansible_core(operator: Operator, done: Run) -> None:
     """From nothing to a verified token, again, and on a node, with the other end of what is supported."""
     version = ("--", "ansible", "--version")
@@ -371,7 +370,7 @@ def test_another_line_of_ansible_core(operator: Operator, done: Run) -> None:
     assert operator.play(only("cluster"), variables=gone, tools="other").ok().changes() == ["Delete the cluster"]
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_entra_login(operator: Operator) -> None:
     """A cluster without local accounts, whose administrators are a group, and no kubelogin anywhere."""
     group, place = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9", ("-g", "login", "-n", "login")
@@ -415,7 +414,7 @@ def _further_subscription(operator: Operator, name: str, group: str) -> str:
     return subscription
 
 
-@SAMPLED
+@pytest.mark.soak
 def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     """From nothing to a verified token by the NMI that AKS deploys, on kubenet, and back to nothing.
 

@@ -14,7 +14,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import asked_of_pods
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, binding, exception, pod, template
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
+    Raw,
+    binding,
+    exception,
+    pod,
+    template,
+)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 OWNER = ("ReplicaSet", "web-1")

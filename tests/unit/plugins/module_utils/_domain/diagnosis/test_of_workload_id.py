@@ -24,10 +24,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_workload_id import TABLE
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import trusted_namespaces
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, cases, codes, for_each
-
-from .observed_world import ago, told, world
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import ago, told, world
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
 BOUND = "azure.workload.identity/use-identity-binding"
