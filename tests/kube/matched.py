@@ -20,9 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
     Rules,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NODES, Body, Key, Mic, World
-
-SECONDS = 20
-
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 
 Places = frozenset[tuple[str, str]]
 """Names of AzureAssignedIdentities with their namespaces."""
@@ -62,7 +60,7 @@ def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: Places) -> Pla
 
     One that only changes stays where it was made, one of ``homes``, whatever its identity's behavior has become.
     """
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + server.SECONDS
     while True:
         live = [AssignedIdentity.parse(one) for one in mic.assigned()]
         wrong = _wrong(live, wanted, homes)

@@ -27,7 +27,6 @@ from sandboxes import UP_SECONDS, eventually, running
 from ansible_collections.azureops.pod_identity.tests.support.site_requests import UNCHANGED, counted
 from azsandbox import execution_environment, paths
 
-
 HERE = Path(__file__).resolve().parent
 APPLIED = ["Install or change the release", "Write down the release as it shall be"]
 WRITTEN = ["Write AzureIdentity and AzureIdentityBinding"]

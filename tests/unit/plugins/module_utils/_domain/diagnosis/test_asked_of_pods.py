@@ -21,6 +21,7 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import world
 from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 OWNER = ("ReplicaSet", "web-1")

@@ -26,7 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import trusted_namespaces
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 from ansible_collections.azureops.pod_identity.tests.support.observed_world import ago, told, world
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each, worlds_by_name
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
 BOUND = "azure.workload.identity/use-identity-binding"
