@@ -214,15 +214,10 @@ CASES = {
         _do("kubernetes_object", _object()),
     ),
     "object-gone": Case(
-        "kubernetes_object",
-        _object(state="absent"),
-        ("delete configmaps",),
-        _do("kubernetes_object", _object()),
+        "kubernetes_object", _object(state="absent"), ("delete configmaps",), _do("kubernetes_object", _object())
     ),
     "namespace": Case(
-        "kubernetes_object",
-        lambda namespace: {"kind": "Namespace", "name": f"{namespace}-new"},
-        ("create namespaces",),
+        "kubernetes_object", lambda namespace: {"kind": "Namespace", "name": f"{namespace}-new"}, ("create namespaces",)
     ),
     "pair": Case(MODULE, _pair(**IDENTITY), ("create,patch azureidentities", "create,patch azureidentitybindings")),
     "pair-of-a-secret": Case(
@@ -250,10 +245,7 @@ CASES = {
         _do(EXCEPTIONS, _pair(**EXCEPTION)),
     ),
     "exception-gone": Case(
-        EXCEPTIONS,
-        _pair(state="absent"),
-        ("delete azurepodidentityexceptions",),
-        _do(EXCEPTIONS, _pair(**EXCEPTION)),
+        EXCEPTIONS, _pair(state="absent"), ("delete azurepodidentityexceptions",), _do(EXCEPTIONS, _pair(**EXCEPTION))
     ),
     "lease": Case("cluster_lease", _lease(), ("create leases",)),
     "lease-renewed": Case("cluster_lease", _lease(), ("patch leases",), _do("cluster_lease", _lease())),

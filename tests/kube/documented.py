@@ -13,10 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_IDENTITY,
-    SERVICE_ACCOUNT,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AZURE_IDENTITY, SERVICE_ACCOUNT
 from ansible_collections.azureops.pod_identity.tests.kube.objects import create
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer

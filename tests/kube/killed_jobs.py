@@ -26,14 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import LEASE as LEASE_KIND
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
-from ansible_collections.azureops.pod_identity.tests.kube.kills import (
-    AZURE,
-    KUBERNETES,
-    LEASE,
-    PLANTED,
-    Cluster,
-    World,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, LEASE, PLANTED, Cluster, World
 from ansible_collections.azureops.pod_identity.tests.kube.objects import identities, make
 from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import CARRIER, assign, has_definitions
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server

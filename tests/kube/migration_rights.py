@@ -14,9 +14,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.kubectl_output import CONSTRAINTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, migration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    Kind,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import Raw, Site
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED

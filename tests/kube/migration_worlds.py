@@ -22,13 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.gates import listening
-from ansible_collections.azureops.pod_identity.tests.kube.migration_site import (
-    PROXY,
-    USE,
-    WEB,
-    Place,
-    Raw,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.migration_site import PROXY, USE, WEB, Place, Raw
 from ansible_collections.azureops.pod_identity.tests.kube.objects import create
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity

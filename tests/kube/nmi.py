@@ -37,11 +37,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.objects import manifes
 from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
-from ansible_collections.azureops.pod_identity.tests.support.certificates import (
-    _PASSWORD,
-    _certificate,
-    _pkcs12,
-)
+from ansible_collections.azureops.pod_identity.tests.support.certificates import _PASSWORD, _certificate, _pkcs12
 from azsandbox.azure.loopback import SimulatedAzure
 
 NODE_TOKEN = "node"

@@ -447,12 +447,7 @@ spec:
       containers: [{name: repo-server, image: "quay.io/argoproj/argocd:v2.7.0"}]
 """,
     by_argo,
-    {
-        "Deployment/argocd-repo-server": (
-            AWAITS,
-            "manifest_has_owner: It belongs to Argo CD application argocd.",
-        )
-    },
+    {"Deployment/argocd-repo-server": (AWAITS, "manifest_has_owner: It belongs to Argo CD application argocd.")},
     files=OF_HELM,
 )
 

@@ -357,11 +357,7 @@ def test_a_client_gives_up(client: Client, nmi: nmi_programs.Nmi, stage: Stage) 
 
 @pytest.mark.parametrize(
     "name, parameters",
-    [
-        ("other", {"client_id": OTHER}),
-        ("upper", {"client_id": CLIENT.upper()}),
-        ("resource", {"msi_res_id": f"{ID}x"}),
-    ],
+    [("other", {"client_id": OTHER}), ("upper", {"client_id": CLIENT.upper()}), ("resource", {"msi_res_id": f"{ID}x"})],
 )
 def test_a_client_id_of_nobody(
     client: Client, nmi: nmi_programs.Nmi, stage: Stage, name: str, parameters: dict[str, str]

@@ -192,11 +192,7 @@ def changed(output: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "serial",
-    [
-        pytest.param([], id="at once"),
-        pytest.param([1, "100%"], id="in batches", marks=pytest.mark.soak),
-    ],
+    "serial", [pytest.param([], id="at once"), pytest.param([1, "100%"], id="in batches", marks=pytest.mark.soak)]
 )
 def test_one_identity_of_three_clusters_is_never_overfull(fleet: Fleet, serial: list[object]) -> None:
     """What all of them need is counted before anything is written for one; then each gets what it needs."""

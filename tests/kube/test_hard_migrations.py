@@ -246,8 +246,7 @@ def account_in_use_by_workload_id(place: Place) -> None:
 
 
 @case(
-    {f"Deployment/web-{number}": ("blocked", "account", "too_many_credentials: ") for number in range(6)},
-    written=False,
+    {f"Deployment/web-{number}": ("blocked", "account", "too_many_credentials: ") for number in range(6)}, written=False
 )
 def credentials_of_fifteen_clusters_and_six_subjects(place: Place) -> None:
     place.identity(trusted=False)

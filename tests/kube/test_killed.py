@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME, PROCESS
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    LEASE as LEASE_KIND,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import LEASE as LEASE_KIND
 from ansible_collections.azureops.pod_identity.tests.kube.killed_jobs import (
     JOBS,
     NAMED,
@@ -169,7 +167,7 @@ MOMENTS = [
     ),
     *(each for name, job in JOBS.items() for each in moments_of_lease(name, job.lease)),
 ]
-UNDOS = {
+UNDOS: dict[str, Callable[[World], None]] = {
     "uninstall": bring_all_back,
     "uninstall_addon": switch_on,
     "site": partial(take_site_away, mode="chart"),

@@ -96,10 +96,7 @@ def state(world: kills.World) -> State:
     """All that a migration changes, by what it is called in every world."""
     client, namespace = world.client, world.namespace
     workloads = {
-        each["metadata"]["name"]: {
-            "spec": each["spec"],
-            "kept": each["metadata"].get("annotations", {}).get(MIGRATION),
-        }
+        each["metadata"]["name"]: {"spec": each["spec"], "kept": each["metadata"].get("annotations", {}).get(MIGRATION)}
         for each in client.list_all(kinds.DEPLOYMENT, namespace)
     }
     accounts = {each["metadata"]["name"]: _told(each) for each in client.list_all(kinds.SERVICE_ACCOUNT, namespace)}
@@ -371,9 +368,7 @@ def test_the_next_run_makes_up_for_a_killed_one(world: SoonAtWork, moment: Momen
 
 
 @pytest.mark.parametrize(
-    "moment",
-    fixed((each for each in every_moment() if each.job == "there"), "there-kubernetes-9-before-all"),
-    ids=str,
+    "moment", fixed((each for each in every_moment() if each.job == "there"), "there-kubernetes-9-before-all"), ids=str
 )
 def test_the_way_back_of_a_killed_run(world: SoonAtWork, moment: Moment) -> None:
     there(world)

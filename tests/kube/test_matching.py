@@ -15,18 +15,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
-    Rules,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
-from ansible_collections.azureops.pod_identity.tests.kube.matched import (
-    Places,
-    between,
-    expected,
-    settled,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.matched import Places, between, expected, settled
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Mic, World
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer

@@ -30,9 +30,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import changes
 from ansible_collections.azureops.pod_identity.tests.kube.changes import CLIENT_ID, ID, Options, World
 from ansible_collections.azureops.pod_identity.tests.kube.objects import call
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Instead, instead
-from ansible_collections.azureops.pod_identity.tests.kube.server_answers import (
-    ODD,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.server_answers import ODD
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import forged_release, odd_answers
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer, Runner
@@ -294,18 +292,14 @@ FURTHER: dict[str, Scenario] = {
     "pairs-purged": Scenario(BINDING, lists(bindings=[], purge_bindings=True, purge_allow_empty=True), a_pair),
     "pairs-listed": Scenario(BINDING, two_pairs, a_pair),
     "pairs-in-batches": Scenario(
-        BINDING,
-        lambda namespace: {**two_pairs(namespace, client_id=OTHER_ID), "batch": 1, **WAIT},
-        two_assigned_pairs,
+        BINDING, lambda namespace: {**two_pairs(namespace, client_id=OTHER_ID), "batch": 1, **WAIT}, two_assigned_pairs
     ),
     "pair-waited": Scenario(BINDING, placed(name=NAME, namespace="{}", selector="{}", wait=True, **PAIR, **WAIT)),
     "pair-gone-waited": Scenario(
         BINDING, placed(name=NAME, namespace="{}", owner="odd", state="absent", wait=True, **WAIT), a_pair
     ),
     "pair-in-use-gone": Scenario(
-        BINDING,
-        placed(name=NAME, namespace="{}", owner="odd", state="absent", allow_in_use=True),
-        a_pod_of_the_pair,
+        BINDING, placed(name=NAME, namespace="{}", owner="odd", state="absent", allow_in_use=True), a_pod_of_the_pair
     ),
     "pair-adopted": Scenario(
         BINDING, placed(name=NAME, namespace="{}", selector="{}-b", owner="others", adopt=True), a_pod_of_the_pair
@@ -340,9 +334,7 @@ FURTHER: dict[str, Scenario] = {
         an_identity,
     ),
     "secret-overwritten": Scenario(
-        "kubernetes_object",
-        placed(kind="Secret", name=NAME, namespace="{}", data={"bundle.json": "e30="}),
-        a_bundle,
+        "kubernetes_object", placed(kind="Secret", name=NAME, namespace="{}", data={"bundle.json": "e30="}), a_bundle
     ),
     "bundle": Scenario("pod_identity_bundle", kept(NAME)),
     "bundle-over-another": Scenario("pod_identity_bundle", kept("other"), a_bundle),
@@ -372,7 +364,7 @@ FURTHER_OF_BOTH = {
         placed(name="web", namespace="{}", state="absent", poll_interval=0.1),
         a_node,
         azure=an_addon,
-    ),
+    )
 }
 LOOKS: dict[str, Scenario] = {
     "nodes": Scenario("aks_node_info", fixed(), a_node, "nodes"),

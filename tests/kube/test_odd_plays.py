@@ -146,9 +146,7 @@ TOLERATED: tuple[Tolerated, ...] = (
         answers="circle",
     ),
     Tolerated(
-        ".*",
-        r" : Wait until [^:]+: kubernetes GET ",
-        "it looks again, until an answer proves what it waits for",
+        ".*", r" : Wait until [^:]+: kubernetes GET ", "it looks again, until an answer proves what it waits for"
     ),
     Tolerated(
         ".*",

@@ -19,14 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.objects import create, pair, set_status, use_up
-from ansible_collections.azureops.pod_identity.tests.kube.token_pods import (
-    SOON,
-    Node,
-    Watcher,
-    make_pod,
-    nodes,
-    probes,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.token_pods import SOON, Node, Watcher, make_pod, nodes, probes
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 

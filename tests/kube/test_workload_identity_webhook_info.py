@@ -28,13 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.gates import listening
 from ansible_collections.azureops.pod_identity.tests.kube.objects import create, manifest, use_up
-from ansible_collections.azureops.pod_identity.tests.kube.token_pods import (
-    SOON,
-    Watcher,
-    make_pod,
-    nodes,
-    probes,
-)
+from ansible_collections.azureops.pod_identity.tests.kube.token_pods import SOON, Watcher, make_pod, nodes, probes
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Outcome, Runner
@@ -263,7 +257,7 @@ class Forgetful(obstacles.Admission):
     """A DOUBLE of a webhook that is older than fields which this API server knows: version 1.3.0 knows these."""
 
     def response(self, request: Any) -> dict[str, Any]:
-        remove = [
+        remove: list[Raw] = [
             {"op": "remove", "path": "/spec/containers/0/lifecycle"},
             {"op": "replace", "path": "/spec/terminationGracePeriodSeconds", "value": 30},
         ]

@@ -209,10 +209,7 @@ def test_a_deployment_is_switched_leaves_and_comes_back(cluster: Cluster) -> Non
         (["create"], "pods"),
     ]
     assert done.result["diff"] == {
-        "before": {
-            "template": {"service_account": "default", "aadpodidbinding": "web"},
-            "rollingUpdate": ROLLING,
-        },
+        "before": {"template": {"service_account": "default", "aadpodidbinding": "web"}, "rollingUpdate": ROLLING},
         "after": {
             "template": {"label": "true", "service_account": "billing", "aadpodidbinding": "web"},
             "rollingUpdate": ROLLING,

@@ -15,11 +15,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe_job
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    JOB,
-    NODE,
-    POD,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB, NODE, POD
 from ansible_collections.azureops.pod_identity.tests.kube.objects import create
 
 SETS = "azure:///subscriptions/s/resourceGroups/MC_g/providers/Microsoft.Compute/virtualMachineScaleSets"

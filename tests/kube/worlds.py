@@ -775,7 +775,7 @@ class World:
         """MIC has assigned so many."""
 
         def there() -> bool:
-            return sum((one.get("status") or {}).get("status") == "Assigned" for one in self.assigned()) >= number
+            return sum(1 for one in self.assigned() if (one.get("status") or {}).get("status") == "Assigned") >= number
 
         server.until(f"{number} identities are assigned", there, seconds)
 
