@@ -125,7 +125,7 @@ def test_the_life_of_an_entry(modules: Modules, addon: Addon) -> None:
     shouted = billing["id"].replace("resourcegroups", "RESOURCEGROUPS").replace("billing", "BILLING")
     by_name = {"identity_resource_group": "RG", "identity_name": "billing"}
     for same in ({"identity": shouted}, by_name, {"binding_selector": "billing"}):
-        assert not modules.succeed("aks_pod_identity", **DEMO, **entry("billing", **same))["changed"]
+        assert not modules.succeed("aks_pod_identity", **DEMO, **{**entry("billing"), **same})["changed"]
 
     changed = modules.check_and_do("aks_pod_identity", **DEMO, **entry("billing", other, binding_selector="money"))
     assert changed["actions"][-1] == "change pod identity of cluster demo: change identity shop/billing"
