@@ -55,6 +55,7 @@ PODS = int(os.environ.get("PODS", "5000"))
 PAIRS = int(os.environ.get("PAIRS", "500"))
 WORKLOADS = 50
 PODS_TO_MOVE, TEMPLATES = 2000, 300
+PLAIN = {"name": "plain", "image": "mcr.microsoft.com/azurelinux/base/core:3.0", "command": ["true"]}
 # As many pods at once as pod_token_info has by default, on the same node: what starting them costs by itself.
 PLAIN_PODS = {
     "apiVersion": "batch/v1",
@@ -63,14 +64,7 @@ PLAIN_PODS = {
     "spec": {
         "completions": WORKLOADS,
         "parallelism": 25,
-        "template": {
-            "spec": {
-                "restartPolicy": "Never",
-                "containers": [
-                    {"name": "plain", "image": "mcr.microsoft.com/azurelinux/base/core:3.0", "command": ["true"]}
-                ],
-            }
-        },
+        "template": {"spec": {"restartPolicy": "Never", "containers": [PLAIN]}},
     },
 }
 IDENTITIES = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -205,13 +199,8 @@ def reports(_folder: Path) -> Iterator[Row]:
         sizes = [2_000 // parts, 300 // parts, 500 // parts]
         runs = [_program("reported", clusters, *sizes) for _round in range(3)]
         what = f"report {clusters} clusters of {sizes[0]:,} pods, {sizes[2]} identities"
-        goals = (
-            ("seconds", "s CPU", 5),
-            ("peak_mb", "MB", 250),
-            ("largest_mb", "MB of a page", 6),
-            ("pages", "pages", 0),
-        )
-        for key, unit, goal in goals:
+        of_page = (("largest_mb", "MB of a page", 6), ("pages", "pages", 0))
+        for key, unit, goal in (("seconds", "s CPU", 5), ("peak_mb", "MB", 250), *of_page):
             yield Row(f"{what}{f' (goal {goal})' if goal else ''}", unit, tuple(run[key] for run in runs))
 
 
@@ -336,20 +325,11 @@ def verification(folder: Path) -> Iterator[Row]:
         # MIC takes the assignments of probes away after them, and would let the next probe wait for that.
         assigned = "kubectl get azureassignedidentities -A -o name"
         settled = {"until": "left.stdout_lines | length == 1", "retries": 90, "delay": 1}
-        kinds: dict[str, Play] = {
-            "plain": {"ansible.builtin.shell": f"{until_ended} --timeout=300s"},
-            **{
-                str(number): {
-                    "azureops.pod_identity.pod_token_info": {
-                        "kubeconfig": kubeconfig,
-                        "workloads": [question] * number,
-                    },
-                    "register": "asked",
-                    "failed_when": "not asked.ok",
-                }
-                for number in (1, WORKLOADS)
-            },
-        }
+        kinds: dict[str, Play] = {"plain": {"ansible.builtin.shell": f"{until_ended} --timeout=300s"}}
+        for number in (1, WORKLOADS):
+            asked = {"kubeconfig": kubeconfig, "workloads": [question] * number}
+            must = {"register": "asked", "failed_when": "not asked.ok"}
+            kinds[str(number)] = {"azureops.pod_identity.pod_token_info": asked, **must}
         tasks = [
             task
             for turn in range(4)
@@ -411,22 +391,19 @@ def _program(name: str, *arguments: int) -> dict[str, Any]:
 
 def binding_lists(folder: Path) -> Iterator[Row]:
     """A list of pairs on one real API server, beside kubernetes.core with a list of definitions, as tasks."""
-    pairs = [
-        {
-            "name": f"i{number}",
-            "selector": f"s{number}",
-            "resource_id": f"{IDENTITIES}/i{number}",
-            "client_id": CLIENT_ID,
-        }
-        for number in range(PAIRS)
-    ]
+
+    def pair(number: int) -> dict[str, str]:
+        of = {"resource_id": f"{IDENTITIES}/i{number}", "client_id": CLIENT_ID}
+        return {"name": f"i{number}", "selector": f"s{number}", **of}
+
+    pairs = [pair(number) for number in range(PAIRS)]
     with server.running() as api:
         client = api.client()
         server.install(client, server.definitions())
         for name in ("ours", "theirs"):
             client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         plays = Plays(folder, {"localhost": os.getpid()})
-        definitions = [body for pair in pairs for body in pair_definitions(pair)]
+        definitions = [body for one in pairs for body in pair_definitions(one)]
         plays.variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         plays.variables.update(pairs=pairs, definitions=definitions)
         given = {"kubeconfig": api.kubeconfig()}
@@ -473,34 +450,16 @@ def report_page(folder: Path) -> Iterator[Row]:
     path = write("huge", folder)
     yield Row("report page: size", "MB", (path.stat().st_size / 1e6,))
     found = opened(path, ("service-0123", "team-07"), ROUNDS)
-    for what, name in (
-        ("until it is seen", "painted"),
-        ("loaded", "loaded"),
-        ("first filter", "first"),
-        ("filter", "next"),
-    ):
+    told = {"until it is seen": "painted", "loaded": "loaded", "first filter": "first", "filter": "next"}
+    for what, name in told.items():
         yield Row(f"report page: {what}", "ms", tuple(round(getattr(one, name)) for one in found))
 
 
 FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
     figure.__name__: figure
     for figure in (
-        node_task,
-        matching,
-        reports,
-        inventory,
-        migration_plan,
-        first_request,
-        environment,
-        binding_lists,
-        report_page,
-        run_command,
-        azure_tasks,
-        clusters,
-        site_before,
-        unchanged_site,
-        verification,
-        fleet_task,
-        fleet_role,
+        *(node_task, matching, reports, inventory, migration_plan, first_request, environment, binding_lists),
+        *(report_page, run_command, azure_tasks, clusters, site_before, unchanged_site, verification),
+        *(fleet_task, fleet_role),
     )
 }

@@ -171,10 +171,9 @@ class Town:
 
     def _token(self, app: App) -> Raw:
         right = app.verdict == "ok"
-        said = {
-            "ok": "The token is right.",
-            "not_verified": "The pod was not started: its node pool is full.",
-        }.get(app.verdict, f"NMI answered 404: no azure identity found for request clientID {app.client_id}.")
+        said = {"ok": "The token is right.", "not_verified": "The pod was not started: its node pool is full."}.get(
+            app.verdict, f"NMI answered 404: no azure identity found for request clientID {app.client_id}."
+        )
         return {
             "namespace": app.namespace,
             "pod": f"{app.name}-7c9d-0",

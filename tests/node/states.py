@@ -124,10 +124,7 @@ def _foreign(kube_proxy: str) -> str:
 
 
 def inhabited(
-    where: Sequence[str],
-    checkout: Path = CHECKOUT,
-    python: str | Path = sys.executable,
-    entrance: Sequence[str] = (),
+    where: Sequence[str], checkout: Path = CHECKOUT, python: str | Path = sys.executable, entrance: Sequence[str] = ()
 ) -> Node:
     """A node with rules of others in these back ends."""
     node = Node(checkout, entrance, python)

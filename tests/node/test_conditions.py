@@ -48,25 +48,6 @@ def hide(node: Node, program: str) -> None:
     node.run("mount", "--bind", "/dev/null", program)
 
 
-@contextmanager
-def locked(node: Node) -> Iterator[None]:
-    """While somebody holds the lock of iptables."""
-    with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
-        assert holder.readline() == "held\n"
-        yield
-
-
-def program_of_nmi(node: Node) -> Path:
-    return Path(shutil.copy("/bin/cat", node.folder / "nmi"))
-
-
-@contextmanager
-def listener(node: Node, address: str, port: int) -> Iterator[None]:
-    with running(node, sys.executable, "-c", LISTEN, address, str(port)) as output:
-        assert output.readline() == "listening\n"
-        yield
-
-
 def test_the_machines_own_rules_are_not_ours_to_touch() -> None:
     def here() -> str:
         names = Path("/proc/net/ip_tables_names")
@@ -82,7 +63,8 @@ def test_the_machines_own_rules_are_not_ours_to_touch() -> None:
 
 def test_a_held_lock_is_waited_for() -> None:
     with stale("legacy") as node:
-        with locked(node):
+        with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
+            assert holder.readline() == "held\n"
             node.start(lock_timeout=60)
             until(lambda: "iptables-legacy" in node.run("ps", "-eo", "args"), "the wait for the lock")
         answer = node.finish()
@@ -95,7 +77,8 @@ def test_a_lost_lock_is_tried_once_more() -> None:
         return {line.split()[0] for line in lines if "iptables-legacy -w" in line}
 
     with stale("legacy") as node:
-        with locked(node):
+        with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
+            assert holder.readline() == "held\n"
             node.start(lock_timeout=2)
             until(lambda: waiting(node), "the first wait for the lock")
             first = waiting(node)
@@ -107,7 +90,8 @@ def test_a_lost_lock_is_tried_once_more() -> None:
 def test_a_rule_that_vanishes_between_look_and_command_is_no_failure() -> None:
     with stale("legacy") as node:
         (jump,) = [line for line in node.save("legacy").splitlines() if line.endswith(f"-A PREROUTING -j {CHAIN}")]
-        with locked(node):
+        with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
+            assert holder.readline() == "held\n"
             node.start(lock_timeout=60)
             until(lambda: "iptables-legacy -w" in node.run("ps", "-eo", "args"), "the wait for the lock")
             words = jump.partition("-A ")[2].split()
@@ -138,7 +122,8 @@ def test_what_was_removed_before_a_failure_is_told() -> None:
 def test_a_lock_that_stays_held_changes_nothing() -> None:
     with stale("legacy") as node:
         before = node.saves()
-        with locked(node):
+        with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
+            assert holder.readline() == "held\n"
             answer = node.refusal(lock_timeout=1)
         assert "xtables lock for 1 seconds, twice" in answer["msg"] and "lock_timeout" in answer["msg"]
         assert answer["failed_action"].startswith("remove 3 rules and 1 chain from the legacy")
@@ -216,7 +201,8 @@ def test_an_unreadable_proc_is_named() -> None:
 
 def test_a_process_named_nmi_is_an_nmi() -> None:
     with stale("nft") as node:
-        nmi = program_of_nmi(node)
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
         before = node.saves()
         with running(node, nmi):
             answer = node.refusal(check=True)
@@ -232,7 +218,8 @@ def test_a_process_named_nmi_is_an_nmi() -> None:
 def test_an_nmi_that_was_stopped_is_an_nmi() -> None:
     """It neither answers nor listens, and goes on writing its rules when somebody lets it."""
     with stale("nft") as node:
-        nmi = program_of_nmi(node)
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
         with running(node, nmi):
             until(lambda: f"{nmi}\n" in node.run("ps", "-eo", "args"), "the start of the program")
             lines = node.run("ps", "-eo", "pid,args").splitlines()
@@ -246,14 +233,16 @@ def test_an_nmi_that_was_stopped_is_an_nmi() -> None:
 
 def test_an_nmi_of_another_network_namespace_is_none() -> None:
     with stale("nft") as node, Node() as other:
-        nmi = program_of_nmi(node)
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
         with running(other, nmi):
             assert node.cleanup()["changed"]
 
 
 def test_an_nmi_in_a_pid_namespace_of_its_own_is_an_nmi() -> None:
     with stale("nft") as node:
-        nmi = program_of_nmi(node)
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
         with running(node, "unshare", "--pid", "--fork", "--mount-proc", nmi):
             until(lambda: f"{nmi}\n" in node.run("ps", "-eo", "args"), "the start of the program")
             assert f"({nmi})" in node.refusal()["msg"]
@@ -262,7 +251,8 @@ def test_an_nmi_in_a_pid_namespace_of_its_own_is_an_nmi() -> None:
 def test_an_nmi_that_a_container_cannot_see_is_known_by_its_listener() -> None:
     """The task has processes of its own, and the network of the host."""
     with stale("nft", entrance=["unshare", "--pid", "--fork", "--mount-proc"]) as node:
-        with listener(node, "127.0.0.1", 2579):
+        with running(node, sys.executable, "-c", LISTEN, "127.0.0.1", "2579") as nmi:
+            assert nmi.readline() == "listening\n"
             assert node.refusal()["result"]["nmi"] == ["a listener on 127.0.0.1 port 2579"]
 
 
@@ -276,7 +266,8 @@ UNSEEING = ["--regid=65534", "--clear-groups", "--bounding-set=-sys_ptrace,-wake
 def test_a_process_that_cannot_be_looked_into_is_not_taken_for_none(hidden: str, named: str) -> None:
     script = f'mount -t proc -o hidepid={hidden} proc /proc && exec setpriv {" ".join(UNSEEING)} "$@"'
     with stale("nft", entrance=["sh", "-c", script, "sh"]) as node:
-        nmi = program_of_nmi(node)
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
         before = node.saves()
         with running(node, nmi):
             until(lambda: f"{nmi}\n" in node.run("ps", "-eo", "args"), "the start of the program")
@@ -298,7 +289,8 @@ server.accept()
 def test_a_listener_on_the_port_that_the_rules_name_is_an_nmi(address: str) -> None:
     with inhabited(["legacy"]) as node:
         lay(node, State(R4, "plain", ("legacy",), 8579))
-        with listener(node, address, 8579):
+        with running(node, sys.executable, "-c", LISTEN, address, "8579") as output:
+            assert output.readline() == "listening\n"
             assert node.refusal()["result"]["nmi"] == [f"a listener on {address} port 8579"]
         assert node.cleanup()["changed"]
 
@@ -307,7 +299,8 @@ def test_a_listener_on_the_port_that_the_options_name_is_an_nmi() -> None:
     """No rule names the port."""
     with inhabited(["legacy"]) as node:
         lay(node, State("empty", "plain", ("legacy",)))
-        with listener(node, "127.0.0.1", 8579):
+        with running(node, sys.executable, "-c", LISTEN, "127.0.0.1", "8579") as output:
+            assert output.readline() == "listening\n"
             assert node.refusal(nmi_port=8579)["result"]["nmi"] == ["a listener on 127.0.0.1 port 8579"]
             assert node.cleanup()["changed"]
 

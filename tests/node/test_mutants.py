@@ -208,9 +208,7 @@ def test_mutant_is_noticed(checkout: Path, mutant: Mutant) -> None:
 
 
 @pytest.mark.parametrize(
-    "proof",
-    [State("R4", "hostile", ("nft",)), ends_connections, removes_proxy],
-    ids=["state", "connections", "proxy"],
+    "proof", [State("R4", "hostile", ("nft",)), ends_connections, removes_proxy], ids=["state", "connections", "proxy"]
 )
 def test_what_changes_nothing_is_not_noticed(checkout: Path, proof: Proof) -> None:
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):

@@ -109,13 +109,7 @@ def ansible(node: Node, python: str, *, check: bool = False, **options: Any) -> 
 
 
 def task(
-    node: Node,
-    python: str,
-    module: str,
-    *,
-    check: bool = False,
-    keywords: dict[str, Any] | None = None,
-    **options: Any,
+    node: Node, python: str, module: str, *, check: bool = False, keywords: dict[str, Any] | None = None, **options: Any
 ) -> dict[str, Any]:
     result, play = node.folder / "result", node.folder / "play.yml"
     here = {"ansible_python_interpreter": sys.executable}

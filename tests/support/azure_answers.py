@@ -12,14 +12,8 @@ from ansible_collections.azureops.pod_identity.tests.support.azure_changes impor
 from ansible_collections.azureops.pod_identity.tests.support.modules import READING_POSTS
 
 HTML = {"Content-Type": "text/html"}
-
-
 PAGE = "<!DOCTYPE html><html><body>Please log in</body></html>"
-
-
 LOGIN = "https://127.0.0.1:1/login"
-
-
 OTHER = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/other"
 
 

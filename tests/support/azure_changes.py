@@ -36,12 +36,10 @@ class World:
         return f"/subscriptions/{self.azure.subscription_id}"
 
     def group(self, name: str) -> None:
-        self.azure.arm("PUT", f"/resourceGroups/{name}", {"location": "westeurope"}).raise_for_status()
+        self.azure.group(name)
 
     def identity(self, name: str) -> str:
-        made = self.azure.arm("PUT", f"/resourceGroups/rg/{IDENTITIES}/{name}", {"location": "westeurope"})
-        made.raise_for_status()
-        return str(made.json()["id"])
+        return str(self.azure.identity(name)["id"])
 
     def cluster(self, **properties: Any) -> str:
         return str(self.azure.cluster(**properties)["id"])
@@ -55,25 +53,14 @@ class World:
         """Who may read everything, and beyond that exactly this."""
         who = self.azure.principal(f"somebody-{uuid.uuid4()}")
         for scope, actions in ((self.root, READS), *((scope, [action]) for scope, action in granted)):
-            role = str(uuid.uuid4())
-            definition = {
-                "roleName": role,
-                "type": "CustomRole",
-                "assignableScopes": [self.root],
-                "permissions": [{"actions": actions, "notActions": []}],
-            }
-            at = f"{self.root}{AUTHORIZATION}/roleDefinitions/{role}"
-            self.azure.arm("PUT", at, {"properties": definition}, version="2022-04-01").raise_for_status()
-            properties = {"roleDefinitionId": at, "principalId": who.object_id, "principalType": "ServicePrincipal"}
-            self._assign(scope, properties)
+            self._assign(scope, self.azure.custom_role(str(uuid.uuid4()), self.root, actions), who.object_id)
         return who
 
-    def _assign(self, scope: str, properties: dict[str, str]) -> None:
+    def _assign(self, scope: str, role: str, principal: str) -> None:
         """Nobody can be given a role at what does not exist yet, but above that."""
-        assignment = f"{scope}{AUTHORIZATION}/roleAssignments/{uuid.uuid4()}"
-        answer = self.azure.arm("PUT", assignment, {"properties": properties}, version="2022-04-01")
+        answer = self.azure.assign(scope, role, principal)
         if answer.status_code == 404:
-            self._assign(permissions.above(scope), properties)
+            self._assign(permissions.above(scope), role, principal)
         else:
             answer.raise_for_status()
 
@@ -126,12 +113,8 @@ def _cluster(world: World) -> None:
 def _linked(world: World) -> Options:
     _group(world)
     pools = [{"name": "nodepool1", "count": 1, "mode": "System", "vnet_subnet_id": f"{world.root}{SUBNET}"}]
-    named = {name: world.identity(name) for name in ("control", "kubelet")}
-    return {
-        "agent_pools": pools,
-        "user_assigned_identity": named["control"],
-        "kubelet_identity": named["kubelet"],
-    }
+    own = {"user_assigned_identity": world.identity("control"), "kubelet_identity": world.identity("kubelet")}
+    return {"agent_pools": pools, **own}
 
 
 def _cluster_of_linked(world: World) -> Options:
@@ -181,10 +164,7 @@ CASES = {
     "group-tags": Case("resource_group", {"name": "rg", "tags": {"a": "b"}}, ("resourceGroups/write",), _group),
     "group-gone": Case("resource_group", {"name": "rg", "state": "absent"}, ("resourceGroups/delete",), _group),
     "identity": Case(
-        "user_assigned_identity",
-        {"resource_group": "rg", "name": "billing"},
-        ("userAssignedIdentities/write",),
-        _group,
+        "user_assigned_identity", {"resource_group": "rg", "name": "billing"}, ("userAssignedIdentities/write",), _group
     ),
     "identity-tags": Case(
         "user_assigned_identity",
@@ -224,17 +204,11 @@ CASES = {
     ),
     "cluster": Case("aks_cluster", NEW_CLUSTER, ("managedClusters/write",), _group),
     "cluster-linked": Case(
-        "aks_cluster",
-        {**CLUSTER, "location": "westeurope"},
-        ("managedClusters/write", ASSIGN, ASSIGN, JOIN),
-        _linked,
+        "aks_cluster", {**CLUSTER, "location": "westeurope"}, ("managedClusters/write", ASSIGN, ASSIGN, JOIN), _linked
     ),
     "cluster-changed": Case("aks_cluster", {**CLUSTER, "tags": {"a": "b"}}, ("managedClusters/write",), _cluster),
     "cluster-linked-changed": Case(
-        "aks_cluster",
-        {**CLUSTER, "tags": {"a": "b"}},
-        ("managedClusters/write", ASSIGN, JOIN),
-        _cluster_of_linked,
+        "aks_cluster", {**CLUSTER, "tags": {"a": "b"}}, ("managedClusters/write", ASSIGN, JOIN), _cluster_of_linked
     ),
     "cluster-gone": Case(
         "aks_cluster", {**CLUSTER, "state": "absent"}, ("managedClusters/delete",), _cluster_of_linked
@@ -256,9 +230,6 @@ CASES = {
         _entry,
     ),
     "addon-of-linked": Case(
-        "aks_pod_identity",
-        {**ADDON, "enabled": True},
-        ("managedClusters/write", ASSIGN, JOIN),
-        _cluster_of_linked,
+        "aks_pod_identity", {**ADDON, "enabled": True}, ("managedClusters/write", ASSIGN, JOIN), _cluster_of_linked
     ),
 }

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Mapping
@@ -126,6 +127,20 @@ class Modules:
         for method in ("PUT", "PATCH", "DELETE"):
             self.fault(method, ".", **refused)
         self.fault("POST", f"^(?!.*({'|'.join(READING_POSTS)}))", **refused)
+
+    def hand_out(self, server: str, user: Mapping[str, Any]) -> dict[str, Any]:
+        """Let AKS answer with a kubeconfig of the cluster demo for that server and user, which is returned."""
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "demo", "cluster": {"server": server}}],
+            "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "u"}}],
+            "current-context": "demo",
+            "users": [{"name": "u", "user": user}],
+        }
+        fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
+        self.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
+        return config
 
     def fault(self, method: str, path: str, **rule: Any) -> None:
         self.azure.control("POST", "/faults", {"method": method, "path": path, **rule})

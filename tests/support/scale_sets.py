@@ -14,23 +14,11 @@ from azsandbox.azure.arm import identities, scale_sets
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 FAST = {"poll_interval": 0.1}
-
-
 MODULE = "vmss_identity"
-
-
 INFO = "vmss_identity_info"
-
-
 UNKNOWN = "(known after apply)"
-
-
 NODES = "MC_rg_c1_westeurope"
-
-
 CLUSTER = {"resource_group": "rg", "cluster_name": "c1"}
-
-
 IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
@@ -44,10 +32,7 @@ class World:
         self.kubelet = str(self.cluster["properties"]["identityProfile"]["kubeletidentity"]["resourceId"])
 
     def identity(self, name: str, group: str = "rg") -> str:
-        path = f"/resourceGroups/{group}/{IDENTITIES}/{name}"
-        made = self.azure.arm("PUT", path, {"location": "westeurope"})
-        made.raise_for_status()
-        return str(made.json()["id"])
+        return str(self.azure.identity(name, group)["id"])
 
     def forget(self, identity: str) -> None:
         self.azure.arm("DELETE", identity).raise_for_status()

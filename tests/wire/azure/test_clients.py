@@ -9,7 +9,6 @@ import re
 import time
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,9 @@ from azure.identity import (
 from azure.mgmt.authorization import AuthorizationManagementClient
 from azure.mgmt.containerservice import ContainerServiceClient
 from azure.mgmt.msi import ManagedServiceIdentityClient
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
+from ansible_collections.azureops.pod_identity.tests.wire.certificates import rsa_certificate
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 ARM_SCOPE = "https://management.azure.com/.default"
@@ -98,31 +95,12 @@ def test_expired_secret(azure: SimulatedAzure) -> None:
         secret_credential(azure, who).get_token(ARM_SCOPE)
 
 
-def _certificate() -> tuple[bytes, bytes]:
-    """Certificate and key, PEM."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return made.public_bytes(pem), private
-
-
 @pytest.mark.parametrize("registered", [True, False])
 def test_certificate(azure: SimulatedAzure, registered: bool) -> None:
-    public, private = _certificate()
-    known = public if registered else _certificate()[0]
-    who = azure.principal("with certificate", certificate=known.decode())
-    both = private + public
+    public, private = rsa_certificate()
+    known = public if registered else rsa_certificate()[0]
+    who = azure.principal("with certificate", certificate=known)
+    both = (private + public).encode()
     credential = CertificateCredential(azure.tenant_id, who.client_id, certificate_data=both, **at(azure))
     if registered:
         found = claims(credential.get_token(ARM_SCOPE).token)

@@ -85,21 +85,14 @@ def unclaimed(item: Interaction, orphans: set[str]) -> str | None:
 
 FREE_VALUES = (
     # what the service makes up or knows by its own age
-    r"\.fqdn$",
-    r"\.azurePortalFQDN$",
-    r"\.nodeImageVersion$",
-    r"\.kubernetesVersion$",
-    r"\.currentKubernetesVersion$",
+    r"\.(fqdn|azurePortalFQDN|nodeImageVersion|kubernetesVersion|currentKubernetesVersion|resourceUID|eTag)$",
     r"\.(currentO|o)rchestratorVersion$",
-    r"\.resourceUID$",
-    r"\.eTag$",
     r"^\$\.(startTime|endTime)$",
     r"\.kubeconfigs\[\]\.value$",
     r"\.osDisk\.name$",
     # api-versions of a year differ in it; the order of words is not worth a table
     r"\.networkProfile\.loadBalancerSku$",
-    r"\.createdOn$",
-    r"\.updatedOn$",
+    r"\.(createdOn|updatedOn)$",
     # scrubbed by the recorder; "msi" in reality
     r"\.servicePrincipalProfile\.clientId$",
 )
@@ -121,9 +114,7 @@ MISSING = {
     r"\.clientSecretUrl$": "gone from the identity provider since 2018",
 }
 
-EXTRA = {
-    r"\.networkProfile\.(networkPolicy|networkDataplane|networkPluginMode)$": "since 2024, by api-version",
-}
+EXTRA = {r"\.networkProfile\.(networkPolicy|networkDataplane|networkPluginMode)$": "since 2024, by api-version"}
 
 
 @dataclass
@@ -523,10 +514,7 @@ NOT_IN_AKS_SCALE_SETS = (
 
 @pytest.mark.parametrize(
     ("cassette", "path"),
-    [
-        ("test_vmss_explicit_msi.yaml", ""),
-        ("test_vmss_run_command_with_parameters.yaml", "/virtualMachines"),
-    ],
+    [("test_vmss_explicit_msi.yaml", ""), ("test_vmss_run_command_with_parameters.yaml", "/virtualMachines")],
 )
 def test_scale_set_looks(azure: SimulatedAzure, cassette: str, path: str) -> None:
     """The scale sets of clusters have every field that a recorded scale set has, but for what AKS does not use."""

@@ -26,7 +26,7 @@ def modules(azure: SimulatedAzure, tmp_path: Path) -> Modules:
 @pytest.fixture
 def group(azure: SimulatedAzure) -> str:
     """An existing resource group in westeurope."""
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    azure.group()
     return "rg"
 
 

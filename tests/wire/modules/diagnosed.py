@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
     MIC,
@@ -26,17 +30,11 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.observed_world import node, program, world
 from ansible_collections.azureops.pod_identity.tests.support.scale_sets import World
-from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 AUTHORIZATION = "/providers/Microsoft.Authorization"
-
-
 IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
-
-
 OPERATOR, CONTRIBUTOR = "Managed Identity Operator", "Virtual Machine Contributor"
-
-
 PAGE = {"status": 404, "body": "<html>Not here</html>", "count": 0}
 
 
@@ -51,12 +49,12 @@ class Diagnosed(World):
         self.provider = f"azure://{self.scale_set}/virtualMachines/0"
 
     def grant(self, role: str, scope: str) -> None:
-        guid = azure_roles.BUILT_IN.get(role, role)
-        definition = f"/subscriptions/{self.azure.subscription_id}{AUTHORIZATION}/roleDefinitions/{guid}"
-        properties = {"roleDefinitionId": definition, "principalId": self.principal}
-        properties["principalType"] = "ServicePrincipal"  # so that a new one need not be known yet
-        path = f"{scope}{AUTHORIZATION}/roleAssignments/{uuid.uuid4()}"
-        self.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
+        self.azure.assign(scope, azure_roles.BUILT_IN.get(role, role), self.principal).raise_for_status()
+
+    def reader_without(self, *hidden: str) -> Credentials:
+        """Somebody who may read everything but what these actions read."""
+        self.azure.custom_role("Looks", self.rg, ["*/read"], hidden)
+        return self.azure.principal("somebody", ("Looks", self.rg.partition("/resourceGroups/")[0]))
 
     def grant_all(self) -> None:
         self.grant(OPERATOR, self.rg)
@@ -87,6 +85,21 @@ class Diagnosed(World):
         return str(known.body["properties"].get("clientId", "none")) if known else "none"
 
 
+def connecting(modules: Modules, monkeypatch: pytest.MonkeyPatch, who: Credentials | None = None) -> Callable[..., Arm]:
+    """How the owner of the subscription, or somebody else, connects to Azure."""
+    for name in ("AZURE_CONFIG_DIR", "AZURE_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for key, value in {**modules.environment, **(modules.login(who) if who else {})}.items():
+        monkeypatch.setenv(key, value)
+
+    def connect(**options: Any) -> Arm:
+        given = {key: spec.get("default") for key, spec in azure_auth().options.items()}
+        given |= {"cloud_environment": modules.environment["AZURE_CLOUD_ENVIRONMENT"], "wait_timeout": 5, **options}
+        return Arm.connect(given, lambda *_arguments, **_more: (1, "", ""))
+
+    return connect
+
+
 def asked(modules: Modules, mark: int) -> list[str]:
     """Path of each request to ARM below the subscription, in lower case."""
     paths = (str(entry["path"]).lower() for entry in modules.requests(mark))
@@ -96,9 +109,9 @@ def asked(modules: Modules, mark: int) -> list[str]:
 ISSUER, AUDIENCE = "https://westeurope.oic.prod-aks.azure.com/t/c/", "api://AzureADTokenExchange"
 
 
-def trust(cluster: Diagnosed, identity_id: str, account: str, name: str = "one") -> None:
-    properties = {"issuer": ISSUER, "subject": f"system:serviceaccount:team:{account}", "audiences": [AUDIENCE]}
-    path = f"{identity_id}/federatedIdentityCredentials/{name}"
+def trust(cluster: Diagnosed, identity_id: str, account: str, issuer: str = ISSUER) -> None:
+    properties = {"issuer": issuer, "subject": f"system:serviceaccount:team:{account}", "audiences": [AUDIENCE]}
+    path = f"{identity_id}/federatedIdentityCredentials/one"
     cluster.azure.arm("PUT", path, {"properties": properties}, version="2023-01-31").raise_for_status()
 
 

@@ -17,20 +17,10 @@ import yaml
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 
 OURS = "azureops.pod_identity."
-
-
 GROUP, OTHER_GROUP = "pod-identity-demo", "rg-shop"
-
-
 SUBSCRIPTION = "7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a"
-
-
 APPLICATION = "5f6b5c2e-7f0c-4b57-9a41-6d2b6a0e9d51"
-
-
 PRINCIPALS = ("b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21", "3b0f1c9e-52a7-4a34-9c53-7d0f4a8e6b12")
-
-
 OF_A_CLUSTER = ("kubeconfig", "wait_exchange", "check_service_accounts", "known_files")
 """Options whose work is in a cluster or in files of somebody's."""
 

@@ -83,40 +83,13 @@ def test_each_option_changes_itself_alone(
     assert changed_top <= {"properties", "sku", "tags", "eTag"}
 
 
-@pytest.mark.parametrize(
-    "desired",
-    [
-        {"location": "eastus"},
-        {"dns_prefix": "other"},
-        {"enable_rbac": False},
-        {"node_resource_group": "other"},
-        {"service_cidr": "10.9.0.0/16"},
-        {"private_cluster": True},
-        {"dns_service_ip": "10.9.0.10"},
-        {"agent_pools": [{"name": "nodepool1", "vm_size": "Standard_B2s"}]},
-    ],
-    ids="-".join,
-)
-def test_what_a_cluster_cannot_change_is_refused_before_any_write(
-    modules: Modules, azure: SimulatedAzure, desired: dict[str, Any]
-) -> None:
+def test_what_a_cluster_cannot_change_is_refused_before_any_write(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster(name="demo")
     mark = modules.mark()
     for check in (True, False):
-        assert "AKS cannot change it to" in modules.fail("aks_cluster", **DEMO, **desired, check=check)["msg"]
+        failed = modules.fail("aks_cluster", **DEMO, dns_service_ip="10.9.0.10", check=check)
+        assert "AKS cannot change it to" in failed["msg"]
     assert modules.writes(mark) == []
-
-
-def test_ranges_are_purged_only_when_asked(modules: Modules, azure: SimulatedAzure) -> None:
-    azure.cluster(name="demo", apiServerAccessProfile={"authorizedIPRanges": ["203.0.113.0/24"]})
-    assert modules.succeed("aks_cluster", **DEMO)["state"]["authorized_ip_ranges"] == ["203.0.113.0/24"]
-    desired = {**DEMO, "authorized_ip_ranges": ["198.51.100.7"], "purge_authorized_ip_ranges": True}
-    done = modules.check_and_do("aks_cluster", **desired)
-    assert done["state"]["authorized_ip_ranges"] == ["198.51.100.7/32"]
-    nothing = {**desired, "authorized_ip_ranges": []}
-    assert "set purge_allow_empty to true" in modules.fail("aks_cluster", **nothing)["msg"]
-    modules.succeed("aks_cluster", **nothing, purge_allow_empty=True)
-    assert body(azure)["properties"]["apiServerAccessProfile"]["authorizedIPRanges"] == []
 
 
 def test_an_existing_cluster_needs_no_option_restated(modules: Modules, azure: SimulatedAzure) -> None:
@@ -124,15 +97,6 @@ def test_an_existing_cluster_needs_no_option_restated(modules: Modules, azure: S
     result = modules.succeed("aks_cluster", **DEMO)
     assert not result["changed"]
     assert result["state"]["network_plugin"] == "kubenet"
-
-
-def test_what_the_module_does_not_know_survives(modules: Modules, azure: SimulatedAzure) -> None:
-    azure.cluster(name="demo", futureProfile={"mode": "new", "list": [1, {"a": None}]})
-    mark = modules.mark()
-    modules.succeed("aks_cluster", **DEMO, tags={"a": "b"})
-    (write,) = modules.requests(mark, method="PUT")
-    assert write["body"]["properties"]["futureProfile"] == {"mode": "new", "list": [1, {"a": None}]}
-    assert "provisioningState" not in str(write["body"])
 
 
 def test_a_cluster_in_a_group_that_will_exist(modules: Modules) -> None:
@@ -146,22 +110,19 @@ def test_a_cluster_in_a_group_that_will_exist(modules: Modules) -> None:
 
 
 def test_a_cluster_with_identities_of_its_own(modules: Modules, azure: SimulatedAzure, group: str) -> None:
-    made = {
-        name: modules.succeed("user_assigned_identity", resource_group=group, name=name)["state"]
-        for name in ("control", "kubelet")
-    }
+    control, kubelet = azure.identity("control"), azure.identity("kubelet")
     desired = {
         **DEMO,
         "location": "westeurope",
-        "user_assigned_identity": made["control"]["id"],
-        "kubelet_identity": made["kubelet"]["id"].upper().replace("/SUBSCRIPTIONS", "/subscriptions"),
+        "user_assigned_identity": control["id"],
+        "kubelet_identity": kubelet["id"].upper().replace("/SUBSCRIPTIONS", "/subscriptions"),
         "node_resource_group": "nodes",
         "dns_prefix": "mine",
         "agent_pools": [{"name": "sys", "count": 1, "vm_size": "Standard_B2s"}],
     }
     state = modules.check_and_do("aks_cluster", **desired)["state"]
     assert state["identity"]["type"] == "UserAssigned"
-    assert state["kubelet_identity"]["client_id"] == made["kubelet"]["client_id"]
+    assert state["kubelet_identity"]["client_id"] == kubelet["properties"]["clientId"]
     assert state["node_resource_group"] == "nodes"
     assert [(pool["name"], pool["count"], pool["mode"]) for pool in state["agent_pools"]] == [("sys", 1, "System")]
 
@@ -173,12 +134,8 @@ def test_a_failed_creation_is_told_and_then_reconciled(modules: Modules, azure: 
         "Could not create the cluster demo in the resource group rg: No quota is left (CreateVMSSAgentPoolFailed); "
         "correct what the message names and run again."
     )
-    assert failed["error"] == {
-        "code": "CreateVMSSAgentPoolFailed",
-        "message": "No quota is left",
-        "status": 200,
-        "request_id": failed["error"]["request_id"],
-    }
+    assert failed["error"].pop("request_id")
+    assert failed["error"] == {"code": "CreateVMSSAgentPoolFailed", "message": "No quota is left", "status": 200}
     azure.compute.start_error = None
     predicted = modules.succeed("aks_cluster", **DEMO, check=True)
     assert predicted["actions"] == ["reconcile cluster demo, whose last operation ended as Failed"]
@@ -196,13 +153,6 @@ def test_without_wait_the_answer_comes_at_once(modules: Modules, azure: Simulate
     assert not second["changed"]
     assert second["state"]["provisioning_state"] == "Succeeded"
     assert second["state"]["kubelet_identity"]["client_id"]
-
-
-def test_an_operation_that_takes_too_long_is_named(modules: Modules, azure: SimulatedAzure, group: str) -> None:
-    azure.compute.pause = lambda: asyncio.sleep(30)
-    failed = modules.fail("aks_cluster", **DEMO, location="westeurope", wait_timeout=1)
-    assert failed["msg"].startswith("Could not create the cluster demo in the resource group rg within 1 seconds (")
-    assert failed["msg"].endswith("run again to wait for it, or raise wait_timeout.")
 
 
 def test_all_waits_of_a_task_share_one_bound(modules: Modules, azure: SimulatedAzure) -> None:

@@ -114,22 +114,6 @@ def test_a_list_adds_and_purges(modules: Modules, azure: SimulatedAzure) -> None
     assert (left["changed"], set(application.trusts)) == (False, {"branches"})
 
 
-def test_the_limit_is_counted_before_the_first_write(modules: Modules, application: Application) -> None:
-    many = [entry(f"fic{number:02}") for number in range(19)]
-    done = modules.succeed(MODULE, **application.where, issuer=ISSUER, credentials=many)
-    assert done.get("warnings", []) == []
-    mark = modules.mark()
-    for check in (True, False):
-        refused = modules.fail(
-            MODULE, **application.where, issuer=ISSUER, credentials=[entry("one"), entry("two")], check=check
-        )
-        assert refused["msg"] == (
-            "The application billing has 19 federated credentials, and 2 more make 21, but Azure takes 20 at most; "
-            "remove some, let workloads of a namespace share a service account, or use a second application."
-        )
-    assert modules.writes(mark) == []
-
-
 def test_long_lists_come_in_pages(modules: Modules, azure: SimulatedAzure, application: Application) -> None:
     modules.succeed(MODULE, **application.where, issuer=ISSUER, credentials=[entry(f"fic{n}") for n in range(7)])
     azure.control("POST", "/settings", {"page_size": 3})
@@ -175,19 +159,14 @@ def test_who_may(modules: Modules, azure: SimulatedAzure, graph: list[str], owne
         return
     failed = modules.fail(MODULE, **{**application.where, **PODS})
     assert failed["error"]["code"] == "Authorization_RequestDenied"
-    assert failed["msg"].endswith(
-        "Insufficient privileges to complete the operation (Authorization_RequestDenied); an administrator of the "
-        "tenant can grant this principal the permission Application.ReadWrite.OwnedBy of Microsoft Graph, with which "
-        "it has to be an owner of the application, or Application.ReadWrite.All."
-    )
+    assert "an administrator of the tenant can grant this principal the permission Application." in failed["msg"]
     assert application.trusts == {}
 
 
 def test_a_prediction_names_the_least_rights(modules: Modules, application: Application) -> None:
     predicted = modules.succeed(MODULE, **{**application.where, **PODS}, check=True)
-    assert predicted["permissions"] == [
-        {"application": application.itself.application_id, "graph_permissions": [OWNED]}
-    ]
+    least = {"application": application.itself.application_id, "graph_permissions": [OWNED]}
+    assert predicted["permissions"] == [least]
     modules.succeed(MODULE, **{**application.where, **PODS})
     assert modules.succeed(MODULE, **{**application.where, **PODS}, check=True)["permissions"] == []
 

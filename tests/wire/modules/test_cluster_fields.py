@@ -53,34 +53,18 @@ OWN: dict[str, Any] = {
     },
 }
 # What only AKS writes; "*" stands for any one step.
-NOT_CARRIED: tuple[Path, ...] = (
-    *(((name,)) for name in ("id", "name", "type", "systemData", "eTag")),
-    ("identity", "principalId"),
-    ("identity", "tenantId"),
-    ("identity", "userAssignedIdentities", "*", "principalId"),
-    ("identity", "userAssignedIdentities", "*", "clientId"),
-    *(
-        ("properties", name)
-        for name in (
-            "provisioningState",
-            "powerState",
-            "currentKubernetesVersion",
-            "maxAgentPools",
-            "fqdn",
-            "privateFQDN",
-            "azurePortalFQDN",
-            "resourceUID",
-            "status",
-        )
-    ),
-    *(
-        ("properties", "agentPoolProfiles", "*", name)
-        for name in ("provisioningState", "currentOrchestratorVersion", "nodeImageVersion", "eTag", "status")
-    ),
-    *(
-        ("properties", "podIdentityProfile", "userAssignedIdentities", "*", name)
-        for name in ("provisioningState", "provisioningInfo")
-    ),
+POOL, ENTRY = "properties.agentPoolProfiles.*", "properties.podIdentityProfile.userAssignedIdentities.*"
+OF_AKS = {
+    "": "id name type systemData eTag",
+    "identity": "principalId tenantId",
+    "identity.userAssignedIdentities.*": "principalId clientId",
+    "properties": "provisioningState powerState currentKubernetesVersion maxAgentPools fqdn privateFQDN azurePortalFQDN"
+    " resourceUID status",
+    POOL: "provisioningState currentOrchestratorVersion nodeImageVersion eTag status",
+    ENTRY: "provisioningState provisioningInfo",
+}
+NOT_CARRIED: tuple[Path, ...] = tuple(
+    (*filter(None, place.split(".")), name) for place, names in OF_AKS.items() for name in names.split()
 )
 # What an option may change.
 NAMED: dict[str, tuple[Path, ...]] = {

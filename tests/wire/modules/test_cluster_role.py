@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 import time
@@ -30,11 +29,7 @@ VARIABLES: dict[str, Any] = {
     "pod_identity_resource_group": "rg",
     "pod_identity_cluster_poll_interval": 1,
 }
-REMOVE = {
-    **VARIABLES,
-    "pod_identity_cluster_state": "absent",
-    "pod_identity_cluster_remove_resource_group": True,
-}
+REMOVE = {**VARIABLES, "pod_identity_cluster_state": "absent", "pod_identity_cluster_remove_resource_group": True}
 CREATE = {**VARIABLES, "pod_identity_cluster_create": True}
 CONFIRMED = {"pod_identity_cluster_confirm_absent": "demo"}
 
@@ -145,23 +140,10 @@ def test_a_cluster_that_is_being_made_is_not_asked(
     assert modules.requests(mark, path="listCluster") == []
 
 
-def hand_out(modules: Modules, server: str, user: dict[str, Any]) -> dict[str, Any]:
-    """Let AKS answer with a kubeconfig for that server and user, which is returned."""
-    config = {
-        "clusters": [{"name": "demo", "cluster": {"server": server}}],
-        "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "u"}}],
-        "current-context": "demo",
-        "users": [{"name": "u", "user": user}],
-    }
-    fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
-    modules.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
-    return config
-
-
 def test_a_fetched_kubeconfig_is_proved_too(modules: Modules, azure: SimulatedAzure, player: Player) -> None:
     """Where its server is none of the cluster's names, it is asked for its nodes."""
     azure.cluster(name="demo")
-    hand_out(modules, "https://127.0.0.1:9", {"token": "t"})
+    modules.hand_out("https://127.0.0.1:9", {"token": "t"})
     status, output = player.play([role("pod_identity_cluster", "connect")], **VARIABLES)
     assert (status, "The API server https://127.0.0.1:9 cannot be reached" in output) == (2, True), output
 
@@ -173,7 +155,7 @@ def test_the_token_of_a_connection_is_renewed(
     azure.cluster(name="demo", aadProfile={"managed": True} if entra else None)
     (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
     user = {"exec": {"command": "kubelogin", "args": []}} if entra else {"token": "t"}
-    config = hand_out(modules, f"https://{cluster['fqdn']}:443", user)
+    config = modules.hand_out(f"https://{cluster['fqdn']}:443", user)
     ended = {**config, "users": [{"name": "u", "user": {"token": "ended"}}]}
     path = "{{ pod_identity_session.connection.kubeconfig }}"
     tasks = [
@@ -194,9 +176,9 @@ def test_what_a_site_made_goes_and_what_stays_is_told(
 ) -> None:
     modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", poll_interval=0.1)
     subscription = f"/subscriptions/{azure.subscription_id}"
-    azure.arm("PUT", "/resourceGroups/elsewhere", {"location": "westeurope"}).raise_for_status()
+    azure.group("elsewhere")
     for place, name in ((group, "billing"), (group, "foreign"), ("elsewhere", "shared")):
-        modules.succeed("user_assigned_identity", resource_group=place, name=name)
+        azure.identity(name, place)
     roles = [{"role": "Reader"}, {"role": "Reader", "scope": f"{subscription}/resourceGroups/elsewhere"}]
     entries = [
         {"name": "billing", "selector": "billing", "roles": roles},
@@ -215,8 +197,7 @@ def test_what_a_site_made_goes_and_what_stays_is_told(
         status, output = player.play(DESTROY, *arguments, **variables, **CONFIRMED)
         assert (status, f"changed={changes} " in output) == (0, True), output
         kept = output.partition("Tell what stays")[2]
-        assert re.search(r"identity +shared\b", kept) and re.search(r"role assignment +Reader of billing\b", kept), (
-            output
-        )
+        told = (r"identity +shared\b", r"role assignment +Reader of billing\b")
+        assert all(re.search(each, kept) for each in told), output
     left = [each["name"] for each in azure.arm("GET", "/resourceGroups").json()["value"]]
     assert left == ["elsewhere"]

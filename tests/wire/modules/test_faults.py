@@ -89,10 +89,7 @@ DROP_IDENTITY = Job(
 )
 GRANT = Job("role_assignment", {"role": "Reader", **QUICK}, "group", lambda azure: roles_of_somebody(azure) == [READER])
 MAKE_CLUSTER = Job(
-    "aks_cluster",
-    {**CLUSTER, "location": "westeurope"},
-    "group",
-    lambda azure: state_of(azure, DEMO) == "Succeeded",
+    "aks_cluster", {**CLUSTER, "location": "westeurope"}, "group", lambda azure: state_of(azure, DEMO) == "Succeeded"
 )
 TAG_CLUSTER = Job(
     "aks_cluster",

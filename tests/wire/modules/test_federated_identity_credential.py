@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,13 +46,15 @@ def trust(account: str, issuer: str = ISSUER) -> dict[str, Any]:
     return {"issuer": issuer, "subject": subject(account), "audiences": [AUDIENCE]}
 
 
+def proving(cluster: TokenCluster, **more: Any) -> dict[str, Any]:
+    return {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **more}
+
+
 def test_the_life_of_a_credential(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
     made = modules.check_and_do(MODULE, **PODS)
     assert credentials(azure) == {"pods": trust("sa")}
     assert made["state"]["identity_id"].lower() == identity.lower()
-    assert made["state"]["credentials"] == [
-        {"name": "pods", **trust("sa"), "namespace": "ns", "service_account": "sa"},
-    ]
+    assert made["state"]["credentials"] == [{"name": "pods", **trust("sa"), "namespace": "ns", "service_account": "sa"}]
     assert made["diff"]["after"] == made["state"]
     assert made["actions"] == ["create federated credential pods"]
 
@@ -90,15 +92,12 @@ def test_what_is_not_set_is_not_touched(modules: Modules, azure: SimulatedAzure,
 
 def test_a_list_adds_and_purges(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
     modules.succeed(MODULE, **PODS)
-    desired: dict[str, Any] = {
-        **WHERE,
-        "issuer": ISSUER,
-        "credentials": [entry("two"), entry("one", issuer="https://i")],
-    }
+    several = [entry("two"), entry("one", issuer="https://i")]
+    desired: dict[str, Any] = {**WHERE, "issuer": ISSUER, "credentials": several}
     modules.check_and_do(MODULE, **desired)
     assert set(credentials(azure)) == {"pods", "one", "two"}
     assert credentials(azure)["one"] == trust("one", "https://i")
-    assert not modules.succeed(MODULE, **{**desired, "credentials": desired["credentials"][::-1]})["changed"]
+    assert not modules.succeed(MODULE, **{**desired, "credentials": several[::-1]})["changed"]
     purged = modules.check_and_do(MODULE, **desired, purge_credentials=True)
     assert purged["actions"] == ["delete federated credential pods"]
     assert set(credentials(azure)) == {"one", "two"}
@@ -131,19 +130,6 @@ def test_a_renamed_credential_makes_room_first(modules: Modules, azure: Simulate
     assert credentials(azure) == {"new": trust("sa")}
 
 
-def test_a_subject_that_another_gives_up(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
-    modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=[entry("one", "a"), entry("two", "b")])
-    moved = modules.check_and_do(
-        MODULE, **WHERE, issuer=ISSUER, credentials=[entry("one", "b"), entry("two", "c"), entry("three", "a")]
-    )
-    assert moved["actions"] == [
-        "change federated credential two",
-        "change federated credential one",
-        "create federated credential three",
-    ]
-    assert credentials(azure) == {"one": trust("b"), "two": trust("c"), "three": trust("a")}
-
-
 def test_the_limit_is_counted_before_the_first_write(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
     many = [entry(f"fic{number:02}") for number in range(18)]
     said = modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=many, check=True)
@@ -166,14 +152,8 @@ def test_writes_come_one_after_the_other(modules: Modules, azure: SimulatedAzure
     """Also beside another run that writes on the same identity."""
     azure.control("POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0.2})
     runs = [[entry("one"), entry("two")], [entry("three"), entry("four")]]
-    threads = [
-        threading.Thread(target=modules.succeed, args=(MODULE,), kwargs={**WHERE, "issuer": ISSUER, "credentials": run})
-        for run in runs
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda run: modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=run), runs))
     assert set(credentials(azure)) == {"one", "two", "three", "four"}
 
 
@@ -182,22 +162,18 @@ def test_runs_that_together_need_more_than_there_is(modules: Modules, azure: Sim
     full = [entry(f"fic{number:02}") for number in range(14)]
     modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=full)
     azure.control("POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0.2})
-    ended: list[dict[str, Any]] = []
 
-    def run(cluster: str) -> None:
+    def run(cluster: str) -> dict[str, Any]:
         several = [entry(f"{cluster}{number}") for number in range(4)]
-        ended.append(modules(MODULE, **WHERE, issuer=f"https://{cluster}/", credentials=several))
+        return modules(MODULE, **WHERE, issuer=f"https://{cluster}/", credentials=several)
 
-    threads = [threading.Thread(target=run, args=(cluster,)) for cluster in ("east", "west", "north")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(run, ("east", "west", "north")))
     there = set(credentials(azure))
     told = [each.rpartition(" ")[2] for one in ended for each in one.get("actions", ())]
     assert sorted(told) == sorted(there - {each["name"] for each in full}) and len(there) <= 20
     failed = [one["msg"] for one in ended if one.get("failed")]
-    assert len(ended) == 3 and len(failed) >= 2 and all("Azure takes 20 at most" in one for one in failed), failed
+    assert len(failed) >= 2 and all("Azure takes 20 at most" in one for one in failed), failed
 
 
 def test_room_that_others_have_taken_since_it_was_counted(
@@ -255,17 +231,6 @@ def test_a_write_that_may_have_happened(
     assert credentials(azure) == {"pods": trust("sa")}
 
 
-@pytest.mark.parametrize("check", [True, False])
-def test_what_azure_would_refuse(modules: Modules, identity: str, check: bool) -> None:
-    mark = modules.mark()
-    refused = modules.fail(MODULE, **PODS, audiences=["a", "b"], check=check)
-    assert refused["msg"] == (
-        "The federated credential pods is to have 2 audiences, but Azure takes exactly one; leave audiences out for "
-        "that of the cloud."
-    )
-    assert modules.writes(mark) == []
-
-
 def test_an_identity_that_will_exist(modules: Modules, group: str) -> None:
     predicted = modules.succeed(MODULE, **PODS, check=True)
     assert predicted["changed"]
@@ -281,9 +246,7 @@ def test_an_identity_that_will_exist(modules: Modules, group: str) -> None:
     assert predicted["state"]["identity_id"] == UNKNOWN
     assert modules.requests(mark, path="federatedIdentityCredentials") == []
     assert UNKNOWN in modules.fail(MODULE, **desired, identity_id=UNKNOWN, issuer=ISSUER)["msg"]
-    assert (
-        UNKNOWN in modules.fail(MODULE, **desired, resource_group="rg", identity_name="billing", issuer=UNKNOWN)["msg"]
-    )
+    assert UNKNOWN in modules.fail(MODULE, **desired, **WHERE, issuer=UNKNOWN)["msg"]
 
 
 def test_the_issuer_of_a_cluster(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
@@ -312,12 +275,11 @@ def test_the_issuer_of_a_cluster(modules: Modules, azure: SimulatedAzure, identi
 def test_an_exchange_is_waited_for(
     modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
 ) -> None:
-    desired = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host}
+    desired = proving(cluster)
     assert modules.succeed(MODULE, **desired, check=True)["changed"]
     assert cluster.issued == 0
-    azure.control(
-        "POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0, "federated_credential_delay": 3}
-    )
+    settings = {"time_scale": 1.0, "federated_credential_write": 0, "federated_credential_delay": 3}
+    azure.control("POST", "/settings", settings)
     began = time.monotonic()
     modules.succeed(MODULE, **desired)
     assert time.monotonic() - began > 3
@@ -345,37 +307,8 @@ def test_an_exchange_is_waited_for(
 def test_an_exchange_that_cannot_come(
     modules: Modules, identity: str, cluster: TokenCluster, change: dict[str, str], message: str
 ) -> None:
-    desired = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **change}
-    failed = modules.fail(MODULE, **desired)
+    failed = modules.fail(MODULE, **proving(cluster, **change))
     assert failed["msg"].startswith(message)
-
-
-def proving(cluster: TokenCluster, **more: Any) -> dict[str, Any]:
-    return {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **more}
-
-
-def test_one_refusal_of_fifty_is_told(
-    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
-) -> None:
-    azure.control("POST", "/faults", {"aadsts": 700213, "every": 50})
-    made = modules.succeed(MODULE, **proving(cluster, exchange_samples=50))
-    (found,) = made["exchanges"]
-    assert cluster.issued == 50
-    failure = found.pop("first_failure")
-    assert failure == found.pop("last_failure")
-    assert failure["code"] == "AADSTS700213"
-    assert f"presented assertion subject '{subject('sa')}'" in failure["message"]
-    assert found == {
-        "credential": "pods",
-        "namespace": "ns",
-        "service_account": "sa",
-        "proved": True,
-        "asked": 50,
-        "granted": 49,
-        "rate": 0.98,
-        "waited": 0,
-        "codes": {"AADSTS700213": 1},
-    }
 
 
 def test_one_refusal_of_five_is_refused(
@@ -405,14 +338,12 @@ def test_exchanges_are_spread_and_counted_for_each(
 ) -> None:
     several = [entry("one"), entry("two"), {"name": "other", "subject": "repo:x"}]
     sampled = {"exchange_samples": 3, "exchange_seconds": 2, "exchange_min_rate": 0.5}
-    rest = {"wait_exchange": True, "host": cluster.host}
+    desired = {**WHERE, "issuer": cluster.issuer, "credentials": several, "wait_exchange": True, "host": cluster.host}
     began = time.monotonic()
-    made = modules.succeed(MODULE, **WHERE, issuer=cluster.issuer, credentials=several, **sampled, **rest)
+    made = modules.succeed(MODULE, **desired, **sampled)
     assert time.monotonic() - began >= 2
     assert [(one["credential"], one["asked"]) for one in made["exchanges"]] == [("one", 3), ("two", 3)]
-    assert "exchanges" not in modules.succeed(
-        MODULE, **WHERE, issuer=cluster.issuer, credentials=several, **sampled, **rest, check=True
-    )
+    assert "exchanges" not in modules.succeed(MODULE, **desired, **sampled, check=True)
 
 
 def test_what_was_waited_for_is_no_sample(
@@ -431,15 +362,6 @@ def test_an_exchange_that_nobody_answers_proves_nothing(
     failed = modules.fail(MODULE, **proving(cluster, exchange_samples=3, exchange_min_rate=0.1))
     assert "AADSTS" not in failed["msg"]
     assert "exchanges" not in failed
-
-
-@pytest.mark.parametrize(
-    "options", [{"exchange_samples": 0}, {"exchange_min_rate": 1.5}, {"exchange_seconds": 9, "wait_timeout": 8}]
-)
-def test_samples_that_make_no_sense(modules: Modules, identity: str, options: dict[str, Any]) -> None:
-    mark = modules.mark()
-    assert next(iter(options)) in modules.fail(MODULE, **PODS, **options)["msg"]
-    assert modules.requests(mark) == []
 
 
 @pytest.fixture
@@ -468,9 +390,8 @@ def test_what_this_module_never_removes(
     purged = modules.check_and_do(MODULE, **wanted)
     assert purged["actions"] == ["delete federated credential pods", "create federated credential one"]
     reasons = ["identity_binding_credential", "flexible_credential", "flexible_credential"]
-    assert [(one["name"], one["reason"]) for one in purged["kept_credentials"]] == list(
-        zip(protected, reasons, strict=True)
-    )
+    kept = [(one["name"], one["reason"]) for one in purged["kept_credentials"]]
+    assert kept == list(zip(protected, reasons, strict=True))
     emptied = modules.check_and_do(MODULE, **WHERE, credentials=[], purge_credentials=True, purge_allow_empty=True)
     assert [one["name"] for one in emptied["state"]["credentials"]] == protected
     named = [{"name": name} for name in protected]
@@ -481,28 +402,6 @@ def test_what_this_module_never_removes(
     assert list(credentials(azure)) == protected
 
 
-@pytest.mark.parametrize("name", ["aks-identity-binding", "branches"])
-def test_what_this_module_never_changes(
-    modules: Modules, azure: SimulatedAzure, identity: str, protected: list[str], name: str
-) -> None:
-    mark = modules.mark()
-    for check in (True, False):
-        failed = modules.fail(MODULE, **{**PODS, "name": name}, check=check)
-        assert failed["msg"].startswith(f"The federated credential {name} of the identity billing cannot be changed, ")
-    assert modules.writes(mark) == []
-    assert not modules.succeed(MODULE, **WHERE, name=name)["changed"]
-
-
-def test_what_is_never_removed_counts(
-    modules: Modules, azure: SimulatedAzure, identity: str, protected: list[str]
-) -> None:
-    many = [entry(f"fic{number:02}") for number in range(18)]
-    wanted = {**WHERE, "issuer": ISSUER, "credentials": many, "purge_credentials": True}
-    failed = modules.fail(MODULE, **wanted)
-    assert failed["msg"].startswith("The identity billing has 3 federated credentials, and 18 more make 21, but Azure")
-    modules.succeed(MODULE, **{**wanted, "credentials": many[1:]})
-
-
 def test_what_a_cluster_left_behind(
     modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
 ) -> None:
@@ -511,25 +410,18 @@ def test_what_a_cluster_left_behind(
     modules.succeed(MODULE, **WHERE, issuer=cluster.issuer, credentials=entries)
     info = f"{MODULE}_info"
     plain = modules.succeed(info, resource_group="rg")
-    assert [(one["identity_id"].rsplit("/", 1)[1], one["free"]) for one in plain["identities"]] == [
-        ("billing", 16),
-        ("empty", 20),
-    ]
+    free = [(one["identity_id"].rsplit("/", 1)[1], one["free"]) for one in plain["identities"]]
+    assert free == [("billing", 16), ("empty", 20)]
     assert [one["name"] for one in plain["identities"][0]["credentials"]] == ["blue", "gone", "other", "pods"]
     assert plain["findings"] == []
     by_cluster = {"cluster_resource_group": "rg", "cluster_name": "c1"}
-    found = modules.succeed(info, resource_group="rg", **by_cluster, check_service_accounts=True, host=cluster.host)[
-        "findings"
-    ]
-    assert [(one["credential"], one["code"]) for one in found] == [
-        ("blue", "foreign_issuer"),
-        ("gone", "subject_missing"),
-    ]
+    checked = {"check_service_accounts": True, "host": cluster.host}
+    found = modules.succeed(info, resource_group="rg", **by_cluster, **checked)["findings"]
+    told = [(one["credential"], one["code"]) for one in found]
+    assert told == [("blue", "foreign_issuer"), ("gone", "subject_missing")]
     by_id = modules.succeed(info, identity_id=identity, issuer=ISSUER)["findings"]
     assert [one["credential"] for one in by_id] == ["gone", "other", "pods"]
     assert modules.succeed(info, resource_group="none")["identities"] == []
     assert modules.succeed(info, resource_group="rg", identity_name="none")["identities"] == []
-    assert (
-        "check_service_accounts is True but any of"
-        in modules(info, resource_group="rg", check_service_accounts=True)["msg"]
-    )
+    failed = modules(info, resource_group="rg", check_service_accounts=True)
+    assert "check_service_accounts is True but any of" in failed["msg"]

@@ -9,16 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.certificates import rsa_certificate
 from azsandbox.azure.loopback import SimulatedAzure
 
 LOOK = {"resource_group": "rg"}
@@ -36,16 +32,8 @@ def test_options_go_before_the_environment(modules: Modules, azure: SimulatedAzu
 def test_the_credentials_file(modules: Modules, azure: SimulatedAzure) -> None:
     folder = modules.home / ".azure"
     folder.mkdir()
-    content = "\n".join(
-        f"{name}={value}"
-        for name, value in {
-            "subscription_id": azure.subscription_id,
-            "client_id": azure.owner.client_id,
-            "secret": azure.owner.secret,
-            "tenant": azure.tenant_id,
-            "cloud_environment": azure.endpoints.arm,
-        }.items()
-    )
+    owner = f"client_id={azure.owner.client_id}\nsecret={azure.owner.secret}\ntenant={azure.tenant_id}"
+    content = f"subscription_id={azure.subscription_id}\n{owner}\ncloud_environment={azure.endpoints.arm}"
     (folder / "credentials").write_text(f"[default]\n{content}\n[work]\n{content}\n", encoding="utf-8")
     bare = {**NO_LOGIN, "AZURE_SUBSCRIPTION_ID": "", "AZURE_CLOUD_ENVIRONMENT": ""}
     modules.succeed("aks_cluster_info", **LOOK, environment=bare)
@@ -56,18 +44,6 @@ def test_the_credentials_file(modules: Modules, azure: SimulatedAzure) -> None:
 
 def test_the_only_subscription_is_found(modules: Modules) -> None:
     modules.succeed("aks_cluster_info", **LOOK, environment={"AZURE_SUBSCRIPTION_ID": ""})
-
-
-def rsa_certificate() -> tuple[str, str]:
-    """PEM of a self-signed certificate and of its key."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "login")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    certificate = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return certificate.sign(key, hashes.SHA256()).public_bytes(pem).decode(), private.decode()
 
 
 def test_a_certificate_instead_of_a_secret(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
@@ -150,10 +126,7 @@ def test_a_managed_identity(modules: Modules, azure: SimulatedAzure) -> None:
     kubelet = azure.cluster()["properties"]["identityProfile"]["kubeletidentity"]
     role = {"scope": f"/subscriptions/{azure.subscription_id}", "role": "Reader", "principal_id": kubelet["objectId"]}
     modules.succeed("role_assignment", **role, poll_interval=0.1)
-    sets = "/resourceGroups/MC_rg_c1_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets"
-    name = azure.arm("GET", sets).json()["value"][0]["name"]
-    instance = azure.arm("GET", f"{sets}/{name}/virtualMachines").json()["value"][0]["id"]
-    azure.compute.addresses["127.0.0.1"] = instance
+    azure.compute.addresses["127.0.0.1"] = azure.first_instance()["id"]
     environment = {**NO_LOGIN, "AZURE_POD_IDENTITY_AUTHORITY_HOST": azure.endpoints.imds}
     options = {"auth_source": "msi", "client_id": kubelet["clientId"]}
     found = modules.succeed("aks_cluster_info", **LOOK, **options, environment=environment)

@@ -16,25 +16,21 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import migration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import (
-    Choices,
-    Observed,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices, Observed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.world import World
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import binding, identity, pod
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.wire.modules.diagnosed import (
     AUDIENCE,
-    AUTHORIZATION,
     IDENTITIES,
     PAGE,
     Diagnosed,
     asked,
+    connecting,
     lists_of_credentials,
     trust,
 )
@@ -52,18 +48,7 @@ def cluster(azure: SimulatedAzure) -> Diagnosed:
 
 @pytest.fixture
 def login(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> Login:
-    """How the owner of the subscription, or somebody else, connects to Azure."""
-    for name in ("AZURE_CONFIG_DIR", "AZURE_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-
-    def login(who: Credentials | None = None) -> Callable[[], Arm]:
-        for key, value in {**modules.environment, **(modules.login(who) if who else {})}.items():
-            monkeypatch.setenv(key, value)
-        given = {key: spec.get("default") for key, spec in azure_auth().options.items()}
-        given |= {"cloud_environment": modules.environment["AZURE_CLOUD_ENVIRONMENT"], "wait_timeout": 5}
-        return lambda: Arm.connect(given, lambda *_arguments, **_more: (1, "", ""))
-
-    return login
+    return partial(connecting, modules, monkeypatch)
 
 
 @pytest.fixture
@@ -131,10 +116,8 @@ def test_issuer_and_add_on(observe: Observe, cluster: Diagnosed) -> None:
 def test_no_such_cluster_and_another_one(observe: Observe, cluster: Diagnosed) -> None:
     made = observe(cluster, name="c2")
     (unread,) = made.unread
-    assert unread.why == "There is no cluster c2 in the resource group rg." and (made.credentials, made.issuer) == (
-        None,
-        None,
-    )
+    assert unread.why == "There is no cluster c2 in the resource group rg."
+    assert (made.credentials, made.issuer) == (None, None)
     cluster.azure.cluster(name="c2")
     made = observe(cluster, name="c2")
     (unread,) = made.unread
@@ -149,17 +132,8 @@ def test_an_identity_that_is_gone_has_no_credentials(observe: Observe, cluster: 
 
 
 def test_who_may_not_read_credentials(observe: Observe, cluster: Diagnosed) -> None:
-    one, name = cluster.identity("one"), str(uuid.uuid4())
-    properties = {
-        "roleName": "Looks",
-        "type": "CustomRole",
-        "assignableScopes": [cluster.rg],
-        "permissions": [{"actions": ["*/read"], "notActions": [f"{IDENTITIES}/federatedIdentityCredentials/read"]}],
-    }
-    path = f"{cluster.rg}{AUTHORIZATION}/roleDefinitions/{name}"
-    cluster.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
-    who = cluster.azure.principal("somebody", ("Looks", cluster.rg.partition("/resourceGroups/")[0]))
-    made = observe(cluster, one, who=who)
+    who = cluster.reader_without(f"{IDENTITIES}/federatedIdentityCredentials/read")
+    made = observe(cluster, cluster.identity("one"), who=who)
     assert (made.credentials, made.issuer) == ({}, "")
     (unread,) = made.unread
     assert unread.what == f"one among the identities with federated credentials of {cluster.rg}"
@@ -301,10 +275,7 @@ def test_identities_that_take_the_place_of_others(observe: Observe, cluster: Dia
 def test_where_azure_is_not_asked() -> None:
     nothing = Observed(Inventory(Cluster()))
     made = migration.without({"cloud_environment": "azurechinacloud"}, nothing)
-    assert (made.cloud.login_host, made.cloud.audience) == (
-        "login.chinacloudapi.cn",
-        "api://AzureADTokenExchangeChina",
-    )
+    assert (made.cloud.login_host, made.cloud.audience) == ("login.chinacloudapi.cn", f"{AUDIENCE}China")
     assert [each.what for each in made.unread] == ["Azure"]
     assert migration.without({"cloud_environment": None}, nothing).cloud.login_host == "login.microsoftonline.com"
     assert migration.without({"cloud_environment": "https://mine.example"}, nothing).cloud.login_host == ""
@@ -315,9 +286,7 @@ def trusting(observe: Observe, cluster: Diagnosed) -> World:
     set_up(cluster, oidcIssuerProfile={"enabled": True})
     issuer = cluster.azure.arm("GET", str(cluster.cluster["id"])).json()["properties"]["oidcIssuerProfile"]["issuerURL"]
     one = cluster.identity("one")
-    properties = {"issuer": issuer, "subject": WEB, "audiences": [AUDIENCE]}
-    path = f"{one}/federatedIdentityCredentials/web"
-    cluster.azure.arm("PUT", path, {"properties": properties}, version="2023-01-31").raise_for_status()
+    trust(cluster, one, "web", issuer)
     account = {"metadata": {"namespace": "team", "name": "web"}}
     return World(observe(cluster, one, ServiceAccount=[account]))
 

@@ -23,12 +23,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.tests.support import azure_changes as changes
 from ansible_collections.azureops.pod_identity.tests.support import odd_answers
-from ansible_collections.azureops.pod_identity.tests.support.azure_answers import (
-    DRAWN,
-    ODD,
-    OTHER,
-    writes,
-)
+from ansible_collections.azureops.pod_identity.tests.support.azure_answers import DRAWN, ODD, OTHER, writes
 from ansible_collections.azureops.pod_identity.tests.support.azure_changes import FAST, IDENTITIES, Options, World
 from ansible_collections.azureops.pod_identity.tests.support.fixed import pairs
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
@@ -39,7 +34,7 @@ from azsandbox.azure.loopback import SimulatedAzure
 ONE = f"/resourceGroups/rg/{IDENTITIES}/one"
 DEMO = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
 CLUSTER: Options = {"resource_group": "rg", "cluster_name": "demo", **FAST}
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+READER, SECRETS_USER = "acdd72a7-3385-48ef-bd42-f606fba81ae7", "Key Vault Secrets User"
 
 
 OF_WRITES: dict[str, Options] = {
@@ -92,10 +87,7 @@ def attach(world: World, scale_set: str, name: str) -> str:
 def assignment(world: World) -> str:
     """Somebody may read the group; the principal."""
     who = world.azure.principal("somebody").object_id
-    path = f"{world.root}/resourceGroups/rg/providers/Microsoft.Authorization/roleAssignments/{READER}"
-    role = f"/providers/Microsoft.Authorization/roleDefinitions/{READER}"
-    body = {"properties": {"roleDefinitionId": role, "principalId": who, "principalType": "ServicePrincipal"}}
-    world.azure.arm("PUT", path, body, version="2022-04-01").raise_for_status()
+    world.azure.assign(f"{world.root}/resourceGroups/rg", READER, who, name=READER).raise_for_status()
     return who
 
 
@@ -256,9 +248,7 @@ FURTHER: dict[str, Scenario] = {
     "detach-unknown-owner": Scenario("vmss_identity", {"state": "absent", "allow_unknown_owner": True}, attached_by_id),
     "group-not-empty": Scenario("resource_group", {**DELETE_GROUP, "force_delete_nonempty": True}, lone_identity),
     "role-revoked": Scenario("role_assignment", REVOKE, granted),
-    "role-by-name": Scenario(
-        "role_assignment", {"role": "Key Vault Secrets User", "state": "present", **FAST}, granted
-    ),
+    "role-by-name": Scenario("role_assignment", {"role": SECRETS_USER, "state": "present", **FAST}, granted),
     "roles-by-name": Scenario("role_assignment", {"roles": ["Network Contributor"], **FAST}, granted),
     "roles-emptied": Scenario(
         "role_assignment",
@@ -321,7 +311,7 @@ LOOKS: dict[str, Scenario] = {
     "group": Scenario("resource_group_info", {"name": "rg"}, empty_group, "groups"),
     "group-resources": Scenario("resource_group_info", {"name": "rg", "list_resources": True}, lone_identity, "groups"),
     "roles": Scenario("role_assignment_info", {}, granted, "assignments"),
-    "roles-by-name": Scenario("role_assignment_info", {"roles": ["Key Vault Secrets User"]}, granted, "missing"),
+    "roles-by-name": Scenario("role_assignment_info", {"roles": [SECRETS_USER]}, granted, "missing"),
     "identity": Scenario(
         "user_assigned_identity_info", {"resource_group": "rg", "name": "one"}, lone_identity, "identities"
     ),
@@ -405,36 +395,11 @@ TOLERATED: tuple[Tolerated, ...] = (
 
 
 READS_BEHIND = (
-    "group-gone",
-    "role",
-    "roles-purged",
-    "cluster",
-    "cluster-linked",
-    "cluster-changed",
-    "cluster-linked-changed",
-    "cluster-gone",
-    "attached",
-    "detached",
-    "reimaged",
-    "addon",
-    "addon-entry",
-    "addon-entry-gone",
-    "addon-of-linked",
-    "clean-leftover",
-    "clean-ghost",
-    "detach",
-    "detach-beside",
-    "detach-by-id",
-    "detach-unknown-owner",
-    "group-not-empty",
-    "role-by-name",
-    "roles-by-name",
-    "cluster-ranges",
-    "addon-off",
-    "addon-entries",
-    "addon-exceptions",
-    "addon-recreated",
-    "reimage-of-a-node",
+    *("group-gone", "group-not-empty", "role", "role-by-name", "roles-by-name", "roles-purged", "cluster"),
+    *("cluster-linked", "cluster-changed", "cluster-linked-changed", "cluster-gone", "cluster-ranges", "attached"),
+    *("detached", "detach", "detach-beside", "detach-by-id", "detach-unknown-owner", "clean-leftover", "clean-ghost"),
+    *("reimaged", "reimage-of-a-node", "addon", "addon-entry", "addon-entry-gone", "addon-of-linked", "addon-off"),
+    *("addon-entries", "addon-exceptions", "addon-recreated"),
 )
 """The scenarios that read behind their first write."""
 TOLERATED_BEHIND: tuple[Tolerated, ...] = (
@@ -462,15 +427,34 @@ TOLERATED_WRITES: tuple[Tolerated, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a scenario is played, and where it is told how often it ended how."""
+
+    modules: Modules
+    azure: SimulatedAzure
+    folder: Path
+    record: Callable[[str, object], None]
+
+    def tell(self, what: str, counted: Counter[str]) -> None:
+        for kind, number in counted.items():
+            self.record(f"{what} {kind}", number)
+
+
+@pytest.fixture
+def place(
+    modules: Modules, azure: SimulatedAzure, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> Place:
+    return Place(modules, azure, tmp_path, record_property)
+
+
 class Matrix:
     """One scenario, against one simulated Azure."""
 
-    def __init__(
-        self, modules: Modules, azure: SimulatedAzure, name: str, folder: Path, *, lets_write: bool = False
-    ) -> None:
-        self.modules, self.azure, self.scenario = modules, azure, SCENARIOS[name]
-        self.file = folder / "written"
-        self.options = {**self.scenario.options, **(self.scenario.prepare(World(azure, modules)) or {})}
+    def __init__(self, place: Place, name: str, *, lets_write: bool = False) -> None:
+        self.modules, self.azure, self.scenario = place.modules, place.azure, SCENARIOS[name]
+        self.file = place.folder / "written"
+        self.options = {**self.scenario.options, **(self.scenario.prepare(World(self.azure, self.modules)) or {})}
         if self.scenario.file:
             self.options["path"] = str(self.file)
         if self.takes("wait_timeout"):
@@ -479,11 +463,10 @@ class Matrix:
         if lets_write:
             self.longest += 4 * ANSWER_WITHIN * LOOKS_OF_A_SECOND
         else:
-            modules.refuse_writes()
+            self.modules.refuse_writes()
         known = ("id", "written", "seen", "hits")
-        self.standing = [
-            {key: value for key, value in rule.items() if key not in known} for rule in azure.control("GET", "/faults")
-        ]
+        rules = self.azure.control("GET", "/faults")
+        self.standing = [{key: value for key, value in rule.items() if key not in known} for rule in rules]
 
     def takes(self, option: str) -> bool:
         text = (odd_answers.MODULES / f"{self.scenario.module}.py").read_text()
@@ -529,17 +512,12 @@ class Matrix:
         return str(made["id"])
 
 
-@pytest.mark.parametrize(("name", "odd"), pairs(list(SCENARIOS), list(ODD)))
-def test_nothing_follows_an_odd_answer(
-    modules: Modules,
-    azure: SimulatedAzure,
-    tmp_path: Path,
-    record_property: Callable[[str, object], None],
-    name: str,
-    odd: str,
-) -> None:
+@pytest.mark.soak(sample=60, forks=True)
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_follows_an_odd_answer(place: Place, name: str, odd: str) -> None:
     """To each read in turn. Without one the task writes, or tells something."""
-    matrix = Matrix(modules, azure, name, tmp_path)
+    matrix = Matrix(place, name)
     scenario = matrix.scenario
     ended, log = matrix.run()
     found = odd_answers.before_writes(log)
@@ -553,76 +531,52 @@ def test_nothing_follows_an_odd_answer(
         matrix.file.unlink(missing_ok=True)
         with odd_answers.naming(f"{read}, number {read.nth}"):
             counted[odd_answers.judge(ended, exception, scenario.tells)] += 1
-    for kind, number in counted.items():
-        record_property(f"odd answers {kind}", number)
+    place.tell("odd answers", counted)
 
 
 def outcomes_behind(
-    modules: Modules,
-    azure: SimulatedAzure,
-    name: str,
-    folder: Path,
-    found: Sequence[Read],
-    odd: str,
-    several: Sequence[Tolerated],
+    place: Place, name: str, found: Sequence[Read], odd: str, several: Sequence[Tolerated]
 ) -> Counter[str]:
     """How runs that may write end, in each of which one of these requests gets the odd answer."""
     counted: Counter[str] = Counter()
     for each in found:
-        azure.control("POST", "/reset")
-        ended, _reads = Matrix(modules, azure, name, folder, lets_write=True).run(each, odd)
+        place.azure.control("POST", "/reset")
+        ended, _reads = Matrix(place, name, lets_write=True).run(each, odd)
         exception = odd_answers.tolerated(several, SCENARIOS[name].module, name, each, odd)
         with odd_answers.naming(str(each)):
             counted[odd_answers.judge_behind(ended, exception)] += 1
     return counted
 
 
-@pytest.mark.parametrize(("name", "odd"), pairs(list(READS_BEHIND), list(ODD)))
-def test_an_odd_answer_behind_a_write_ends_the_run(
-    modules: Modules,
-    azure: SimulatedAzure,
-    tmp_path: Path,
-    record_property: Callable[[str, object], None],
-    name: str,
-    odd: str,
-) -> None:
+@pytest.mark.soak(sample=6, forks=True)
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", READS_BEHIND)
+def test_an_odd_answer_behind_a_write_ends_the_run(place: Place, name: str, odd: str) -> None:
     """To each read in turn, whenever it is asked for again. What was written stays."""
-    true, log = Matrix(modules, azure, name, tmp_path, lets_write=True).run()
+    true, log = Matrix(place, name, lets_write=True).run()
     assert not true.result.get("failed"), true.result
     found = odd_answers.behind_writes(log)
     assert found, "nothing is read"
-    for kind, number in outcomes_behind(modules, azure, name, tmp_path, found, odd, TOLERATED_BEHIND).items():
-        record_property(f"odd answers {kind}", number)
+    place.tell("odd answers", outcomes_behind(place, name, found, odd, TOLERATED_BEHIND))
 
 
-@pytest.mark.parametrize(
-    ("name", "odd"),
-    pairs([name for name, each in SCENARIOS.items() if not each.tells and not each.file], list(OF_WRITES)),
-)
-def test_no_write_is_done_for_an_odd_answer(
-    modules: Modules,
-    azure: SimulatedAzure,
-    tmp_path: Path,
-    record_property: Callable[[str, object], None],
-    name: str,
-    odd: str,
-) -> None:
+@pytest.mark.soak(sample=8, forks=True)
+@pytest.mark.parametrize("odd", OF_WRITES)
+@pytest.mark.parametrize("name", [name for name, each in SCENARIOS.items() if not each.tells and not each.file])
+def test_no_write_is_done_for_an_odd_answer(place: Place, name: str, odd: str) -> None:
     """Each write in turn, which is not carried out, whenever it is sent again."""
-    true, _reads = Matrix(modules, azure, name, tmp_path, lets_write=True).run()
+    true, _reads = Matrix(place, name, lets_write=True).run()
     assert true.wrote and not true.result.get("failed"), true.result
     found = odd_answers.writes(true)
-    for kind, number in outcomes_behind(modules, azure, name, tmp_path, found, odd, TOLERATED_WRITES).items():
-        record_property(f"odd answers to writes {kind}", number)
+    place.tell("odd answers to writes", outcomes_behind(place, name, found, odd, TOLERATED_WRITES))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
     "name", [name for name, each in SCENARIOS.items() if not each.tells and name not in READS_BEHIND]
 )
-def test_what_reads_behind_its_first_write_is_listed(
-    modules: Modules, azure: SimulatedAzure, tmp_path: Path, name: str
-) -> None:
-    ended, log = Matrix(modules, azure, name, tmp_path, lets_write=True).run()
+def test_what_reads_behind_its_first_write_is_listed(place: Place, name: str) -> None:
+    ended, log = Matrix(place, name, lets_write=True).run()
     assert not ended.result.get("failed"), ended.result
     assert odd_answers.behind_writes(log) == []
 

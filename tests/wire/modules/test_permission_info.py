@@ -13,7 +13,6 @@ from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 GRANT = "Microsoft.Authorization/roleAssignments/write"
-CLUSTERS = "Microsoft.ContainerService/managedClusters"
 ACTIONS = [f"{IDENTITIES}/read", f"{IDENTITIES}/write", GRANT]
 AUTHORIZATION = "/providers/Microsoft.Authorization"
 
@@ -33,20 +32,6 @@ def missing(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def with_role(azure: SimulatedAzure, name: str, role: str, scope: str) -> Credentials:
     return azure.principal(name, (role, scope))
-
-
-def custom_role(azure: SimulatedAzure, scope: str, actions: list[str], not_actions: list[str]) -> str:
-    """The name of a new role."""
-    name = "33333333-2222-3333-4444-555555555555"
-    properties = {
-        "roleName": "Our own role",
-        "type": "CustomRole",
-        "assignableScopes": [scope],
-        "permissions": [{"actions": actions, "notActions": not_actions}],
-    }
-    path = f"{scope}{AUTHORIZATION}/roleDefinitions/{name}"
-    azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
-    return "Our own role"
 
 
 def lock(azure: SimulatedAzure, scope: str, level: str) -> None:
@@ -83,8 +68,9 @@ def test_what_is_answered_is_what_happens(modules: Modules, azure: SimulatedAzur
 
 
 def test_not_actions_of_a_custom_role(modules: Modules, azure: SimulatedAzure, scope: str) -> None:
-    role = custom_role(azure, scope, [f"{IDENTITIES}/*", "*/read"], [f"{IDENTITIES}/write"])
-    answer = ask(modules, scope, [*ACTIONS[:2], f"{IDENTITIES}/delete"], with_role(azure, "somebody", role, scope))
+    azure.custom_role("Our own role", scope, [f"{IDENTITIES}/*", "*/read"], [f"{IDENTITIES}/write"])
+    who = with_role(azure, "somebody", "Our own role", scope)
+    answer = ask(modules, scope, [*ACTIONS[:2], f"{IDENTITIES}/delete"], who)
     assert missing(answer) == [(f"{IDENTITIES}/write", "not_granted", "")]
 
 
@@ -124,20 +110,9 @@ def test_a_lock_below_stops_the_deletion_of_the_group(modules: Modules, azure: S
 
 
 def test_the_node_resource_group_is_locked_down(modules: Modules, azure: SimulatedAzure, group: str) -> None:
-    body = {
-        "location": "westeurope",
-        "identity": {"type": "SystemAssigned"},
-        "properties": {
-            "dnsPrefix": "demo",
-            "agentPoolProfiles": [{"name": "nodepool1", "count": 1, "vmSize": "Standard_D2s_v5", "mode": "System"}],
-            "nodeResourceGroupProfile": {"restrictionLevel": "ReadOnly"},
-        },
-    }
-    path = f"/resourceGroups/{group}/providers/{CLUSTERS}/demo"
-    azure.arm("PUT", path, body, version="2025-07-01").raise_for_status()
-    assert modules.succeed("aks_cluster", resource_group=group, name="demo", poll_interval=0.1)["changed"] is False
-    found = modules.succeed("aks_cluster_info", resource_group=group, name="demo")["clusters"][0]
-    answer = ask(modules, f"/resourceGroups/{found['node_resource_group']}", [GRANT, "Microsoft.Compute/disks/read"])
+    made = azure.cluster(group, nodeResourceGroupProfile={"restrictionLevel": "ReadOnly"})
+    nodes = f"/resourceGroups/{made['properties']['nodeResourceGroup']}"
+    answer = ask(modules, nodes, [GRANT, "Microsoft.Compute/disks/read"])
     assert missing(answer) == [(GRANT, "denied", "AKS-NRG-Lockdown")]
 
 
@@ -168,7 +143,6 @@ def test_every_scope_is_asked_once(modules: Modules, azure: SimulatedAzure, scop
 
 
 def test_a_subscription_that_is_not_there(modules: Modules) -> None:
-    failed = modules.fail(
-        "permission_info", needs=[{"scope": "/subscriptions/00000000-0000-0000-0000-000000000009", "actions": [GRANT]}]
-    )
+    nowhere = "/subscriptions/00000000-0000-0000-0000-000000000009"
+    failed = modules.fail("permission_info", needs=[{"scope": nowhere, "actions": [GRANT]}])
     assert failed["error"]["code"] == "SubscriptionNotFound"

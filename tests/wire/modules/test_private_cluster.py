@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,16 +34,7 @@ def private(request: pytest.FixtureRequest, modules: Modules, azure: SimulatedAz
         cluster.body["properties"]["privateFQDN" if request.param else "fqdn"] = NAME
 
     azure.in_loop(rename)
-    named = {"name": "demo", "cluster": {"server": f"https://{NAME}:443"}}
-    config: dict[str, Any] = {
-        "kind": "Config",
-        "current-context": "demo",
-        "clusters": [named],
-        "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "demo"}}],
-        "users": [{"name": "demo", "user": {"token": "none"}}],
-    }
-    fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
-    modules.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
+    modules.hand_out(f"https://{NAME}:443", {"token": "none"})
     return bool(request.param)
 
 

@@ -448,17 +448,12 @@ REPLAYED = {
     "test_aks_create_service_no_wait_msi.yaml": Replay(cluster_not_waited_for, 25),
     "Test_AKS_ManagedCluster_20251002preview_CRUD.yaml": Replay(cluster_life, 36),
     ASSIGNMENTS: Replay(
-        pod_identity_given_and_taken,
-        25,
-        renamed=(assignment_of(SCRUBBED, "4fb4dba5-f284-4a62-9bda-9cb99f90dd36"),),
+        pod_identity_given_and_taken, 25, renamed=(assignment_of(SCRUBBED, "4fb4dba5-f284-4a62-9bda-9cb99f90dd36"),)
     ),
     "test_aks_pod_identity_usage@0b47e6881.yaml": Replay(
         pod_identity_before_consent,
         15,
-        renamed=(
-            assignment_of("9492ac99-921d-422f-95f5-c888948d0c91", "5ab31298-476f-44f8-b04c-bf5edeb35b45"),
-            *CUT,
-        ),
+        renamed=(assignment_of("9492ac99-921d-422f-95f5-c888948d0c91", "5ab31298-476f-44f8-b04c-bf5edeb35b45"), *CUT),
     ),
     "test_aks_create_with_pod_identity_enabled.yaml": Replay(
         addon_switched_on_kubenet, 42, begin=17, renamed=TRUE_VERSION

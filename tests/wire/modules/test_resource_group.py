@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
@@ -63,23 +61,12 @@ def test_resources_that_are_about_to_go_do_not_keep_a_group(
     assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (
-            {"name": "new"},
-            "The resource group new does not exist; name the location in which to create it.",
-        ),
-        (
-            {"name": "rg", "location": "eastus"},
-            "The resource group rg is in westeurope and cannot move to eastus; use another name, or leave location "
-            "out.",
-        ),
-    ],
-)
-def test_what_cannot_be(modules: Modules, group: str, options: dict[str, str], sentence: str) -> None:
-    assert modules.fail("resource_group", **options)["msg"] == sentence
-    assert modules.fail("resource_group", check=True, **options)["msg"] == sentence
+def test_what_cannot_be(modules: Modules, group: str) -> None:
+    moved = "rg is in westeurope and cannot move to eastus; use another name, or leave location out."
+    absent = "new does not exist; name the location in which to create it."
+    for options, said in (({"name": "new"}, absent), ({"name": group, "location": "eastus"}, moved)):
+        for check in (True, False):
+            assert modules.fail("resource_group", check=check, **options)["msg"] == f"The resource group {said}"
 
 
 def test_a_locked_group_is_not_deleted(modules: Modules, azure: SimulatedAzure, group: str) -> None:
@@ -88,36 +75,17 @@ def test_a_locked_group_is_not_deleted(modules: Modules, azure: SimulatedAzure, 
     refused = modules.fail("resource_group", name=group, state="absent")
     assert refused["msg"].startswith("Could not delete the resource group rg: a lock on ")
     assert refused["msg"].endswith("; remove the lock (az lock list, az lock delete) or ask its owner.")
-    assert refused["error"]["code"] == "ScopeLocked"
-    assert refused["failed_action"] == "delete resource group rg"
-    assert refused["actions"] == []
-    assert refused["changed"] is False
+    assert (refused["error"]["code"], refused["failed_action"]) == ("ScopeLocked", "delete resource group rg")
+    assert (refused["actions"], refused["changed"]) == ([], False)
 
 
 def test_a_missing_permission_is_named(modules: Modules, azure: SimulatedAzure) -> None:
     reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
     refused = modules.fail("resource_group", name="rg", location="westeurope", who=reader)
-    scope = f"/subscriptions/{azure.subscription_id}/resource"
-    assert (
-        refused["msg"]
-        .lower()
-        .startswith(
-            f"could not write the resource group rg: the principal {reader.object_id} may not perform "
-            f"microsoft.resources/subscriptions/resourcegroups/write at {scope}".lower()
-        )
-    )
-    assert "Owner or User Access Administrator" in refused["msg"]
-    assert refused["error"]["status"] == 403
-    assert refused["error"]["request_id"]
-
-
-def test_a_lasting_fault_ends_in_a_sentence(modules: Modules) -> None:
-    modules.fault(
-        "GET", "/resourcegroups/rg", status=400, count=0, body={"error": {"code": "Odd", "message": "No. Not."}}
-    )
-    assert modules.fail("resource_group", name="rg")["msg"] == (
-        "Could not read the resource group rg: No (Odd); correct what the message names and run again."
-    )
+    said = f"Could not write the resource group rg: the principal {reader.object_id} may not perform "
+    action = f"microsoft.resources/subscriptions/resourcegroups/write at /subscriptions/{azure.subscription_id}/"
+    assert refused["msg"].startswith(said) and action in refused["msg"].lower()
+    assert refused["error"]["status"] == 403 and refused["error"]["request_id"]
 
 
 def test_a_group_that_is_being_deleted(modules: Modules, azure: SimulatedAzure, group: str) -> None:
@@ -164,9 +132,3 @@ def test_who_may_not_read_a_group_is_not_told_that_there_is_none(
 ) -> None:
     failed = modules.fail("resource_group_info", name=group, who=azure.principal("nobody"))
     assert failed["error"]["status"] == 403 and "groups" not in failed
-
-
-def test_a_region_that_is_misspelled(modules: Modules) -> None:
-    failed = modules.fail("resource_group", name="rg", location="West Eurpe")
-    assert "; did you mean westeurope? All regions that Azure takes are in error.message." in failed["msg"]
-    assert "eastus" in failed["error"]["message"]

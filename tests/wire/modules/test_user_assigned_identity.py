@@ -76,14 +76,6 @@ def test_a_location_of_its_own(modules: Modules, group: str) -> None:
     assert made["state"]["location"] == "eastus"
 
 
-def test_a_locked_identity_is_not_deleted(modules: Modules, azure: SimulatedAzure, group: str) -> None:
-    modules.succeed("user_assigned_identity", resource_group=group, name="one")
-    lock = f"/resourceGroups/{group}/providers/Microsoft.Authorization/locks/keep"
-    azure.arm("PUT", lock, {"properties": {"level": "CanNotDelete"}}, version="2016-09-01").raise_for_status()
-    refused = modules.fail("user_assigned_identity", resource_group=group, name="one", state="absent")
-    assert refused["msg"].startswith("Could not delete the identity one in the resource group rg: a lock on ")
-
-
 def test_only_an_unused_identity_is_deleted(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster()
     scale_set = str(azure.first_instance()["id"]).partition("/virtualMachines/")[0]
@@ -159,11 +151,8 @@ def test_identities_are_read(modules: Modules, azure: SimulatedAzure, group: str
 
 
 def test_an_identity_of_another_subscription_is_read(modules: Modules, azure: SimulatedAzure) -> None:
-    group = f"/subscriptions/{azure.subscription('other')}/resourceGroups/identities"
-    azure.arm("PUT", group, {"location": "eastus"}).raise_for_status()
-    path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
-    made = azure.arm("PUT", path, {"location": "eastus"}, version="2023-01-31").json()
-    (found,) = modules.succeed("user_assigned_identity_info", id=path)["identities"]
+    made = azure.identity("one", f"/subscriptions/{azure.subscription('other')}/resourceGroups/identities")
+    (found,) = modules.succeed("user_assigned_identity_info", id=made["id"])["identities"]
     assert (found["id"], found["client_id"]) == (made["id"], made["properties"]["clientId"])
 
 

@@ -18,6 +18,13 @@ from azsandbox.azure.loopback import SimulatedAzure
 
 COLLECTION = "azureops.pod_identity"
 IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+BINDINGS: list[dict[str, Any]] = [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}]
+DEMO: dict[str, Any] = {
+    "pod_identity_cluster_name": "demo",
+    "pod_identity_cluster_poll_interval": 1,
+    "pod_identity_resource_group": "rg",
+}
+CREATE = {**DEMO, "pod_identity_cluster_create": True, "pod_identity_location": "westeurope"}
 OPERATOR, READER = "f1a07417-d97a-45cb-824c-7a7467783830", "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
@@ -44,11 +51,7 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     player = Player(tmp_path / "player", modules.environment)
     entry = {"name": "billing", "selector": "billing", "roles": [{"role": "Reader"}]}
     variables = {
-        "pod_identity_cluster_name": "demo",
-        "pod_identity_cluster_create": True,
-        "pod_identity_cluster_poll_interval": 1,
-        "pod_identity_resource_group": "rg",
-        "pod_identity_location": "westeurope",
+        **CREATE,
         "pod_identity_manage_role_assignments": False,
         "pod_identity_bindings_render_dir": str(tmp_path / "objects"),
     }
@@ -96,8 +99,7 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
     player = Player(tmp_path / "reader", {**modules.environment, **modules.login(reader)})
     mark = modules.mark()
-    alone: list[dict[str, Any]] = [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}]
-    status, output = player.play(alone, **variables, pod_identity_bindings_list=[entry])
+    status, output = player.play(BINDINGS, **variables, pod_identity_bindings_list=[entry])
     assert (status, "userAssignedIdentities/write at" in output) == (2, True), output
     assert modules.writes(mark) == []
 
@@ -112,15 +114,7 @@ def test_what_the_addon_cannot_do_is_refused_before_anything_is_made(
         {"name": "everywhere", "selector": "c", "behavior": "standard"},
     ]
     mark = modules.mark()
-    status, output = player.play(
-        whole_run(),
-        pod_identity_mode="addon",
-        pod_identity_cluster_name="demo",
-        pod_identity_cluster_create=True,
-        pod_identity_resource_group="rg",
-        pod_identity_location="westeurope",
-        pod_identity_bindings_list=entries,
-    )
+    status, output = player.play(whole_run(), **CREATE, pod_identity_mode="addon", pod_identity_bindings_list=entries)
     what = "entry secret is a service principal; entry certificate is a service principal; entry everywhere is for pods"
     sentence = f"cannot do this: {what}"
     assert (status, sentence in output) == (2, True), output
@@ -129,25 +123,23 @@ def test_what_the_addon_cannot_do_is_refused_before_anything_is_made(
 
 def addon(modules: Modules, azure: SimulatedAzure, brought: bool) -> str:
     """The principal of a cluster with the add-on, whose API server nobody has started."""
-    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
-    control = modules.succeed("user_assigned_identity", resource_group="rg", name="control")["state"]
+    control = azure.identity("control")
     option = {"user_assigned_identity": control["id"]} if brought else {}
     own = {"resource_group": "rg", "poll_interval": 0.1}
     made = modules.succeed("aks_cluster", name="demo", location="westeurope", **own, **option)["state"]
     modules.succeed("aks_pod_identity", cluster_name="demo", enabled=True, **own)
-    return str(control["principal_id"] if brought else made["identity"]["principal_id"])
+    return str(control["properties"]["principalId"] if brought else made["identity"]["principal_id"])
 
 
 @pytest.mark.parametrize("brought", [False, True], ids=["system-assigned", "user-assigned"])
 def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path, brought: bool) -> None:
     principal = addon(modules, azure, brought)
     status, output = Player(tmp_path / "player", modules.environment).play(
-        [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}],
+        BINDINGS,
         *("--tags", "pod_identity_bindings_roles"),
+        **DEMO,
         pod_identity_mode="addon",
         pod_identity_manage_role_assignments=False,
-        pod_identity_cluster_name="demo",
-        pod_identity_resource_group="rg",
         pod_identity_bindings_list=[{"name": "billing", "selector": "billing"}],
     )
     assert (status, granting(output)) == (2, {(principal, "Managed Identity Operator", "billing")}), output
@@ -166,12 +158,10 @@ def test_exceptions_of_the_addon(modules: Modules, azure: SimulatedAzure, tmp_pa
 
     def run(*arguments: str, who: str = "owner", **lists: Any) -> tuple[int, str]:
         return players[who].play(
-            [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}],
+            BINDINGS,
             *("--tags", "pod_identity_bindings_objects", *arguments),
+            **DEMO,
             pod_identity_mode="addon",
-            pod_identity_cluster_name="demo",
-            pod_identity_cluster_poll_interval=1,
-            pod_identity_resource_group="rg",
             **{f"pod_identity_bindings_{name}": value for name, value in lists.items()},
         )
 
@@ -209,20 +199,11 @@ def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAz
     player = Player(tmp_path / "player", modules.environment)
     subscription = azure.subscription("identities")
     group = f"/subscriptions/{subscription}/resourceGroups/shared"
-    azure.arm("PUT", group, {"location": "eastus"}).raise_for_status()
-    entry = {
-        "name": "billing",
-        "selector": "billing",
-        "subscription_id": subscription,
-        "resource_group": "shared",
-        "roles": [{"role": "Reader"}],
-    }
+    azure.group(group, "eastus")
+    place = {"subscription_id": subscription, "resource_group": "shared"}
+    entry = {"name": "billing", "selector": "billing", **place, "roles": [{"role": "Reader"}]}
     variables = {
-        "pod_identity_cluster_name": "demo",
-        "pod_identity_cluster_create": True,
-        "pod_identity_cluster_poll_interval": 1,
-        "pod_identity_resource_group": "rg",
-        "pod_identity_location": "westeurope",
+        **CREATE,
         "pod_identity_bindings_render_dir": str(tmp_path / "objects"),
     }
 
