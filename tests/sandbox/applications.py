@@ -16,8 +16,6 @@ from sandboxes import eventually
 from azsandbox.images import TOKEN_APP
 
 Object = dict[str, Any]
-
-
 BASE_IMAGE = "mcr.microsoft.com/azurelinux/base/core:3.0"
 
 

@@ -6,34 +6,21 @@
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import re
-import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from . import azure_process, host
+from .azure.wire import UnixConnection
 from .state import SandboxError, State
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("azure")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self._path))
 
 
 def call(state: State, method: str, path: str, body: object = None) -> Any:
     """Ask the simulated Azure's control API; SandboxError when it refuses or is not there."""
     host.running(state)
-    connection = _Connection(state.azure / "azure.sock")
+    connection = UnixConnection(state.azure / "azure.sock")
     try:
         connection.request(method, path, None if body is None else json.dumps(body))
         response = connection.getresponse()
@@ -49,7 +36,7 @@ def call(state: State, method: str, path: str, body: object = None) -> Any:
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "azure", help="faults, request log, principals, subscriptions, clusters and settings of the simulated Azure"
+        "azure", help="faults, request log, principals, subscriptions and settings of the simulated Azure"
     )
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
 
@@ -102,15 +89,6 @@ def add_parser(commands: Any) -> None:
     )
     subscription.add_argument("subscription", metavar="NAME")
     subscription.set_defaults(run=_subscription)
-
-    for action, about in (
-        ("stop", "stop a cluster, as az aks stop does; returns when it is done"),
-        ("start", "start a stopped cluster"),
-        ("cancel", "cancel what is in progress on a cluster, or leave it as canceled"),
-    ):
-        order = subjects.add_parser(action, help=about)
-        order.add_argument("cluster", metavar="CLUSTER", help="its name or its ARM id")
-        order.set_defaults(run=_order, action=action)
 
     settings = subjects.add_parser("settings", help="show the settings, or change some")
     settings.add_argument("setting", nargs="*", metavar="NAME=VALUE")
@@ -185,11 +163,6 @@ def _principal(state: State, options: argparse.Namespace) -> int:
 
 def _subscription(state: State, options: argparse.Namespace) -> int:
     print(call(state, "POST", "/subscriptions", {"name": options.subscription})["subscription_id"])
-    return 0
-
-
-def _order(state: State, options: argparse.Namespace) -> int:
-    call(state, "POST", f"/clusters/{options.action}", {"cluster": options.cluster})
     return 0
 
 

@@ -143,19 +143,7 @@ def _build(ca_pem: bytes, wanted: Sequence[Image]) -> Path:
 
 def _layers(names: Iterable[str]) -> dict[str, Path]:
     """The layers but the CAs' as files, each made anew when its program, a package or this file changed."""
-    query = [
-        "dpkg-query",
-        "--show",
-        "bash",
-        "coreutils",
-        "conntrack",
-        "curl",
-        "dash",
-        "grep",
-        "ipset",
-        "iptables",
-        "sed",
-    ]
+    query = "dpkg-query --show bash coreutils conntrack curl dash grep ipset iptables sed".split()
     installed = subprocess.run(query, capture_output=True, check=True).stdout
     folder = paths.IMAGES / "layers"
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,14 +28,11 @@ IMDS_ADDRESS = "169.254.169.254"
 DNS_ADDRESS = "168.63.129.16"
 AZURE_ADDRESS = "203.0.113.10"
 """All services of Azure that have a public name."""
-AZURE_NAMES = (
-    "management.azure.com",
-    "login.microsoftonline.com",
-    "login.microsoft.com",
-    "login.windows.net",
-    "sts.windows.net",
-    "graph.microsoft.com",
-    "raw.githubusercontent.com",
+AZURE_NAMES = tuple(
+    (
+        "management.azure.com login.microsoftonline.com login.microsoft.com login.windows.net sts.windows.net "
+        "graph.microsoft.com raw.githubusercontent.com"
+    ).split()
 )
 """Those names, but for the issuers of clusters."""
 REGISTRY_ADDRESS = "203.0.113.11"

@@ -25,27 +25,12 @@ from .azure.compute import ClusterSpec, NodeSpec
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kube-proxy")
 PAUSE_IMAGE = "mcr.microsoft.com/oss/kubernetes/pause:3.6"
 
-_COPIED_FROM_ETC = (
-    "alternatives",
-    "bash.bashrc",
-    "debian_version",
-    "group",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "login.defs",
-    "nsswitch.conf",
-    "os-release",
-    "pam.d",
-    "passwd",
-    "profile",
-    "protocols",
-    "security",
-    "services",
-    "ssl/openssl.cnf",
-    "sudo.conf",
-    "sudoers",
+_COPIED_FROM_ETC = tuple(
+    (
+        "alternatives bash.bashrc debian_version group ld.so.cache ld.so.conf ld.so.conf.d localtime login.defs "
+        "nsswitch.conf os-release pam.d passwd profile protocols security services ssl/openssl.cnf sudo.conf "
+        "sudoers"
+    ).split()
 )
 
 # kubelet insists on these settings of the whole machine. It finds them set, and the machine keeps its own.

@@ -18,11 +18,51 @@ class SandboxError(Exception):
     """Something that a person must know or do; the text is one sentence."""
 
 
+class _Place:
+    """What of a sandbox lies at a place in its directory."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __get__(self, state: State, _owner: object = None) -> Path:
+        return state.directory / self._place
+
+
 @dataclass(frozen=True)
 class State:
     """The files of one sandbox. All but `world` are visible on the host; nothing of it outlives the sandbox."""
 
     name: str
+
+    init = _Place("init.pid")
+    """Host process id of the sandbox's init."""
+    control = _Place("control.sock")
+    """Socket on which the sandbox's supervisor takes orders; exists from when everything is up."""
+    logs = _Place("logs")
+    pki = _Place("pki")
+    """ca, azure and registry with .crt and .key each; ssh_host_key."""
+    workload_identity = _Place("workload-identity")
+    """Exists in a sandbox whose nodes have the images of Workload ID."""
+    home = _Place("home")
+    """Home directory of the operator, who works in `exec`."""
+    temporary = _Place("tmp")
+    """For temporary files of the operator."""
+    azure = _Place("azure")
+    """State of the simulated Azure."""
+    hosts = _Place("hosts")
+    """The resolver's names that come and go with clusters."""
+    resolver = _Place("resolver.pid")
+    """Process id of the resolver, inside the sandbox."""
+    clusters = _Place("clusters")
+    """Per running cluster <number>.json (see cluster.announce) and <number>.kubeconfig."""
+    principals = _Place("principals")
+    """Per service principal <name>.json: client_id, secret, tenant_id, subscription_id."""
+    world = _Place("world")
+    """A memory file system that only processes inside see: file systems of nodes, whatever is large or executed."""
+    programs = _Place("world/bin")
+    """The built programs, at a place that every user of the sandbox may enter."""
+    images = _Place("world/images/root")
+    """A containerd root directory with every image; nodes start from copies of it."""
 
     def __post_init__(self) -> None:
         # Part of file names, control group names and host names.
@@ -40,65 +80,6 @@ class State:
     def lock(self) -> Path:
         """Held by whoever starts or stops the sandbox. Outside the directory, which comes and goes."""
         return paths.STATE / f"{self.name}.lock"
-
-    @property
-    def init(self) -> Path:
-        """Host process id of the sandbox's init."""
-        return self.directory / "init.pid"
-
-    @property
-    def control(self) -> Path:
-        """Socket on which the sandbox's supervisor takes orders; exists from when everything is up."""
-        return self.directory / "control.sock"
-
-    @property
-    def logs(self) -> Path:
-        return self.directory / "logs"
-
-    @property
-    def pki(self) -> Path:
-        """ca, azure and registry with .crt and .key each; ssh_host_key."""
-        return self.directory / "pki"
-
-    @property
-    def workload_identity(self) -> Path:
-        """Exists in a sandbox whose nodes have the images of Workload ID."""
-        return self.directory / "workload-identity"
-
-    @property
-    def home(self) -> Path:
-        """Home directory of the operator, who works in `exec`."""
-        return self.directory / "home"
-
-    @property
-    def temporary(self) -> Path:
-        """For temporary files of the operator."""
-        return self.directory / "tmp"
-
-    @property
-    def azure(self) -> Path:
-        """State of the simulated Azure."""
-        return self.directory / "azure"
-
-    @property
-    def hosts(self) -> Path:
-        """The resolver's names that come and go with clusters."""
-        return self.directory / "hosts"
-
-    @property
-    def resolver(self) -> Path:
-        """Process id of the resolver, inside the sandbox."""
-        return self.directory / "resolver.pid"
-
-    @property
-    def clusters(self) -> Path:
-        """Per running cluster <number>.json (see cluster.announce) and <number>.kubeconfig."""
-        return self.directory / "clusters"
-
-    @property
-    def principals(self) -> Path:
-        """Per service principal <name>.json: client_id, secret, tenant_id, subscription_id."""
-        return self.directory / "principals"
 
     def read_principal(self, name: str) -> dict[str, str]:
         """Account of a service principal; SandboxError when there is none of that name."""
@@ -121,21 +102,6 @@ class State:
         """Name of the sandbox's control group."""
         return f"azureops-sandbox-{self.name}"
 
-    @property
-    def world(self) -> Path:
-        """A memory file system that only processes inside see: file systems of nodes, whatever is large or executed."""
-        return self.directory / "world"
-
-    @property
-    def programs(self) -> Path:
-        """The built programs, at a place that every user of the sandbox may enter."""
-        return self.world / "bin"
-
     def user(self, cluster: int) -> int:
         """User id of a cluster's control plane: nobody else's, because what a user may watch (inotify) is limited."""
         return 1_000_000 + zlib.crc32(self.name.encode()) % 100_000 * 16 + cluster
-
-    @property
-    def images(self) -> Path:
-        """A containerd root directory with every image; nodes start from copies of it."""
-        return self.world / "images" / "root"

@@ -17,29 +17,12 @@ from pathlib import Path
 from azsandbox import paths
 from azsandbox.progress import BuildError, Item, Work, run, whole
 
-DEBIAN_PACKAGES = (
-    "bash",
-    "busybox-static",
-    "ca-certificates",
-    "conntrack",
-    "containernetworking-plugins",
-    "coreutils",
-    "curl",
-    "dash",
-    "dnsmasq-base",
-    "grep",
-    "ipset",
-    "iproute2",
-    "iptables",
-    "mount",
-    "openssh-client",
-    "openssh-server",
-    "procps",
-    "rsync",
-    "runc",
-    "sed",
-    "util-linux",
-    "wget",
+DEBIAN_PACKAGES = tuple(
+    (
+        "bash busybox-static ca-certificates conntrack containernetworking-plugins coreutils curl dash "
+        "dnsmasq-base grep ipset iproute2 iptables mount openssh-client openssh-server procps rsync runc sed "
+        "util-linux wget"
+    ).split()
 )
 # Opens the page of a report in tests. The fonts have Arabic and Hebrew, and say how wide texts are on every machine.
 BROWSER_PACKAGES = ("chromium-headless-shell", "fonts-dejavu-core", "fonts-dejavu-extra")

@@ -92,7 +92,7 @@ def test_abort(azure: SimulatedAzure, running: str) -> None:
     """What is aborted has not happened, and can be asked for again."""
     azure.cluster()
     if running == "start":
-        azure.control("POST", "/clusters/stop", {"cluster": "c1"})
+        azure.wait(post(azure, "stop"))
     before = seen(azure)[0]
     azure.control("POST", "/settings", {"time_scale": 1000})
 
@@ -120,19 +120,3 @@ def test_a_deletion_is_not_aborted(azure: SimulatedAzure) -> None:
     azure.control("POST", "/settings", {"time_scale": 1000})
     azure.arm("DELETE", CLUSTER)
     assert post(azure, "abort").status_code == 409
-
-
-def test_orders_of_the_sandbox(azure: SimulatedAzure) -> None:
-    made = azure.cluster()
-    for action, name, expected in (
-        ("stop", "C1", ("Stopped", "Succeeded")),
-        ("start", made["id"].upper(), ("Running", "Succeeded")),
-        ("cancel", "c1", ("Running", "Canceled")),
-    ):
-        azure.control("POST", f"/clusters/{action}", {"cluster": name})
-        assert seen(azure) == expected
-    azure.wait(azure.arm("PUT", CLUSTER, BODY))
-    assert seen(azure) == ("Running", "Succeeded")
-    for action, name, said in (("start", "c1", "cannot be told to start"), ("stop", "other", "no cluster 'other'")):
-        with pytest.raises(RuntimeError, match=said):
-            azure.control("POST", f"/clusters/{action}", {"cluster": name})

@@ -80,9 +80,8 @@ class ClusterSpec:
     network_plugin: str
     network_policies: bool
     """Whether the cluster has an engine for NetworkPolicies, whichever."""
-    kubelet_resource_id: str
-    """Empty, as kubelet_client_id, for a cluster that runs as a service principal."""
     kubelet_client_id: str
+    """Empty for a cluster that runs as a service principal."""
     nodes: tuple[NodeSpec, ...]
     admin_groups: tuple[str, ...] | None = None
     """Object ids of the Entra groups whose members are administrators; None without Entra login."""

@@ -12,7 +12,6 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from .arm import power
 from .core import Azure
 from .faults import Faults, InvalidRule
 from .log import RequestLog
@@ -39,10 +38,8 @@ class Control:
                 web.delete("/log", self.clear_log),
                 web.post("/reset", self.reset),
                 web.post("/principals", self.add_principal),
-                web.get("/principals", self.list_principals),
                 web.post("/subscriptions", self.add_subscription),
                 web.post("/deny-assignments", self.add_denial),
-                web.post("/clusters/{action:stop|start|cancel}", self.order_cluster),
                 web.get("/settings", self.read_settings),
                 web.post("/settings", self.change_settings),
                 web.get("/state", self.read_state),
@@ -113,13 +110,6 @@ class Control:
             status=201,
         )
 
-    async def list_principals(self, request: web.Request) -> web.Response:
-        found = [
-            {"name": p.name, "client_id": p.app_id, "object_id": p.object_id, "resource_id": p.resource_id}
-            for p in self._azure.state.principals.values()
-        ]
-        return web.json_response(found)
-
     async def add_subscription(self, request: web.Request) -> web.Response:
         """``{name}`` -> its id; a further, empty subscription of the tenant, with the same owner as the first."""
         name = str((await request.json())["name"])
@@ -136,11 +126,6 @@ class Control:
             list(given.get("excluded_principals") or []),
         )
         return web.json_response(made.body, status=201)
-
-    async def order_cluster(self, request: web.Request) -> web.Response:
-        """``{cluster}``, by name or id; answers when it is done."""
-        await power.order(self._azure, str((await request.json())["cluster"]), request.match_info["action"])
-        return web.json_response({})
 
     async def read_settings(self, request: web.Request) -> web.Response:
         return web.json_response(asdict(self._azure.state.settings))

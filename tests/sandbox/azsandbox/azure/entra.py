@@ -200,15 +200,12 @@ def _tenant(call: Call) -> str:
     """The tenant of the path; AADSTS90002 for a foreign one."""
     tenant = call.params["tenant"].lower()
     if tenant != call.state.tenant_id and tenant not in ANY_TENANT:
-        raise entra_error(
-            call,
-            400,
-            "invalid_request",
-            90002,
+        message = (
             f"Tenant '{call.params['tenant']}' not found. Check to make sure you have the correct tenant ID and are"
             " signing into the correct cloud. Check with your subscription administrator, this may happen if there are"
-            " no active subscriptions for the tenant.",
+            " no active subscriptions for the tenant."
         )
+        raise entra_error(call, 400, "invalid_request", 90002, message)
     return tenant
 
 
@@ -299,14 +296,11 @@ async def token_v2(call: Call) -> Answer:
     proof = await _authenticate(call, form)
     wanted = [scope for scope in scopes if scope not in {"openid", "profile", "offline_access"}]
     if len(wanted) != 1 or not wanted[0].endswith("/.default"):
-        raise entra_error(
-            call,
-            400,
-            "invalid_scope",
-            1002012,
+        message = (
             f"The provided value for scope {' '.join(scopes)} is not valid. Client credential flows must have a scope"
-            " value with /.default suffixed to the resource identifier (application ID URI).",
+            " value with /.default suffixed to the resource identifier (application ID URI)."
         )
+        raise entra_error(call, 400, "invalid_scope", 1002012, message)
     audience = wanted[0].removesuffix("/.default")
     _check_resource(call, audience)
     lifetime = _lifetime(proof.principal)
@@ -345,40 +339,29 @@ def is_known_resource(azure: Azure, resource: str) -> bool:
 
 def _check_resource(call: Call, resource: str) -> None:
     if not is_known_resource(call.azure, resource):
-        raise entra_error(
-            call,
-            400,
-            "invalid_resource",
-            500011,
+        message = (
             f"The resource principal named {resource} was not found in the tenant named {call.state.tenant_id}. This"
             " can happen if the application has not been installed by the administrator of the tenant or consented to"
-            " by any user in the tenant. You might have sent your authentication request to the wrong tenant.",
+            " by any user in the tenant. You might have sent your authentication request to the wrong tenant."
         )
+        raise entra_error(call, 400, "invalid_resource", 500011, message)
 
 
 async def _authenticate(call: Call, form: dict[str, str]) -> Proof:
     _tenant(call)
     grant = _required(call, form, "grant_type")
     if grant != "client_credentials":
-        raise entra_error(
-            call,
-            400,
-            "unsupported_grant_type",
-            70003,
-            f"The app requested an unsupported grant type '{grant}'.",
-        )
+        message = f"The app requested an unsupported grant type '{grant}'."
+        raise entra_error(call, 400, "unsupported_grant_type", 70003, message)
     client_id = _required(call, form, "client_id")
     principal = call.state.principal_by_app(client_id)
     if principal is None or _tenant(call) in ANY_TENANT:
-        raise entra_error(
-            call,
-            400,
-            "unauthorized_client",
-            700016,
+        message = (
             f"Application with identifier '{client_id}' was not found in the directory '{call.state.tenant_id}'. This"
             " can happen if the application has not been installed by the administrator of the tenant or consented to"
-            " by any user in the tenant. You may have sent your authentication request to the wrong tenant.",
+            " by any user in the tenant. You may have sent your authentication request to the wrong tenant."
         )
+        raise entra_error(call, 400, "unauthorized_client", 700016, message)
     call.caller = principal
     if form.get("client_assertion"):
         if form.get("client_assertion_type") != ASSERTION_TYPE:
@@ -390,24 +373,18 @@ async def _authenticate(call: Call, form: dict[str, str]) -> Proof:
 def _by_secret(call: Call, principal: Principal, given: str) -> Proof:
     matching = [secret for secret in principal.secrets if secret.value == given]
     if not matching:
-        raise entra_error(
-            call,
-            401,
-            "invalid_client",
-            7000215,
+        message = (
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value,"
-            f" not the client secret ID, for a secret added to app '{principal.app_id}'.",
+            f" not the client secret ID, for a secret added to app '{principal.app_id}'."
         )
+        raise entra_error(call, 401, "invalid_client", 7000215, message)
     if all(secret.expires <= time.time() for secret in matching):
-        raise entra_error(
-            call,
-            401,
-            "invalid_client",
-            7000222,
+        message = (
             f"The provided client secret keys for app '{principal.app_id}' are expired. Visit the Azure portal to"
             " create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials"
-            " for added security: https://aka.ms/certCreds.",
+            " for added security: https://aka.ms/certCreds."
         )
+        raise entra_error(call, 401, "invalid_client", 7000222, message)
     return Proof(principal, "1")
 
 
@@ -429,14 +406,11 @@ def _by_certificate(call: Call, principal: Principal, assertion: str, header: Js
     """A JWT that is signed with a certificate of the application."""
     certificate = next((c for c in _certificates(principal) if _is_named(c, header)), None)
     if certificate is None:
-        raise entra_error(
-            call,
-            401,
-            "invalid_client",
-            700027,
+        message = (
             "The certificate with identifier used to sign the client assertion is not registered on application."
-            f" [Reason - The key was not found., Thumbprint of key used by client: '{header.get('x5t', '')}'.]",
+            f" [Reason - The key was not found., Thumbprint of key used by client: '{header.get('x5t', '')}'.]"
         )
+        raise entra_error(call, 401, "invalid_client", 700027, message)
     base = call.azure.config.endpoints.entra
     audiences = [
         f"{base}/{tenant}/{rest}"
@@ -476,14 +450,11 @@ def _verify(call: Call, assertion: str, public: Any, claims: JsonObject) -> None
             options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
         )
     except jwt.InvalidTokenError:
-        raise entra_error(
-            call,
-            401,
-            "invalid_client",
-            50013,
+        message = (
             "Assertion failed signature validation. [Reason - The provided signature value did not match the expected"
-            " signature value.]",
-        ) from None
+            " signature value.]"
+        )
+        raise entra_error(call, 401, "invalid_client", 50013, message) from None
     now, leeway = time.time(), call.state.settings.assertion_leeway
     if not float(claims.get("nbf", 0)) - leeway <= now < float(claims.get("exp", 0)) + leeway:
         raise refusal(call, 700024, **_times(claims))
@@ -573,13 +544,8 @@ async def _issuer_key(call: Call, issuer: str, kid: str) -> Any:
     for key in published_keys if isinstance(published_keys, list) else []:
         if key.get("kid") == kid:
             return jwt.PyJWK(key).key
-    raise entra_error(
-        call,
-        401,
-        "invalid_client",
-        50013,
-        f"Assertion failed signature validation. [Reason - The key was not found., Key Id: '{kid}'.]",
-    )
+    message = f"Assertion failed signature validation. [Reason - The key was not found., Key Id: '{kid}'.]"
+    raise entra_error(call, 401, "invalid_client", 50013, message)
 
 
 ROUTES = (

@@ -10,7 +10,6 @@ Its services are told apart by address instead of name: 127.0.0.1 is ARM, .2 Ent
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import secrets
 import socket
@@ -36,6 +35,7 @@ from .core import Address, Config, Endpoints
 from .null_compute import NullCompute
 from .server import Server, bind
 from .state import INSTANCE, SCALE_SET, VIRTUAL_MACHINE, Resource
+from .wire import UnixConnection
 
 HTTPS = tuple(Address(f"127.0.0.{n}", 0) for n in (1, 2, 3, 4))
 HTTP = (Address("127.0.0.5", 0),)
@@ -68,17 +68,6 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=30)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 class ControlClient:
     """The control API of a running server."""
 
@@ -87,7 +76,7 @@ class ControlClient:
 
     def __call__(self, method: str, path: str, body: Any = None, /, **query: str) -> Any:
         """Decoded JSON of the answer; an error answer raises RuntimeError."""
-        connection = _UnixConnection(self._path)
+        connection = UnixConnection(self._path, timeout=30)
         try:
             target = f"{path}?{urlencode(query)}" if query else path
             payload = None if body is None else json.dumps(body)
@@ -201,15 +190,9 @@ class SimulatedAzure:
 
     def token(self, who: Credentials | None = None, scope: str = "https://management.azure.com/.default") -> str:
         who = who or self.owner
-        answer = self.session.post(
-            f"{self.endpoints.entra}/{self.tenant_id}/oauth2/v2.0/token",
-            data={
-                "grant_type": "client_credentials",
-                "client_id": who.client_id,
-                "client_secret": who.secret,
-                "scope": scope,
-            },
-        )
+        login = {"client_id": who.client_id, "client_secret": who.secret, "scope": scope}
+        url = f"{self.endpoints.entra}/{self.tenant_id}/oauth2/v2.0/token"
+        answer = self.session.post(url, data={"grant_type": "client_credentials", **login})
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 

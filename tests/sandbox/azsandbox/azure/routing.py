@@ -62,11 +62,8 @@ class Call:
         try:
             body = json.loads(self.raw_body)
         except ValueError as error:
-            raise gateway_error(
-                400,
-                "InvalidRequestContent",
-                f"The request content was invalid and could not be deserialized: '{error}'.",
-            ) from None
+            message = f"The request content was invalid and could not be deserialized: '{error}'."
+            raise gateway_error(400, "InvalidRequestContent", message) from None
         if not isinstance(body, dict):
             raise gateway_error(400, "InvalidRequestContent", "The request content was invalid: it is no JSON object.")
         return body

@@ -27,15 +27,11 @@ ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 DENY_ASSIGNMENT = "Microsoft.Authorization/denyAssignments"
 LOCK = "Microsoft.Authorization/locks"
 
-PROVIDERS = (
-    "Microsoft.Authorization",
-    "Microsoft.Compute",
-    "Microsoft.ContainerService",
-    "Microsoft.Insights",
-    "Microsoft.ManagedIdentity",
-    "Microsoft.Network",
-    "Microsoft.Resources",
-    "Microsoft.Storage",
+PROVIDERS = tuple(
+    (
+        "Microsoft.Authorization Microsoft.Compute Microsoft.ContainerService Microsoft.Insights "
+        "Microsoft.ManagedIdentity Microsoft.Network Microsoft.Resources Microsoft.Storage"
+    ).split()
 )
 
 
@@ -215,16 +211,9 @@ class State:
         return (each for each in self.principals.values() if each.application_id)
 
     def new_managed_identity(self, name: str, resource_id: str) -> Principal:
-        return self.add_principal(
-            Principal(
-                object_id=str(uuid.uuid4()),
-                app_id=str(uuid.uuid4()),
-                name=name,
-                kind=PrincipalKind.MANAGED_IDENTITY,
-                resource_id=resource_id,
-                refusals_left=self.settings.principal_not_found,
-            )
-        )
+        made = Principal(str(uuid.uuid4()), str(uuid.uuid4()), name, PrincipalKind.MANAGED_IDENTITY, resource_id)
+        made.refusals_left = self.settings.principal_not_found
+        return self.add_principal(made)
 
     def new_application(self, name: str, app_id: str | None = None, secret: str | None = None) -> tuple[Principal, str]:
         """A service principal with one secret; returns both."""

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 JsonObject = dict[str, Any]
@@ -81,3 +84,16 @@ def compute_timestamp(moment: datetime | None = None) -> str:
 
 def utcnow() -> datetime:
     return datetime.now(UTC)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path, timeout: float | None = None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

@@ -49,11 +49,8 @@ async def _answer(call: Call) -> Answer:
     if found is None:
         raise not_served(f"'{call.method} {call.path}' is not served")
     if not call.api_version:
-        raise gateway_error(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        )
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        raise gateway_error(400, "MissingApiVersionParameter", message)
     route, call.params = found
     _check_subscription(call)
     _check_version(call)
@@ -145,21 +142,19 @@ def authorize(call: Call, action: str, scope: str) -> None:
         return
     who = f"The client '{call.principal.app_id}' with object id '{call.principal.object_id}'"
     if not rbac.allows(call.azure.grants(), call.principal.object_id, action, scope):
-        raise gateway_error(
-            403,
-            "AuthorizationFailed",
+        message = (
             f"{who} does not have authorization to perform action '{action}' over scope '{scope or '/'}' or the scope"
-            " is invalid. If access was recently granted, please refresh your credentials.",
+            " is invalid. If access was recently granted, please refresh your credentials."
         )
+        raise gateway_error(403, "AuthorizationFailed", message)
     denial = rbac.denied_by(call.azure.denials(), call.principal.object_id, action, scope)
     if denial is not None:
-        raise gateway_error(
-            403,
-            "DenyAssignmentAuthorizationFailed",
+        message = (
             f"{who} has permission to perform action '{action}' on scope '{scope}'; however, the access is denied"
             f" because of the deny assignment with name '{denial.name}' and Id '{denial.id}' at scope"
-            f" '{denial.scope}'.",
+            f" '{denial.scope}'."
         )
+        raise gateway_error(403, "DenyAssignmentAuthorizationFailed", message)
 
 
 def check_locks(call: Call, target: str) -> None:
@@ -179,9 +174,8 @@ def check_locks(call: Call, target: str) -> None:
     if hindering:
         verb = "delete" if call.method == "DELETE" else "write"
         scopes = ",".join(f"'{scope}'" for scope in hindering)
-        raise gateway_error(
-            409,
-            "ScopeLocked",
+        message = (
             f"The scope '{target}' cannot perform {verb} operation because following scope(s) are locked:"
-            f" {scopes}. Please remove the lock and try again.",
+            f" {scopes}. Please remove the lock and try again."
         )
+        raise gateway_error(409, "ScopeLocked", message)

@@ -14,6 +14,7 @@ from ..rbac import Role
 from ..routing import Call, Route, paged
 from ..state import DENY_ASSIGNMENT, LOCK, ROLE_ASSIGNMENT, ROLE_DEFINITION, Resource
 from ..wire import Answer, AzureError, JsonObject, arm_error, timestamp
+from .linked import delete
 from .resources import check_scope
 
 COOKIE = {"Set-Cookie": "x-ms-gateway-slice=Production; path=/; secure; samesite=none; httponly"}
@@ -31,14 +32,17 @@ def _page(value: list[JsonObject]) -> Answer:
 # role definitions
 
 
-def definition_body(call: Call, role: Role) -> JsonObject:
-    """A role definition as a GET answers it."""
-    permissions = {
+def _permissions(role: Role) -> JsonObject:
+    return {
         "actions": list(role.actions),
         "notActions": list(role.not_actions),
         "dataActions": list(role.data_actions),
         "notDataActions": list(role.not_data_actions),
     }
+
+
+def definition_body(call: Call, role: Role) -> JsonObject:
+    """A role definition as a GET answers it."""
     history = {
         "createdOn": "2015-02-02T21:55:09.8806423Z",
         "updatedOn": "2021-11-11T20:13:47.8628684Z",
@@ -54,7 +58,7 @@ def definition_body(call: Call, role: Role) -> JsonObject:
             "type": "BuiltInRole" if role.built_in else "CustomRole",
             "description": role.description,
             "assignableScopes": list(role.assignable_scopes),
-            "permissions": [permissions],
+            "permissions": [_permissions(role)],
             **history,
         },
         "id": call.azure.role_definition_id(role.id, call.path),
@@ -175,11 +179,8 @@ async def list_assignments(call: Call) -> Answer:
 async def get_assignment(call: Call) -> Answer:
     found = call.state.get(_assignment_id(call))
     if found is None:
-        raise arm_error(
-            404,
-            "RoleAssignmentNotFound",
-            f"The role assignment '{call.params['name']}' is not found.",
-        )
+        message = f"The role assignment '{call.params['name']}' is not found."
+        raise arm_error(404, "RoleAssignmentNotFound", message)
     return _answer(200, found.body)
 
 
@@ -221,22 +222,16 @@ def _check_name(call: Call) -> None:
     try:
         uuid.UUID(call.params["name"])
     except ValueError:
-        raise arm_error(
-            400,
-            "InvalidRoleAssignmentId",
-            f"The role assignment ID '{call.params['name']}' is not valid. The role assignment ID must be a GUID.",
-        ) from None
+        message = f"The role assignment ID '{call.params['name']}' is not valid. The role assignment ID must be a GUID."
+        raise arm_error(400, "InvalidRoleAssignmentId", message) from None
 
 
 def _update(call: Call, existing: Resource, wanted: JsonObject) -> Answer:
     """Only what is not identity may change; the status is 201 all the same."""
     properties = existing.properties
     if any(properties[part] != wanted[part] for part in ("principalId", "roleDefinitionId")):
-        raise arm_error(
-            400,
-            "RoleAssignmentUpdateNotPermitted",
-            "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
-        )
+        message = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
+        raise arm_error(400, "RoleAssignmentUpdateNotPermitted", message)
     for part in ("condition", "conditionVersion", "description"):
         properties[part] = wanted.get(part)
     properties["updatedOn"] = timestamp()
@@ -249,25 +244,23 @@ def _check_principal(call: Call, principal_id: str, kind: str | None) -> None:
     principal = call.state.principals.get(principal_id)
     if kind:
         if principal is not None and kind != "ServicePrincipal":
-            raise arm_error(
-                400,
-                "UnmatchedPrincipalType",
+            message = (
                 f"The PrincipalId '{principal_id.replace('-', '')}' has type 'ServicePrincipal' , which is different"
-                f" from specified PrinciaplType '{kind}'.",
+                f" from specified PrinciaplType '{kind}'."
             )
+            raise arm_error(400, "UnmatchedPrincipalType", message)
         return
     if principal is not None and principal.refusals_left <= 0:
         return
     if principal is not None:
         principal.refusals_left -= 1
-    raise arm_error(
-        400,
-        "PrincipalNotFound",
+    message = (
         f"Principal {principal_id.replace('-', '')} does not exist in the directory {call.state.tenant_id}. Check that"
         " you have the correct principal ID. If you are creating this principal and then immediately assigning a role,"
         " this error might be related to a replication delay. In this case, set the role assignment principalType"
-        " property to a value, such as ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype",
+        " property to a value, such as ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype"
     )
+    raise arm_error(400, "PrincipalNotFound", message)
 
 
 async def delete_assignment(call: Call) -> Answer:
@@ -284,16 +277,9 @@ async def delete_assignment(call: Call) -> Answer:
 async def list_permissions(call: Call) -> Answer:
     """What the caller's roles allow at a scope."""
     check_scope(call, call.params["scope"])
-    grants = rbac.grants_at(call.azure.grants(), call.principal.object_id, call.params["scope"])
-    value = []
-    for grant in grants:
-        role = grant.role
-        block = {
-            "actions": list(role.actions),
-            "notActions": list(role.not_actions),
-            "dataActions": list(role.data_actions),
-            "notDataActions": list(role.not_data_actions),
-        }
+    value: list[JsonObject] = []
+    for grant in rbac.grants_at(call.azure.grants(), call.principal.object_id, call.params["scope"]):
+        block = _permissions(grant.role)
         if block not in value:
             value.append(block)
     return _page(value)
@@ -358,11 +344,7 @@ async def get_lock(call: Call) -> Answer:
 
 
 async def delete_lock(call: Call) -> Answer:
-    found = call.state.get(_lock_id(call))
-    if found is None:
-        return Answer(204)
-    call.state.remove(found.id)
-    return Answer(200)
+    return delete(call, _lock_id(call))
 
 
 ROUTES = (

@@ -18,18 +18,10 @@ from ..wire import JsonObject
 NODE_IMAGE = "AKSUbuntu-2204gen2containerd-202601.13.0"
 
 READ_ONLY = frozenset(
-    {
-        "azurePortalFQDN",
-        "currentKubernetesVersion",
-        "fqdn",
-        "maxAgentPools",
-        "powerState",
-        "privateFQDN",
-        "privateLinkResources",
-        "provisioningState",
-        "resourceUID",
-        "status",
-    }
+    (
+        "azurePortalFQDN currentKubernetesVersion fqdn maxAgentPools powerState privateFQDN privateLinkResources "
+        "provisioningState resourceUID status"
+    ).split()
 )
 POOL_READ_ONLY = frozenset(
     {"currentOrchestratorVersion", "eTag", "nodeImageVersion", "powerState", "provisioningState", "status"}
@@ -252,16 +244,10 @@ def new_pool(given: JsonObject, properties: JsonObject, api_version: str) -> Jso
 
 
 _SPECIAL = frozenset(
-    {
-        "agentPoolProfiles",
-        "identityProfile",
-        "kubernetesVersion",
-        "networkProfile",
-        "nodeResourceGroup",
-        "oidcIssuerProfile",
-        "podIdentityProfile",
-        "servicePrincipalProfile",
-    }
+    (
+        "agentPoolProfiles identityProfile kubernetesVersion networkProfile nodeResourceGroup oidcIssuerProfile "
+        "podIdentityProfile servicePrincipalProfile"
+    ).split()
 )
 
 

@@ -18,8 +18,8 @@ from ..routing import Call, Route
 from ..state import INSTANCE, SCALE_SET, VIRTUAL_MACHINE, Resource
 from ..wire import Answer, AzureError, JsonObject, arm_error, compute_timestamp, not_served
 from . import scale_sets
-from .linked import check_linked
-from .resources import RG, SUB, require_group, resource_missing
+from .linked import check_linked, require_group, resource_missing
+from .resources import RG, SUB
 
 COLLECTION = "/providers/Microsoft.Compute/virtualMachineScaleSets"
 ITEM = RG + COLLECTION + "/{name}"
@@ -55,12 +55,11 @@ def _require_instance(call: Call) -> Resource:
     scale_set = _require(call)
     found = call.state.get(f"{scale_set.id}/virtualMachines/{call.params['instance']}")
     if found is None:
-        raise arm_error(
-            404,
-            "NotFound",
+        message = (
             f"The entity was not found in this Azure location: instance '{call.params['instance']}' of scale set"
-            f" '{scale_set.name}'.",
+            f" '{scale_set.name}'."
         )
+        raise arm_error(404, "NotFound", message)
     return found
 
 
@@ -106,14 +105,16 @@ async def get_scale_set(call: Call) -> Answer:
 
 
 async def list_in_group(call: Call) -> Answer:
-    group = require_group(call)
-    return _answer(200, {"value": [s.body for s in call.state.within(group.id, SCALE_SET)]})
+    return _list(call, require_group(call).id, SCALE_SET)
 
 
 async def list_in_subscription(call: Call) -> Answer:
-    return _answer(
-        200, {"value": [s.body for s in call.state.within(f"/subscriptions/{call.subscription}", SCALE_SET)]}
-    )
+    return _list(call, f"/subscriptions/{call.subscription}", SCALE_SET)
+
+
+def _list(call: Call, scope: str, kind: str) -> Answer:
+    cost = "GetVMScaleSet" if kind == SCALE_SET else "GetVM"
+    return _answer(200, {"value": [each.body for each in call.state.within(scope, kind)]}, cost=cost)
 
 
 async def patch_scale_set(call: Call) -> Answer:
@@ -168,11 +169,8 @@ def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None
     removed = {ids.key(resource_id) for resource_id, value in asked.items() if value is None}
     user = "userassigned" in kind.split(",")
     if added and not user:
-        raise arm_error(
-            400,
-            "InvalidIdentityType",
-            f"The identity type '{given['type']}' does not allow userAssignedIdentities to be assigned.",
-        )
+        message = f"The identity type '{given['type']}' does not allow userAssignedIdentities to be assigned."
+        raise arm_error(400, "InvalidIdentityType", message)
     _check_number(scale_set, asked)
     check_linked(call, f"{scale_set.type}/write", added)
     _check_existence(call, scale_set, added)
@@ -186,11 +184,8 @@ def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None
             # Empty until the operation ends, as recorded.
             carried[made[0] if made else resource_id] = {}
     if user and not carried:
-        raise arm_error(
-            400,
-            "InvalidIdentityType",
-            f"The identity type '{given['type']}' needs at least one user-assigned identity.",
-        )
+        message = f"The identity type '{given['type']}' needs at least one user-assigned identity."
+        raise arm_error(400, "InvalidIdentityType", message)
     identity["type"] = kinds[kind]
     if "systemassigned" in kind.split(","):
         _system_identity(call, scale_set, identity)
@@ -245,13 +240,11 @@ async def get_machine(call: Call) -> Answer:
 
 
 async def list_machines(call: Call) -> Answer:
-    group = require_group(call)
-    return _answer(200, {"value": [m.body for m in call.state.within(group.id, VIRTUAL_MACHINE)]}, cost="GetVM")
+    return _list(call, require_group(call).id, VIRTUAL_MACHINE)
 
 
 async def list_machines_in_subscription(call: Call) -> Answer:
-    machines = call.state.within(f"/subscriptions/{call.subscription}", VIRTUAL_MACHINE)
-    return _answer(200, {"value": [m.body for m in machines]}, cost="GetVM")
+    return _list(call, f"/subscriptions/{call.subscription}", VIRTUAL_MACHINE)
 
 
 async def patch_machine(call: Call) -> Answer:
@@ -445,11 +438,8 @@ async def reimage_scale_set(call: Call) -> Answer:
     found = {instance.name: instance for instance in scale_sets.instances(call.state, scale_set)}
     unknown = [str(each) for each in named or () if str(each) not in found]
     if unknown:
-        raise arm_error(
-            400,
-            "InvalidParameter",
-            f"The provided instanceId {unknown[0]} is not an active Virtual Machine Scale Set VM instanceId.",
-        )
+        message = f"The provided instanceId {unknown[0]} is not an active Virtual Machine Scale Set VM instanceId."
+        raise arm_error(400, "InvalidParameter", message)
     return _reimage(call, list(found.values()) if named is None else [found[str(each)] for each in named])
 
 

@@ -23,7 +23,7 @@ from ..state import CLUSTER, GROUP, IDENTITY, SCALE_SET, Principal, Resource
 from ..wire import JSON, Answer, AzureError, JsonObject, aks_error, gateway_error, not_served, timestamp
 from . import cluster_body, pod_identity, scale_sets
 from .identities import create_identity
-from .linked import JOIN, check_linked
+from .linked import JOIN, check_linked, group_body, require_group, resource_missing
 
 SUB = "/subscriptions/{subscription}"
 RG = SUB + "/resourceGroups/{group}"
@@ -43,17 +43,8 @@ def _id(call: Call) -> str:
     return f"{ids.group_id(call.subscription, call.params['group'])}{COLLECTION}/{call.params['name']}"
 
 
-def _require_group(call: Call) -> Resource:
-    found = call.state.get(ids.group_id(call.subscription, call.params["group"]))
-    if found is None:
-        raise gateway_error(
-            404, "ResourceGroupNotFound", f"Resource group '{call.params['group']}' could not be found."
-        )
-    return found
-
-
 def require(call: Call) -> Resource:
-    _require_group(call)
+    require_group(call)
     found = call.state.get(_id(call))
     if found is None:
         raise _missing(call)
@@ -74,12 +65,7 @@ def _missing(call: Call) -> AzureError:
             subcode,
             [{"code": "Unspecified", "message": "rpc error: code = NotFound desc = Managed Cluster not found"}],
         )
-    return gateway_error(
-        404,
-        "ResourceNotFound",
-        f"The Resource '{ACTION}/{name}' under resource group '{group}' was not found. For more details please go to"
-        " https://aka.ms/ARMResourceNotFoundFix",
-    )
+    return resource_missing(ACTION, name, group)
 
 
 def _answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] | None = None) -> Answer:
@@ -125,14 +111,16 @@ async def get_cluster(call: Call) -> Answer:
 
 
 async def list_in_group(call: Call) -> Answer:
-    group = _require_group(call)
-    clusters = call.state.within(group.id, CLUSTER)
-    return Answer(200, {"value": [cluster_body.view(c.body, call.api_version) for c in clusters]}, content_type=JSON)
+    return _list(call, require_group(call).id)
 
 
 async def list_in_subscription(call: Call) -> Answer:
-    clusters = call.state.within(f"/subscriptions/{call.subscription}", CLUSTER)
-    return Answer(200, {"value": [cluster_body.view(c.body, call.api_version) for c in clusters]}, content_type=JSON)
+    return _list(call, f"/subscriptions/{call.subscription}")
+
+
+def _list(call: Call, scope: str) -> Answer:
+    found = [cluster_body.view(cluster.body, call.api_version) for cluster in call.state.within(scope, CLUSTER)]
+    return Answer(200, {"value": found}, content_type=JSON)
 
 
 # writing
@@ -168,12 +156,11 @@ def _check_etag(call: Call, existing: Resource | None) -> None:
 def check_not_stopped(cluster: Resource) -> None:
     """No recording shows this refusal; its words are those that users report."""
     if is_stopped(cluster):
-        raise aks_error(
-            400,
-            "BadRequest",
+        message = (
             f"Operation is not allowed: the managed cluster is in {states(cluster)}. Please start the cluster before"
-            " you change it.",
+            " you change it."
         )
+        raise aks_error(400, "BadRequest", message)
 
 
 def is_stopped(cluster: Resource) -> bool:
@@ -187,7 +174,7 @@ def states(cluster: Resource) -> str:
 
 
 async def put_cluster(call: Call) -> Answer:
-    _require_group(call)
+    require_group(call)
     given, existing = call.json(), call.state.get(_id(call))
     _check_etag(call, existing)
     if existing is not None:
@@ -272,30 +259,15 @@ async def carry_out(cluster: Resource, operation: Operation, work: Work) -> None
 def _check_new(call: Call, body: JsonObject) -> None:
     group = body["properties"]["nodeResourceGroup"]
     if call.state.get(ids.group_id(call.subscription, group)) is not None:
-        raise aks_error(
-            400,
-            "NodeResourceGroupAlreadyExists",
-            f"The node resource group '{group}' of the cluster exists already; name another one.",
-        )
+        message = f"The node resource group '{group}' of the cluster exists already; name another one."
+        raise aks_error(400, "NodeResourceGroupAlreadyExists", message)
 
 
 def _node_group(call: Call, cluster: Resource) -> Resource:
     resource_id = scale_sets.node_group(cluster)
-    group = ids.group_name(cluster.id) or ""
-    tags = {
-        "aks-managed-cluster-name": cluster.name,
-        "aks-managed-cluster-rg": group,
-        **(cluster.body.get("tags") or {}),
-    }
-    body = {
-        "id": resource_id,
-        "name": ids.last(resource_id),
-        "type": GROUP,
-        "location": cluster.body["location"],
-        "managedBy": cluster.id,
-        "tags": tags,
-        "properties": {"provisioningState": "Succeeded"},
-    }
+    own = {"aks-managed-cluster-name": cluster.name, "aks-managed-cluster-rg": ids.group_name(cluster.id) or ""}
+    tags = {**own, **(cluster.body.get("tags") or {})}
+    body = group_body(resource_id, cluster.body["location"], tags, cluster.id)
     return Resource(resource_id, GROUP, body)
 
 
@@ -317,12 +289,11 @@ def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject, se
     if not given and service.get("clientId") not in (None, "msi"):
         principal = call.state.principal_by_app(str(service["clientId"]))
         if principal is None:
-            raise aks_error(
-                400,
-                "ServicePrincipalNotFound",
+            message = (
                 f"Service principal clientID: {service['clientId']} not found in Active Directory tenant"
-                f" {call.state.tenant_id}, Please see https://aka.ms/aks-sp-help for more details.",
+                f" {call.state.tenant_id}, Please see https://aka.ms/aks-sp-help for more details."
             )
+            raise aks_error(400, "ServicePrincipalNotFound", message)
         cluster.properties["servicePrincipalProfile"] = {"clientId": principal.app_id}
         cluster.hidden["secret"] = str(service.get("secret") or "")
         return principal
@@ -436,7 +407,6 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         kubernetes_version=properties["currentKubernetesVersion"],
         network_plugin=properties["networkProfile"]["networkPlugin"],
         network_policies=properties["networkProfile"].get("networkPolicy") not in (None, "none"),
-        kubelet_resource_id=kubelet.id if kubelet else "",
         kubelet_client_id=kubelet.properties["clientId"] if kubelet else "",
         nodes=tuple(nodes),
         admin_groups=tuple(entra.get("adminGroupObjectIDs") or ()) if entra else None,
@@ -545,13 +515,12 @@ def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
     """What AKS does not let anybody change, and what this stand-in cannot."""
     location = str(given.get("location") or cluster.body["location"]).replace(" ", "").lower()
     if location != cluster.body["location"]:
-        raise gateway_error(
-            409,
-            "InvalidResourceLocation",
+        message = (
             f"The resource '{cluster.name}' already exists in location '{cluster.body['location']}' in resource group"
             f" '{ids.group_name(cluster.id)}'. A resource with the same name cannot be created in location"
-            f" '{location}'. Please select a new resource name.",
+            f" '{location}'. Please select a new resource name."
         )
+        raise gateway_error(409, "InvalidResourceLocation", message)
     asked, current = given.get("properties") or {}, cluster.properties
     network = asked.get("networkProfile") or {}
     private = "enablePrivateCluster"
@@ -567,12 +536,11 @@ def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
     )
     for name, wanted, present in pairs:
         if wanted and wanted != present:
-            raise aks_error(
-                400,
-                "PropertyChangeNotAllowed",
+            message = (
                 f"Provisioning of resource(s) for container service {cluster.name} in resource group"
-                f" {ids.group_name(cluster.id)} failed. Message: Changing property '{name}' is not allowed.. Details: ",
+                f" {ids.group_name(cluster.id)} failed. Message: Changing property '{name}' is not allowed.. Details: "
             )
+            raise aks_error(400, "PropertyChangeNotAllowed", message)
     counts = {pool["name"]: pool["count"] for pool in current["agentPoolProfiles"]}
     for pool in asked.get("agentPoolProfiles") or []:
         if counts.get(pool.get("name")) != (pool.get("count") or counts.get(pool.get("name"))):
@@ -589,11 +557,8 @@ def _apply_issuer(call: Call, cluster: Resource, asked: JsonObject) -> None:
         cluster.properties["oidcIssuerProfile"] = {"enabled": True, "issuerURL": url}
     workload = _has_workload_identity(asked)
     if workload and not cluster.properties["oidcIssuerProfile"]["enabled"]:
-        raise aks_error(
-            400,
-            "InvalidParameter",
-            "Workload identity requires the OIDC issuer: set oidcIssuerProfile.enabled to true.",
-        )
+        message = "Workload identity requires the OIDC issuer: set oidcIssuerProfile.enabled to true."
+        raise aks_error(400, "InvalidParameter", message)
     if workload and not call.azure.config.workload_identity:
         raise not_served(
             "The Workload ID add-on is not deployed in a sandbox whose nodes lack its images; start one that has them"
@@ -652,13 +617,12 @@ def _refuse_blocked(call: Call, cluster: Resource, profile: JsonObject) -> None:
     for entry in profile.get("userAssignedIdentities") or []:
         if _pod_identity_problem(call.azure, cluster, entry) is not None:
             identity = entry["identity"]
-            raise aks_error(
-                400,
-                "BadRequest",
+            message = (
                 f"Cluster identity has no assignment permission over identity 'resourceId: {identity['resourceId']} -"
                 f" clientId: {identity.get('clientId')} - objectId: {identity.get('objectId')}'. Please grant at least"
-                " 'Managed Identity Operator' permission before assigning pod identity.",
+                " 'Managed Identity Operator' permission before assigning pod identity."
             )
+            raise aks_error(400, "BadRequest", message)
 
 
 def _settle_pod_identities(azure: Azure, cluster: Resource) -> None:
@@ -706,7 +670,7 @@ async def patch_cluster(call: Call) -> Answer:
 
 
 async def delete_cluster(call: Call) -> Answer:
-    _require_group(call)
+    require_group(call)
     cluster = call.state.get(_id(call))
     if cluster is None:
         return Answer(204)
@@ -752,22 +716,16 @@ def _require_running(call: Call) -> Resource:
     cluster = require(call)
     state = cluster.properties["provisioningState"]
     if not cluster.hidden.get("running") or state == "Deleting":
-        raise aks_error(
-            404,
-            "ResourceNotFound",
-            f"Could not find the control plane of managed cluster '{cluster.name}': it is {state}.",
-        )
+        message = f"Could not find the control plane of managed cluster '{cluster.name}': it is {state}."
+        raise aks_error(404, "ResourceNotFound", message)
     return cluster
 
 
 async def _credential(call: Call, name: str, admin: bool) -> Answer:
     cluster = _require_running(call)
     if admin and cluster.properties.get("disableLocalAccounts"):
-        raise aks_error(
-            400,
-            "BadRequest",
-            "Getting static credential is not allowed because this cluster is set to disable local accounts.",
-        )
+        message = "Getting static credential is not allowed because this cluster is set to disable local accounts."
+        raise aks_error(400, "BadRequest", message)
     content = base64.b64encode(await call.azure.compute.kubeconfig(cluster.id, admin)).decode()
     return Answer(200, {"kubeconfigs": [{"name": name, "value": content}]}, content_type=JSON)
 
@@ -778,23 +736,6 @@ async def user_credential(call: Call) -> Answer:
 
 async def admin_credential(call: Call) -> Answer:
     return await _credential(call, "clusterAdmin", admin=True)
-
-
-async def access_profile(call: Call) -> Answer:
-    """The old way to a kubeconfig."""
-    cluster = _require_running(call)
-    role = call.params["role"]
-    if role not in ("clusterUser", "clusterAdmin"):
-        raise aks_error(404, "NotFound", f"The access profile '{role}' was not found.")
-    content = base64.b64encode(await call.azure.compute.kubeconfig(cluster.id, role == "clusterAdmin")).decode()
-    body = {
-        "id": f"{cluster.id}/accessProfiles/{role}",
-        "name": role,
-        "type": "Microsoft.ContainerService/ManagedClusters/AccessProfiles",
-        "location": cluster.body["location"],
-        "properties": {"kubeConfig": content},
-    }
-    return Answer(200, body, content_type=JSON)
 
 
 def _pool_body(call: Call, cluster: Resource, pool: JsonObject) -> JsonObject:
@@ -824,44 +765,24 @@ async def get_pool(call: Call) -> Answer:
     raise aks_error(404, "NotFound", f"Could not find agent pool '{name}' in managed cluster '{cluster.name}'.")
 
 
-async def pool_versions(call: Call) -> Answer:
-    cluster = require(call)
-    version = call.azure.config.kubernetes_version
-    body = {
-        "id": f"{cluster.id}/availableagentpoolversions/default",
-        "name": "default",
-        "type": "Microsoft.ContainerService/managedClusters/availableAgentpoolVersions",
-        "properties": {"agentPoolVersions": [{"default": True, "kubernetesVersion": version}]},
-    }
-    return Answer(200, body, content_type=JSON)
-
-
 async def upgrade_profile(call: Call) -> Answer:
     """Nothing to upgrade to: there is one version."""
     cluster = require(call)
-    body = {
-        "id": f"{cluster.id}/upgradeprofiles/default",
-        "name": "default",
-        "type": "Microsoft.ContainerService/managedClusters/upgradeprofiles",
-        "properties": {
-            "controlPlaneProfile": {
-                "kubernetesVersion": cluster.properties["currentKubernetesVersion"],
-                "osType": "Linux",
-            },
-            "agentPoolProfiles": None,
-        },
-    }
-    return Answer(200, body, content_type=JSON)
+    plane = {"kubernetesVersion": cluster.properties["currentKubernetesVersion"], "osType": "Linux"}
+    properties = {"controlPlaneProfile": plane, "agentPoolProfiles": None}
+    return _default(f"{cluster.id}/upgradeprofiles/default", "managedClusters/upgradeprofiles", properties)
+
+
+def _default(resource_id: str, kind: str, properties: JsonObject) -> Answer:
+    about = {"id": resource_id, "name": "default", "type": f"Microsoft.ContainerService/{kind}"}
+    return Answer(200, {**about, "properties": properties}, content_type=JSON)
 
 
 async def kubernetes_versions(call: Call) -> Answer:
     version = call.azure.config.kubernetes_version
-    minor = version.rpartition(".")[0]
-    entry = {
-        "version": minor,
-        "capabilities": {"supportPlan": ["KubernetesOfficial"]},
-        "patchVersions": {version: {"upgrades": []}},
-    }
+    capabilities = {"supportPlan": ["KubernetesOfficial"]}
+    patches: JsonObject = {version: {"upgrades": []}}
+    entry = {"version": version.rpartition(".")[0], "capabilities": capabilities, "patchVersions": patches}
     return Answer(200, {"values": [entry]}, content_type=JSON)
 
 
@@ -869,13 +790,7 @@ async def orchestrators(call: Call) -> Answer:
     """The same in the words of the container service before AKS."""
     version = call.azure.config.kubernetes_version
     entry = {"orchestratorType": "Kubernetes", "orchestratorVersion": version, "default": True, "upgrades": []}
-    body = {
-        "id": call.path,
-        "name": "default",
-        "type": "Microsoft.ContainerService/locations/orchestrators",
-        "properties": {"orchestrators": [entry]},
-    }
-    return Answer(200, body, content_type=JSON)
+    return _default(call.path, "locations/orchestrators", {"orchestrators": [entry]})
 
 
 ROUTES = (
@@ -893,14 +808,7 @@ ROUTES = (
     Route(
         "POST", ITEM + "/listClusterAdminCredential", admin_credential, f"{ACTION}/listClusterAdminCredential/action"
     ),
-    Route(
-        "POST",
-        ITEM + "/accessProfiles/{role}/listCredential",
-        access_profile,
-        f"{ACTION}/accessProfiles/listCredential/action",
-    ),
     Route("GET", ITEM + "/agentPools", list_pools, f"{ACTION}/agentPools/read"),
     Route("GET", ITEM + "/agentPools/{pool}", get_pool, f"{ACTION}/agentPools/read"),
-    Route("GET", ITEM + "/availableAgentPoolVersions", pool_versions, f"{ACTION}/availableAgentPoolVersions/read"),
     Route("GET", ITEM + "/upgradeProfiles/default", upgrade_profile, f"{ACTION}/upgradeProfiles/read"),
 )

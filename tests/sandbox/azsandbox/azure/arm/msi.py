@@ -12,7 +12,8 @@ from ..routing import Call, Route, paged
 from ..state import FEDERATED_CREDENTIAL, IDENTITY, Resource
 from ..wire import Answer, AzureError, JsonObject, arm_error
 from .identities import COLLECTION, create_identity
-from .resources import RG, SUB, require_group, resource_missing
+from .linked import delete, require_group, resource_missing
+from .resources import RG, SUB
 
 ITEM = RG + COLLECTION + "/{name}"
 CREDENTIALS = ITEM + "/federatedIdentityCredentials"
@@ -42,12 +43,11 @@ async def put_identity(call: Call) -> Answer:
     if not location:
         raise arm_error(400, "LocationRequired", "The location property is required for this definition.")
     if not re.fullmatch(r"[A-Za-z0-9][\w-]{2,127}", call.params["name"]):
-        raise arm_error(
-            400,
-            "InvalidResourceName",
+        message = (
             f"Resource name {call.params['name']} is invalid. The name must be 3 to 128 letters, digits, hyphens and"
-            " underscores and start with a letter or digit.",
+            " underscores and start with a letter or digit."
         )
+        raise arm_error(400, "InvalidResourceName", message)
     group = ids.group_id(call.subscription, call.params["group"])
     made = create_identity(call.state, group, call.params["name"], location, given.get("tags") or {})
     return Answer(201, made.body, {"Location": made.id})
@@ -66,11 +66,7 @@ async def get_identity(call: Call) -> Answer:
 
 async def delete_identity(call: Call) -> Answer:
     require_group(call)
-    found = call.state.get(_id(call))
-    if found is None:
-        return Answer(204)
-    call.state.remove(found.id)
-    return Answer(200)
+    return delete(call, _id(call))
 
 
 async def list_in_group(call: Call) -> Answer:
@@ -131,13 +127,12 @@ async def put_credential(call: Call) -> Answer:
     identity = _require(call)
     resource_id = _credential_id(call, identity)
     if identity.hidden.get("writing"):
-        raise arm_error(
-            409,
-            "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
+        message = (
             "Too many Federated Identity Credentials are written concurrently for the managed identity"
             f" '{identity.id}'. Concurrent Federated Identity Credentials writes under the same managed identity are"
-            " not supported.",
+            " not supported."
         )
+        raise arm_error(409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity", message)
     properties = _credential_properties(call)
     identity.hidden["writing"] = True
     try:
@@ -184,19 +179,12 @@ def _check_others(others: list[Resource], properties: JsonObject) -> None:
     ):
         raise arm_error(409, "Conflict", "Issuer and subject combination already exists for this Managed Identity.")
     if len(others) >= LIMIT:
-        raise arm_error(
-            400,
-            "BadRequest",
-            f"Too many Federated Identity Credentials on the managed identity; the maximum is {LIMIT}.",
-        )
+        message = f"Too many Federated Identity Credentials on the managed identity; the maximum is {LIMIT}."
+        raise arm_error(400, "BadRequest", message)
 
 
 async def delete_credential(call: Call) -> Answer:
-    resource_id = _credential_id(call, _require(call))
-    if call.state.get(resource_id) is None:
-        return Answer(204)
-    call.state.remove(resource_id)
-    return Answer(200)
+    return delete(call, _credential_id(call, _require(call)))
 
 
 ROUTES = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ..core import Azure
 from ..operations import Operation
 from ..routing import Call, Route
-from ..state import CLUSTER, INSTANCE, Resource
+from ..state import INSTANCE, Resource
 from ..wire import Answer, aks_error
 from . import cluster_body, containerservice, scale_sets
 from .containerservice import ACTION, ITEM, carry_out, is_stopped, states
@@ -70,14 +70,14 @@ async def abort(call: Call) -> Answer:
     operation, headers = containerservice.start_operation(call, cluster.body["location"])
 
     async def work() -> None:
-        await cancel(cluster)
+        await _cancel(cluster)
         operation.succeed()
 
     call.azure.spawn(work())
     return Answer(202, headers={**headers, "Location": containerservice.results_url(call, operation)})
 
 
-async def cancel(cluster: Resource) -> None:
+async def _cancel(cluster: Resource) -> None:
     """End the work on a cluster; without any, leave it as one whose last operation was canceled."""
     work = cluster.hidden.get("work")
     if cluster.properties["provisioningState"] not in containerservice.BUSY or work is None or work.done():
@@ -86,35 +86,6 @@ async def cancel(cluster: Resource) -> None:
     cluster_body.in_progress(cluster.body, "Canceling")
     work.cancel()
     await containerservice.ended(work)
-
-
-async def order(azure: Azure, name: str, action: str) -> None:
-    """What the sandbox asks for: ``stop``, ``start`` or ``cancel`` of a cluster, given by name or id; done at the end.
-
-    ValueError where there is no such cluster, or the order does not fit its state.
-    """
-    wanted = [c for c in azure.state.all(CLUSTER) if name.lower() in (c.name.lower(), c.id.lower())]
-    if len(wanted) != 1:
-        raise ValueError(
-            f"There {'are several clusters' if wanted else 'is no cluster'} '{name}'; give a name or an id."
-        )
-    (cluster,) = wanted
-    if action == "cancel":
-        await cancel(cluster)
-        return
-    stopped = {"stop": True, "start": False}[action]
-    if cluster.properties["provisioningState"] in containerservice.BUSY:
-        raise ValueError(
-            f"The cluster '{name}' is busy: {cluster.properties['provisioningState']}; wait, or cancel it."
-        )
-    if is_stopped(cluster) is stopped or not cluster.hidden.get("running"):
-        raise ValueError(f"The cluster '{name}' is in {states(cluster)} and cannot be told to {action}.")
-    path = f"/subscriptions/{azure.state.subscription_id}/providers/Microsoft.ContainerService/locations/none"
-    operation = azure.operations.start(path)
-    begin(azure, cluster, operation, stopped=stopped)
-    await containerservice.ended(cluster.hidden["work"])
-    if operation.error is not None:
-        raise ValueError(str(operation.error["message"]))
 
 
 ROUTES = (

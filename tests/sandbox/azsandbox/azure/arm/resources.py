@@ -15,6 +15,7 @@ from ..routing import Call, Route, paged
 from ..state import CLUSTER, GROUP, PROVIDERS, Resource
 from ..wire import Answer, AzureError, JsonObject, arm_error, gateway_error, not_served
 from . import containerservice, versions
+from .linked import group_body, require_group, resource_missing
 
 LOCATIONS = {
     "eastus": "East US",
@@ -145,14 +146,13 @@ async def list_subscriptions(call: Call) -> Answer:
 
 async def get_subscription(call: Call) -> Answer:
     if not _has_any_role(call, call.subscription):
-        raise gateway_error(
-            403,
-            "AuthorizationFailed",
+        message = (
             f"The client '{call.principal.app_id}' with object id '{call.principal.object_id}' does not have"
             " authorization to perform action 'Microsoft.Resources/subscriptions/read' over scope"
             f" '/subscriptions/{call.params['subscription']}' or the scope is invalid. If access was recently granted,"
-            " please refresh your credentials.",
+            " please refresh your credentials."
         )
+        raise gateway_error(403, "AuthorizationFailed", message)
     return Answer(200, _subscription(call, call.subscription))
 
 
@@ -240,34 +240,14 @@ def check_registration(call: Call) -> None:
     """409 for a write to a provider that the subscription has not registered."""
     match = re.search(r"/providers/([^/]+)/", call.path, re.IGNORECASE)
     if match and call.method == "PUT" and _is_unregistered(call, match.group(1)):
-        raise gateway_error(
-            409,
-            "MissingSubscriptionRegistration",
+        message = (
             f"The subscription is not registered to use namespace '{match.group(1)}'. See"
-            " https://aka.ms/rps-not-found for how to register subscriptions.",
+            " https://aka.ms/rps-not-found for how to register subscriptions."
         )
+        raise gateway_error(409, "MissingSubscriptionRegistration", message)
 
 
 # resource groups
-
-
-def require_group(call: Call, group: str | None = None) -> Resource:
-    """The resource group of a path, or ARM's 404."""
-    name = group if group is not None else call.params["group"]
-    found = call.state.get(ids.group_id(call.subscription, name))
-    if found is None:
-        raise gateway_error(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.")
-    return found
-
-
-def resource_missing(kind: str, name: str, group: str) -> AzureError:
-    """ARM's own 404; ``kind`` in the casing that ARM uses for it."""
-    return gateway_error(
-        404,
-        "ResourceNotFound",
-        f"The Resource '{kind}/{name}' under resource group '{group}' was not found. For more details please go to"
-        " https://aka.ms/ARMResourceNotFoundFix",
-    )
 
 
 def check_scope(call: Call, scope: str) -> None:
@@ -287,11 +267,8 @@ async def put_group(call: Call) -> Answer:
     existing = call.state.get(ids.group_id(call.subscription, name))
     location = _location(given, existing)
     if existing is not None and existing.properties["provisioningState"] == "Deleting":
-        raise gateway_error(
-            409,
-            "ResourceGroupBeingDeleted",
-            f"The resource group '{name}' is in deprovisioning state and cannot perform this operation.",
-        )
+        message = f"The resource group '{name}' is in deprovisioning state and cannot perform this operation."
+        raise gateway_error(409, "ResourceGroupBeingDeleted", message)
     if not re.fullmatch(r"[\w().-]{0,89}[\w()-]", name):
         raise gateway_error(400, "InvalidResourceGroup", f"The provided resource group name '{name}' is invalid.")
     resource = existing or Resource(ids.group_id(call.subscription, name), GROUP, {})
@@ -305,30 +282,18 @@ def _location(given: JsonObject, existing: Resource | None) -> str:
     if not location:
         raise gateway_error(400, "LocationRequired", "The location property is required for this definition.")
     if location not in LOCATIONS:
-        raise gateway_error(
-            400,
-            "LocationNotAvailableForResourceGroup",
+        message = (
             f"The provided location '{location}' is not available for resource group. List of available regions is"
-            f" '{','.join(LOCATIONS)}'.",
+            f" '{','.join(LOCATIONS)}'."
         )
+        raise gateway_error(400, "LocationNotAvailableForResourceGroup", message)
     if existing is not None and existing.body["location"] != location:
-        raise gateway_error(
-            409,
-            "InvalidResourceGroupLocation",
+        message = (
             f"Invalid resource group location '{location}'. The Resource group already exists in location"
-            f" '{existing.body['location']}'.",
+            f" '{existing.body['location']}'."
         )
+        raise gateway_error(409, "InvalidResourceGroupLocation", message)
     return location
-
-
-def group_body(resource_id: str, location: str, tags: Any, managed_by: Any) -> JsonObject:
-    body: JsonObject = {"id": resource_id, "name": ids.last(resource_id), "type": GROUP, "location": location}
-    if managed_by:
-        body["managedBy"] = managed_by
-    if tags is not None:
-        body["tags"] = tags
-    body["properties"] = {"provisioningState": "Succeeded"}
-    return body
 
 
 async def patch_group(call: Call) -> Answer:

@@ -170,19 +170,17 @@ def check(path: str, api_version: str, location: str, locations: list[str]) -> N
             f"The api-version '{api_version}' is invalid. The supported versions are '{','.join(reversed(known))}'.",
         )
     if kind.lower() in _TRACKED and location and ids.target(path) == path.rstrip("/"):
-        raise gateway_error(
-            400,
-            "NoRegisteredProviderFound",
+        message = (
             f"No registered resource provider found for location '{location}' and API version '{api_version}' for type"
             f" '{kind}'. The supported api-versions are '{versions}'. The supported locations are"
-            f" '{', '.join(locations)}'.",
+            f" '{', '.join(locations)}'."
         )
-    raise gateway_error(
-        404,
-        "InvalidResourceType",
+        raise gateway_error(400, "NoRegisteredProviderFound", message)
+    message = (
         f"The resource type '{kind}' could not be found in the namespace '{namespace}' for api version '{api_version}'."
-        f" The supported api-versions are '{versions}'.",
+        f" The supported api-versions are '{versions}'."
     )
+    raise gateway_error(404, "InvalidResourceType", message)
 
 
 def usual(path: str, wanted: str) -> str:
