@@ -40,7 +40,8 @@ def for_each(*rows: t.Any) -> t.Callable[[Test], Test]:
     def mark(test: Test) -> Test:
         first = rows[0].values if isinstance(rows[0], type(pytest.param())) else rows[0]
         columns = list(inspect.signature(test).parameters)[: len(first) if isinstance(first, tuple) else 1]
-        return pytest.mark.parametrize(columns if isinstance(first, tuple) else columns[0], rows)(test)
+        marked: Test = pytest.mark.parametrize(columns if isinstance(first, tuple) else columns[0], rows)(test)
+        return marked
 
     return mark
 

@@ -116,8 +116,7 @@ def test_what_is_not_named_is_carried(body: dict[str, t.Any], desired: Desired) 
     old = {addon.key_of(one): one for one in profile(body).get("userAssignedIdentities", ())}
     new = {addon.key_of(one): one for one in profile(after).get("userAssignedIdentities", ())}
     if not desired.purge_identities:
-        unnamed = ({key: one for key, one in each.items() if key not in named} for each in (old, new))
-        assert next(unnamed) == next(unnamed)
+        assert all(old.get(key) == new.get(key) for key in (old.keys() | new.keys()) - named)
     for key in old.keys() & new.keys():
         assert new[key]["future"] == old[key]["future"]
 

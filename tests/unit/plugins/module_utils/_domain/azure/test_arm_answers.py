@@ -30,6 +30,7 @@ def refusal(code: str) -> dict[str, Any]:
 
 MISSING = ["ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "NotFound", "RoleAssignmentNotFound"]
 MISSING += ["RoleDefinitionDoesNotExist"]
+NO_REFUSALS: list[Any] = [{}, [], "<html>NotFound</html>", ""]
 OTHERS = ["SubscriptionNotFound", "TenantNotFound", "ResourceProviderNotFound", "InvalidResourceType"]
 OTHERS += ["ResourceTypeNotSupported", "ResourceTypeNotFound"]
 
@@ -42,7 +43,7 @@ OTHERS += ["ResourceTypeNotSupported", "ResourceTypeNotFound"]
     (404, {"error": "NotFound"}, False),
     (404, {"code": 404, "message": "NotFound"}, False),
     (404, {"statusCode": 404, "message": "Resource not found"}, False),
-    *((404, body, False) for body in ({}, [], "<html>NotFound</html>", "")),
+    *((404, body, False) for body in NO_REFUSALS),
     (403, refusal("ResourceNotFound"), False),
     (200, refusal("ResourceNotFound"), False),
 )

@@ -17,6 +17,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
 IDENTITY = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/cp"
+ENTRY = {"name": "i", "namespace": "n", "provisioningState": "Assigned"}
+OLD_POOL: dict[str, Any] = {"name": "nodepool1", "count": 2, "vmSize": "Standard_D2s_v5", "mode": "System"}
+OLD_POOL |= {"osType": "Linux", "orchestratorVersion": "1.33", "currentOrchestratorVersion": "1.33.5"}
+OLD_POOL |= {"nodeTaints": ["a=b:NoSchedule"], "provisioningState": "Succeeded", "futureField": 2}
 EXISTING: dict[str, Any] = {
     "id": "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/demo",
     "name": "demo",
@@ -40,25 +44,8 @@ EXISTING: dict[str, Any] = {
         "networkProfile": {"networkPlugin": "azure", "serviceCidr": "10.0.0.0/16", "futureField": 1},
         "oidcIssuerProfile": {"enabled": False},
         "identityProfile": {"kubeletidentity": {"resourceId": "/k", "clientId": "c", "objectId": "o"}},
-        "podIdentityProfile": {
-            "enabled": True,
-            "userAssignedIdentities": [{"name": "i", "namespace": "n", "provisioningState": "Assigned"}],
-        },
-        "agentPoolProfiles": [
-            {
-                "name": "nodepool1",
-                "count": 2,
-                "vmSize": "Standard_D2s_v5",
-                "mode": "System",
-                "osType": "Linux",
-                "orchestratorVersion": "1.33",
-                "currentOrchestratorVersion": "1.33.5",
-                "nodeTaints": ["a=b:NoSchedule"],
-                "provisioningState": "Succeeded",
-                "futureField": 2,
-            },
-            {"name": "other", "count": 1},
-        ],
+        "podIdentityProfile": {"enabled": True, "userAssignedIdentities": [ENTRY]},
+        "agentPoolProfiles": [OLD_POOL, {"name": "other", "count": 1}],
     },
 }
 

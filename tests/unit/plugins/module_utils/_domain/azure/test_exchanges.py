@@ -82,9 +82,11 @@ def test_what_is_proved(found: Record, proves: bool, lost: bool) -> None:
 
 def test_what_is_told() -> None:
     found = Record(record("", "AADSTS700213", "AADSTS90033", "", "AADSTS700213").samples, waited=2)
+    told = {"credential": "pods", "namespace": "ns", "service_account": "sa"}
     counted = {"proved": True, "asked": 5, "granted": 2, "rate": 0.4, "waited": 2}
     assert found.view(ONE, Sampling(5, 0.4)) == {
-        **{"credential": "pods", "namespace": "ns", "service_account": "sa"} | counted,
+        **told,
+        **counted,
         "codes": {"AADSTS700213": 2, "AADSTS90033": 1},
         "first_failure": {"at": "t1", "code": "AADSTS700213", "message": "AADSTS700213: no."},
         "last_failure": {"at": "t4", "code": "AADSTS700213", "message": "AADSTS700213: no."},

@@ -77,7 +77,7 @@ def test_a_role_that_excepts_an_action_takes_nothing_from_another(action: str, b
 
 
 def _denial(**changes: object) -> Denial:
-    parts = {"name": "lockdown", "scope": GROUP, "blocks": (Block(("*",), ("*/read",)),)}
+    parts: dict[str, object] = {"name": "lockdown", "scope": GROUP, "blocks": (Block(("*",), ("*/read",)),)}
     parts |= {"principals": frozenset({EVERYONE}), "excluded": frozenset()}
     return Denial(**{**parts, **changes})  # type: ignore[arg-type]
 

@@ -142,7 +142,12 @@ def many(count: int, carried: int = 0, **more: t.Any) -> Observed:
     bindings = [binding(f"b{one}", f"i{one}", f"s{one}") for one in range(count)]
     states = ["Assigned" if one < carried else "Created" for one in range(count)]
     assignments = [assigned(*each) for each in zip(pods, bindings, ids, states)]
-    lists = {"Pod": pods, "AzureIdentityBinding": bindings, "AzureIdentity": ids, "AzureAssignedIdentity": assignments}
+    lists: dict[str, t.Any] = {
+        "Pod": pods,
+        "AzureIdentityBinding": bindings,
+        "AzureIdentity": ids,
+        "AzureAssignedIdentity": assignments,
+    }
     on = {f"team_i{one}": f"client-team-i{one}" for one in range(carried)}
     named = [there(f"{ID}team-i{one}", f"client-team-i{one}") for one in range(count)]
     return world(**lists, Deployment=[], ReplicaSet=[], azure=azure(scale_set(**on), identities=named), **more)

@@ -285,6 +285,7 @@ CREATES_SECRET = (
     'read -rs secret && printf %s "$secret" | kubectl --namespace team create secret generic sp '
     "--from-file={}=/dev/stdin --dry-run=client --output yaml | kubectl apply --filename -"
 ).format
+SP, NOTHING = "its Secret team/sp", "Its Secret team/sp holds nothing"
 SENTENCES: dict[str, tuple[Observed, str, str]] = {
     "misspelled": (
         world(AzureIdentity=[spelled(identity(), "resourceID", "ResourceID")]),
@@ -310,19 +311,11 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
     ),
     "certificate": (
         with_secret({"tls.crt": False}, 2),
-        "The key certificate of its Secret team/sp is missing (it has 'tls.crt').",
+        f"The key certificate of {SP} is missing (it has 'tls.crt').",
         "",
     ),
-    "empty": (
-        with_secret({"pass.word": True}),
-        "Its Secret team/sp holds nothing (it has 'pass.word').",
-        CREATES_SECRET("pass.word"),
-    ),
-    "several empty keys": (
-        with_secret({"a": True, "b": True}),
-        "Its Secret team/sp holds nothing (it has 'a', 'b').",
-        "",
-    ),
+    "empty": (with_secret({"pass.word": True}), f"{NOTHING} (it has 'pass.word').", CREATES_SECRET("pass.word")),
+    "several empty keys": (with_secret({"a": True, "b": True}), f"{NOTHING} (it has 'a', 'b').", ""),
     "ambiguous": (
         with_secret({"secret": False, "id": False}),
         "NMI takes any of the 2 keys of its Secret team/sp ('id', 'secret') by chance.",

@@ -235,7 +235,7 @@ def test_what_is_no_observation_is_refused(given: t.Any, said: str) -> None:
     assert said in str(raised.value)
 
 
-_LOOKED_AT = {"inventory": inventory(objects()), "diagnosis": diagnosis(objects()), "verification": [token()]}
+_LOOKED_AT: Raw = {"inventory": inventory(objects()), "diagnosis": diagnosis(objects()), "verification": [token()]}
 WHOLE = document(cluster(**_LOOKED_AT, nodes=NODES, carriers=CARRIERS, plan=plan(objects())))
 
 

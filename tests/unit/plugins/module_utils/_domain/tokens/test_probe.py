@@ -92,7 +92,11 @@ def test_labels_of_controllers_are_left_out() -> None:
 
 
 def test_the_probe_is_tame() -> None:
-    spec = {"tolerations": [{"operator": "Exists"}], "imagePullSecrets": [{"name": "s"}], "hostPID": True}
+    spec: dict[str, Any] = {
+        "tolerations": [{"operator": "Exists"}],
+        "imagePullSecrets": [{"name": "s"}],
+        "hostPID": True,
+    }
     made = job(choose(raw("a", **spec, volumes=[{"name": "v"}], containers=[{"env": [{"name": "SECRET"}]}])))
     pod = made["spec"]["template"]["spec"]
     assert made["spec"]["backoffLimit"] == 0 and made["spec"]["ttlSecondsAfterFinished"]

@@ -32,7 +32,7 @@ MIRID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/u
 NOW = 1_790_000_000
 CLAIMS = {"aud": RESOURCE, "tid": TENANT, "appid": CLIENT_ID, "oid": OBJECT_ID, "iat": NOW, "exp": NOW + 3600}
 CLAIMS["xms_mirid"] = MIRID
-IDS = {"client_id": CLIENT_ID, "tenant_id": TENANT, "object_id": OBJECT_ID}
+IDS: dict[str, Any] = {"client_id": CLIENT_ID, "tenant_id": TENANT, "object_id": OBJECT_ID}
 EXPECTED = Expectation(
     RESOURCE, resource_id=MIRID.replace("resourcegroups", "resourceGroups"), identity="billing/billing", **IDS
 )
