@@ -202,8 +202,8 @@ def running(api_server: ApiServer, azure: SimulatedAzure, folder: Path) -> Itera
             # Pods of the block go while there is somebody who ends them.
             node._over.set()
             node._thread.join()
+            client.delete(NODE, None, name)
             for pod in client.list_all(POD):
                 server.end_pod(client, pod["metadata"]["namespace"], pod["metadata"]["name"])
-            client.delete(NODE, None, name)
     if node.error is not None:
         raise node.error

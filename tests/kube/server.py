@@ -39,6 +39,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.name
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,
+    NODE,
     POD,
     Kind,
 )
@@ -426,6 +427,15 @@ def restore(client: Client, definitions: list[dict[str, Any]]) -> None:
 
 def _is_ending(client: Client, name: str) -> bool:
     return "deletionTimestamp" in (client.get(CRD, None, name) or {"metadata": {}})["metadata"]
+
+
+def remove_nodes(client: Client) -> None:
+    """Take away the nodes that a test has left whose end failed.
+
+    An uninstall waits for minutes for a pod on each that is ready: here is nobody who would start it.
+    """
+    for each in client.list_all(NODE):
+        client.delete(NODE, None, each["metadata"]["name"])
 
 
 def remove(client: Client, definitions: list[dict[str, Any]]) -> None:

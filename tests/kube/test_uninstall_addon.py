@@ -121,6 +121,7 @@ def bare(
     (tmp_path / "home").mkdir()
     (tmp_path / "players").mkdir()
     modules = Modules(azure, tmp_path / "home")
+    server.remove_nodes(client)
     server.remove(client, definitions)
     billing, foreign = (
         modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]

@@ -117,6 +117,7 @@ def site(
     (tmp_path / "home").mkdir()
     (tmp_path / "players").mkdir()
     modules = Modules(azure, tmp_path / "home")
+    server.remove_nodes(client)
     server.install(client, definitions)
     server.remove(client, definitions)
     server.install(client, definitions)
