@@ -41,7 +41,6 @@ NAMESPACES = ("default", "a", "team-a")
 NODES = ("n0", "n1")
 BARRIER = "barrier"
 _FINALIZER = "tests.example/kept"
-_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ class Mic(Stage):
         }
         self._create(POD, key, body)
         name = f"{key[1]}-default-{BARRIER}"
-        server.until("MIC has seen everything", lambda: self._is_assigned(name), _SECONDS)
+        server.until("MIC has seen everything", lambda: self._is_assigned(name))
         self._remove(POD, key, body)
 
     def _is_assigned(self, name: str) -> bool:

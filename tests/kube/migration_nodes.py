@@ -163,7 +163,9 @@ class Node:
                 "CURL_CA_BUNDLE": str(self._azure.ca_file),
                 "SSL_CERT_FILE": str(self._azure.ca_file),
             }
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=server.SECONDS, check=True
+            )
         return done.stdout
 
 

@@ -55,6 +55,8 @@ CONTROLLERS = (
     "garbage-collector-controller",
     "namespace-controller",
 )
+SECONDS = 180
+"""How long a condition is waited for: it comes within a few, and twenty times later on a busy machine."""
 ADMIN, RESTRICTED = "admin-token", "restricted-token"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
@@ -213,7 +215,7 @@ def running(*controllers: str) -> Iterator[ApiServer]:
         shutil.rmtree(folder)
 
 
-def until(what: str, look: Callable[[], bool], seconds: float = 60) -> None:
+def until(what: str, look: Callable[[], bool], seconds: float = SECONDS) -> None:
     """Wait for a condition, with a bound."""
     end = time.monotonic() + seconds
     while not look():

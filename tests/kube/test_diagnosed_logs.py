@@ -119,7 +119,7 @@ def told(one: Observed) -> Told:
     return {(row.code, found.object, found.certainty) for row in rows for found in row.look(one)}
 
 
-def tells(code: str, look: Callable[[], Observed], seconds: float = 60) -> Observed:
+def tells(code: str, look: Callable[[], Observed], seconds: float = server.SECONDS) -> Observed:
     """What was observed when the code was among what is told; with what the log held otherwise."""
     seen: list[Observed] = []
 

@@ -35,7 +35,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES,
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 
 WORLDS = 5  # of a case
-SECONDS = 20
 Places = frozenset[tuple[str, str]]
 """Names of AzureAssignedIdentities with their namespaces."""
 
@@ -154,7 +153,7 @@ def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: Places) -> Pla
 
     One that only changes stays where it was made, one of ``homes``, whatever its identity's behavior has become.
     """
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + server.SECONDS
     while True:
         live = [AssignedIdentity.parse(one) for one in mic.assigned()]
         wrong = _wrong(live, wanted, homes)

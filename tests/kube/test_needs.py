@@ -6,15 +6,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.changes import CASES, Need, World
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Outcome
 
 
 def _each(needs: list[Need]) -> list[Need]:
@@ -23,6 +24,10 @@ def _each(needs: list[Need]) -> list[Need]:
 
 def _told(missing: list[Need]) -> list[tuple[str, str, str]]:
     return [(each["verb"], each["resource"], each["namespace"]) for each in missing]
+
+
+def _is_told(review: Callable[[], Outcome], wanted: list[tuple[str, str, str]]) -> bool:
+    return _told(review().ok()["missing"]) == wanted
 
 
 @pytest.fixture
@@ -48,10 +53,8 @@ def test_a_write_needs_what_its_prediction_names(world: World, name: str) -> Non
         lacking = granted[number : number + 1]
         who = world.somebody([each for each in granted if each not in lacking])
         wanted = [(each["verbs"][0], each["resource"], each["namespace"]) for each in lacking]
-        deadline = time.monotonic() + 20  # the API server sees new roles a little later
-        while _told(world.run("access_review_info", needs=predicted, **who).ok()["missing"]) != wanted:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        review = partial(world.run, "access_review_info", needs=predicted, **who)
+        server.until("the API server has seen the new roles", partial(_is_told, review, wanted))
         outcome = world.run(case.module, **options, **who)
         if lacking:
             assert outcome.failure() and outcome.result["error"]["status"] == 403, outcome.result

@@ -44,7 +44,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.nmi import ENTRA, NODE
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 
 WORLDS = 6  # of a case
-SECONDS = 10
 
 _KINDS = {
     "no azure identity found for request": nmi_answers.NO_SUCH_IDENTITY,
@@ -223,7 +222,7 @@ def test_what_is_wrong_with_a_secret_is_told(cluster: Cluster) -> None:
         identity["spec"].update(cluster.principals.spec(kind, "missing" if data is None else "wrong"))
         cluster.show(World())
         cluster.show(World({(home, "i"): identity}, {(home, "i"): _binding("i", "x")}, {(home, "p"): pod}))
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + server.SECONDS
         while not told(cluster.nmi.ask(address), advice):  # NMI's own lists may lag a moment behind
             assert time.monotonic() < end, (kind, data, advice, cluster.nmi.ask(address))
             time.sleep(0.1)
@@ -260,7 +259,7 @@ def compare(nmi: Nmi, answers: Answers, pod: Pod, request: Request) -> None:
     assert set(answers.expected(pod, request)) == set(answers.given(pod, request))
     parameters = {key: value for key, value in vars(request).items() if value}
     options = [seen(answer, request) for answer in answers.given(pod, request)]
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + server.SECONDS
     while True:
         said = nmi.ask(pod.ip, **parameters)
         if (said.status, kind(said), said.token) in options:

@@ -819,7 +819,7 @@ class World:
         """What NMI says to a request of an address."""
         return nmis.Nmi(self.nmi_port, self.azure, self.folder).ask(address)
 
-    def until_assigned(self, number: int = 1, seconds: float = 60) -> None:
+    def until_assigned(self, number: int = 1, seconds: float = server.SECONDS) -> None:
         """MIC has assigned so many."""
 
         def there() -> bool:
@@ -841,7 +841,7 @@ class World:
             self.until_assigned()
         self.until_served(self.pod_of())
 
-    def until_mic_says(self, *texts: str, seconds: float = 60) -> None:
+    def until_mic_says(self, *texts: str, seconds: float = server.SECONDS) -> None:
         found = self.mic
         assert found
         server.until(f"MIC says {texts}", lambda: found.says(*texts), seconds)

@@ -166,8 +166,8 @@ class SimulatedAzure:
         return server
 
     def run(self, work: Any) -> Any:
-        """Await something in the server's own thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        """Await something in the server's own thread, for longer than anything waits there itself."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(180)
 
     def in_loop(self, function: Any) -> Any:
         """Call something in the server's own thread, where its state may be touched."""
