@@ -60,10 +60,12 @@ def nmi(client: Client, namespace: str, silent: socket.socket) -> Iterator[str]:
     create(client, POD, namespace, "nmi-1", labels, spec=spec)
     status = {**READY, "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": address}
     client._request("PATCH", POD.path(namespace, "nmi-1", "status"), (), {"status": status}, MERGE)
-    with server.rights_of_nmi(client, namespace):
-        yield namespace
-    client.delete(NODE, None, "n1")
-    server.end_pod(client, namespace, "nmi-1")
+    try:
+        with server.rights_of_nmi(client, namespace):
+            yield namespace
+    finally:  # one of the tests ends the API server
+        client.delete(NODE, None, "n1")
+        server.end_pod(client, namespace, "nmi-1")
 
 
 def create(

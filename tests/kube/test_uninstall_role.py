@@ -31,7 +31,143 @@ from ansible_collections.azureops.pod_identity.tests.support import forged_relea
 from ansible_collections.azureops.pod_identity.tests.support.players import finish
 from azsandbox.azure.loopback import SimulatedAzure
 
-__all__ = ["azure", "site"]  # fixtures
+UNINSTALL = str(CHECKOUT / "playbooks/uninstall.yml")
+CARRIER = {"resource_group": "rg", "cluster_name": "demo"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster in Azure with this API server, and what pods got there."""
+
+    modules: Modules
+    server: ApiServer
+    client: Client
+    namespace: str
+    directory: Path
+    billing: str
+    foreign: str
+
+    def play(self, *arguments: str, **options: Any) -> tuple[int, str]:
+        status, output = finish(self.start(*arguments, **options), 600)
+        return status, " ".join(output.split())
+
+    def start(self, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
+        environment = {**self.modules.environment, "ANSIBLE_SHOW_CUSTOM_STATS": "1"}
+        player = Player(self.directory / f"player{len(list(self.directory.iterdir()))}", environment)
+        defaults = {
+            "pod_identity_cluster_name": "demo",
+            "pod_identity_resource_group": "rg",
+            "pod_identity_kubeconfig": self.server.kubeconfig(),
+            "pod_identity_uninstall_owner": "shop",
+            "pod_identity_artifact_target": f"secret:{self.namespace}/bundle",
+            "pod_identity_uninstall_wait_timeout": 60,
+            "pod_identity_uninstall_confirm": "demo",
+            "pod_identity_uninstall_helm_binary": str(server.programs()[0] / "helm"),
+        }
+        return player.start(UNINSTALL, *arguments, **{**defaults, **variables})
+
+    def attached(self) -> set[str]:
+        found = self.modules.succeed("vmss_identity_info", **CARRIER)["resources"]
+        return {each["id"].lower() for place in found for each in place["identities"]}
+
+    def bundles(self) -> list[dict[str, Any]]:
+        found = [each for each in self.client.list_all(SECRET, self.namespace) if "bundle.json" in (each["data"] or {})]
+        return [json.loads(base64.b64decode(each["data"]["bundle.json"])) for each in found]
+
+    def look(self) -> list[dict[str, Any]]:
+        """What there is, byte for byte."""
+        kinds = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_ASSIGNED_IDENTITY)
+        return [each for kind in kinds for each in self.client.list_all(kind)]
+
+
+@pytest.fixture
+def azure(tmp_path: Path) -> Iterator[SimulatedAzure]:
+    azure = SimulatedAzure(tmp_path)
+    azure.cluster(name="demo")
+
+    def call() -> None:
+        (cluster,) = azure.server.azure.state.all(CLUSTER)
+        cluster.body["properties"]["fqdn"] = "127.0.0.1"
+
+    azure.in_loop(call)
+    yield azure
+    azure.close()
+
+
+@pytest.fixture
+def site(
+    azure: SimulatedAzure,
+    api_server: ApiServer,
+    client: Client,
+    definitions: list[dict[str, Any]],
+    namespace: str,
+    tmp_path: Path,
+) -> Iterator[Site]:
+    """An identity is assigned to a pod on a node that is gone, and its MIC too; another identity is somebody else's."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "players").mkdir()
+    modules = Modules(azure, tmp_path / "home")
+    server.remove_nodes(client)
+    server.install(client, definitions)
+    server.remove(client, definitions)
+    server.install(client, definitions)
+    billing, foreign = assign(modules, client, namespace)
+    yield Site(modules, api_server, client, namespace, tmp_path / "players", billing.lower(), foreign.lower())
+    server.restore(client, definitions)
+
+
+def assign(modules: Modules, client: Client, namespace: str) -> tuple[str, str]:
+    """The ids of the identity that a pod had, and of that of somebody else; both are on the scale set."""
+    billing, foreign = (
+        modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
+        for name in ("billing", "foreign")
+    )
+    modules.succeed("vmss_identity", **CARRIER, identities=[billing["id"], foreign["id"]], poll_interval=0.1)
+    spec = {"type": 0, "resourceID": billing["id"], "clientID": billing["client_id"]}
+    put(client, AZURE_IDENTITY, namespace, "billing", spec, labels=marks("shop"))
+    binding = {"azureIdentity": "billing", "selector": "billing"}
+    put(client, AZURE_IDENTITY_BINDING, namespace, "billing", binding, labels=marks("shop"))
+    place = {"name": "billing", "namespace": namespace}
+    assigned = {
+        "azureIdentityRef": manifest(AZURE_IDENTITY, metadata=place, spec=spec),
+        "azureBindingRef": manifest(AZURE_IDENTITY_BINDING, metadata=place, spec=binding),
+        "pod": "api",
+        "podNamespace": namespace,
+        "nodename": "gone",
+    }
+    put(client, AZURE_ASSIGNED_IDENTITY, "default", "api-billing", assigned, finalizers=[removal.FINALIZER])
+    return str(billing["id"]), str(foreign["id"])
+
+
+def has_definitions(client: Client) -> bool:
+    return client.get(CUSTOM_RESOURCE_DEFINITION, None, AZURE_ASSIGNED_IDENTITY.resource) is not None
+
+
+def put(client: Client, kind: Kind, namespace: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
+    client.create(kind, namespace, manifest(kind, metadata={"name": name, **metadata}, spec=spec))
+
+
+def manifest(kind: Kind, **body: Any) -> dict[str, Any]:
+    return {"apiVersion": kind.api_version, "kind": kind.name, **body}
+
+
+def account(output: str) -> list[dict[str, Any]]:
+    """The rows of the table of a play, as it leaves them to whoever started it."""
+    told, _end = json.JSONDecoder().raw_decode(output.partition("RUN: ")[2])
+    return list(told["pod_identity_uninstall"]["localhost"]["audit"])
+
+
+def states(rows: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    return {(row["where"], row["what"], row["state"]) for row in rows}
+
+
+def predicts(would: list[dict[str, Any]], rows: list[dict[str, Any]]) -> bool:
+    """Whether the account of check mode is that of the run."""
+    return rows == [{**row, "state": row["state"].replace("would remove", "removed")} for row in would]
+
+
+def helm(site: Site, *arguments: str) -> str:
+    return site.server.helm(*arguments)
 
 
 @pytest.fixture

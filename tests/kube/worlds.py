@@ -792,8 +792,9 @@ class World:
             self.until_assigned()
         self.until_served(self.pod_of())
 
-    def until_mic_says(self, *texts: str, seconds: float = 60) -> None:
-        assert (found := self.mic)
+    def until_mic_says(self, *texts: str, seconds: float = server.SECONDS) -> None:
+        found = self.mic
+        assert found
         server.until(f"MIC says {texts}", lambda: found.says(*texts), seconds)
 
     def until_mic_is_done(self) -> None:
