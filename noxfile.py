@@ -336,6 +336,16 @@ def sandbox(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST_PYTHON, default=False)
+def golden(session: nox.Session) -> None:
+    """Compare what playbooks do in the worlds of tests/golden with the record; `-- --record [PAIR...]` writes it."""
+    _build(session, "sandbox", "workload-identity")
+    install(session, f"core-{NEWEST}")
+    ansible(session)
+    session.env["PYTHONPATH"] = str(CHECKOUT / "tests/sandbox")
+    session.run("python", "-m", "tests.golden", *session.posargs)
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
 def soak(session: nox.Session) -> None:
     """Every case with the marker soak that has not passed yet in the soak SOAK (see make soak), but for stories."""
     _soak(session, "soak and not story", "--dist=worksteal")
