@@ -31,7 +31,7 @@ from ansible_collections.azureops.pod_identity.tests.golden.plays import SHOP
 from ansible_collections.azureops.pod_identity.tests.golden.recording import Raw
 from ansible_collections.azureops.pod_identity.tests.golden.site import Site, site
 from ansible_collections.azureops.pod_identity.tests.kube import rollouts
-from ansible_collections.azureops.pod_identity.tests.kube.server import Runner
+from ansible_collections.azureops.pod_identity.tests.support.api_server import Runner
 from azsandbox.azure.roles import BUILT_IN
 
 FIXTURES = Path(__file__).with_name("fixtures")

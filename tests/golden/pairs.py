@@ -14,8 +14,10 @@ from pathlib import Path
 
 from ansible_collections.azureops.pod_identity.tests.golden import plays, worlds
 from ansible_collections.azureops.pod_identity.tests.golden.recording import record
-from ansible_collections.azureops.pod_identity.tests.golden.site import CHECKOUT, Site, site
-from ansible_collections.azureops.pod_identity.tests.kube import rollouts, server
+from ansible_collections.azureops.pod_identity.tests.golden.site import Site, site
+from ansible_collections.azureops.pod_identity.tests.kube import rollouts
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT
 from azsandbox.azure.roles import BUILT_IN
 
 Prepare = Callable[[Site], None]

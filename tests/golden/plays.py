@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.tests.golden.recording import Raw
 from ansible_collections.azureops.pod_identity.tests.golden.site import Site, playbook
-from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 
 MIGRATION = "workload_identity_migration"
 SHOP = "shop"

@@ -236,7 +236,7 @@ def _whole(shown: Iterable[object]) -> list[tuple[str, ...]]:
 
 
 def _row(line: str, more: Iterable[str], columns: list[tuple[str, int]], words: Words) -> str:
-    """Below a row are sentences, where tables are as wide as they are here; what has one column stands behind a table."""
+    """Below a row are sentences, where tables are as wide as here; what has one column stands behind a table."""
     if "  " not in line:
         return words.text(line)
     ends = [start for _name, start in columns[1:]] + [None]
@@ -321,7 +321,9 @@ def _is_dry(event: Raw) -> bool:
 
 def _place(event: Raw) -> str:
     told, body = event.get("objectRef") or {}, event.get("requestObject")
-    metadata = body.get("metadata") if isinstance(body, dict) and isinstance(body.get("metadata"), dict) else {}
+    metadata: Raw = {}
+    if isinstance(body, dict) and isinstance(body.get("metadata"), dict):
+        metadata = body["metadata"]
     name = told.get("name") or metadata.get("name") or f"{metadata.get('generateName', '')}LOT"
     below = f"/{told['subresource']}" if told.get("subresource") else ""
     within = f"{told['namespace']}/" if told.get("namespace") and told.get("resource") != "namespaces" else ""

@@ -28,10 +28,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.tests.golden.recording import WRITING, Raw, Took
-from ansible_collections.azureops.pod_identity.tests.kube import kills, server, workload_identity
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Processes
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, Tasks
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.kube import kills
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Processes
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player, Tasks
 from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 from azsandbox.azure.state import CLUSTER

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,
@@ -28,8 +29,9 @@ from ansible_collections.azureops.pod_identity.tests.golden import plays
 from ansible_collections.azureops.pod_identity.tests.golden.plays import IDENTITIES, MIC_CREDENTIAL, SHOP
 from ansible_collections.azureops.pod_identity.tests.golden.recording import Raw
 from ansible_collections.azureops.pod_identity.tests.golden.site import OPERATOR, Site, put
-from ansible_collections.azureops.pod_identity.tests.kube import migration_nodes, migration_site, server
-from ansible_collections.azureops.pod_identity.tests.kube import workload_identity as webhook
+from ansible_collections.azureops.pod_identity.tests.kube import migration_nodes, migration_site
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity as webhook
 from azsandbox.azure.state import CLUSTER
 
 CHART = "aad-pod-identity"
@@ -261,7 +263,7 @@ def two_clusters(site: Site) -> None:
             put(client, SERVICE_ACCOUNT, SHOP, each)
             workload(client, SHOP, each, SHOP, each)
         if one is not first:
-            kind, configured = webhook.MUTATING_WEBHOOK_CONFIGURATION, webhook.CONFIGURATION
+            kind, configured = kinds.MUTATING_WEBHOOK_CONFIGURATION, webhook.CONFIGURATION
             put(client, kind, None, configured, webhooks=[webhook.entry(first)])
         site.names[one.url] = f"ISSUER({name})"
 

@@ -113,14 +113,13 @@ class Installation:
         self.kubelet.write(self.namespace, "nmi-a", "I0301 09:00:00.000000       1 main.go:1] starting nmi process\n")
 
     def take_away(self) -> None:
-        """The node first: an uninstall of another test would wait for it."""
-        self.client.delete(NODE, None, self.node)
-        for pod in self.client.list_all(POD, self.namespace):
+        for pod in self.client.list_all(kinds.POD, self.namespace):
             server.end_pod(self.client, self.namespace, pod["metadata"]["name"])
         for kind in (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.REPLICA_SET):
             for raw in self.client.list_all(kind, self.namespace):
                 self.client.delete(kind, self.namespace, raw["metadata"]["name"])
-        self.client.delete(AZURE_ASSIGNED_IDENTITY, "default", f"web-{self.namespace}-web")
+        self.client.delete(kinds.AZURE_ASSIGNED_IDENTITY, "default", f"web-{self.namespace}-web")
+        self.client.delete(kinds.NODE, None, self.node)
 
 
 def owned(owner: Raw) -> Raw:

@@ -165,7 +165,7 @@ class Mic(Stage):
         self._create(kinds.POD, key, body)
         name = f"{key[1]}-default-{BARRIER}"
         server.until("MIC has seen everything", lambda: self._is_assigned(name))
-        self._remove(POD, key, body)
+        self._remove(kinds.POD, key, body)
 
     def _is_assigned(self, name: str) -> bool:
         found = self._client.get(kinds.AZURE_ASSIGNED_IDENTITY, "default", name) or {}

@@ -26,8 +26,6 @@ from ansible_collections.azureops.pod_identity.tests.support.api_server import A
 from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 WORLDS = 5  # of a case
-Places = frozenset[tuple[str, str]]
-"""Names of AzureAssignedIdentities with their namespaces."""
 
 _pod_keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["p", "p-team", "p-2", "p" * 245]))
 _keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["i", "j", "k-i"]))
@@ -107,50 +105,6 @@ def test_mic_assigns_what_is_computed(mic: Mic, client: Client, rules: Rules, ca
             reported(mic, client, rules)
 
     agree()
-
-
-def between(before: World, after: World, rules: Rules) -> Places:
-    """Where MIC may make assignments on the way: it sees the changes of one kind before or after those of another."""
-    met = [
-        World(one.identities, another.bindings, third.pods)
-        for one, another, third in itertools.product((before, after), repeat=3)
-    ]
-    found = [expected(world, rules) for world in met]
-    return Places((name, each.namespace) for one in found for name, rivals in one.items() for each in rivals)
-
-
-def expected(world: World, rules: Rules) -> dict[str, list[Assignment]]:
-    pods, bindings, identities = parsed(world)
-    found = Matching(bindings, identities, rules, nodes=NODES).assignments(pods)
-    by_name = sorted(found, key=lambda one: one.name)
-    return {name: list(rivals) for name, rivals in itertools.groupby(by_name, key=lambda one: one.name)}
-
-
-def parsed(world: World) -> tuple[list[Pod], list[Binding], list[Identity]]:
-    return (
-        [Pod.parse(raw(key, body)) for key, body in world.pods.items()],
-        [Binding.parse(raw(key, body)) for key, body in world.bindings.items()],
-        [Identity.parse(raw(key, body)) for key, body in world.identities.items()],
-    )
-
-
-def raw(key: Key, body: Body) -> Raw:
-    return {**body, "metadata": {**body.get("metadata", {}), "namespace": key[0], "name": key[1]}}
-
-
-def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: Places) -> Places:
-    """Wait until there is what is wanted; the namespaces of what there is, by name.
-
-    One that only changes stays where it was made, one of ``homes``, whatever its identity's behavior has become.
-    """
-    end = time.monotonic() + server.SECONDS
-    while True:
-        live = [AssignedIdentity.parse(one) for one in mic.assigned()]
-        wrong = _wrong(live, wanted, homes)
-        if not wrong:
-            return Places((one.name, one.namespace) for one in live)
-        assert time.monotonic() < end, wrong
-        time.sleep(0.05)
 
 
 def reported(mic: Mic, client: Client, rules: Rules) -> None:

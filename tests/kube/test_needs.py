@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.changes import CASES, Need, World
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Outcome
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Outcome
 
 
 def _each(needs: list[Need]) -> list[Need]:

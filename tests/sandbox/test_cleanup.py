@@ -24,151 +24,7 @@ from jobs import RunnerOperator
 from operators import Operator, on_localhost
 from sandboxes import eventually, running
 
-pytestmark = pytest.mark.story(minutes=4.5)
-
-SAMPLED = pytest.mark.soak(sample=2, group="what else happens to nodes")
-
-GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"
-# Says that a rule of somebody else is gone, and is a usable Python in every other respect.
-LYING_PYTHON = """#!/bin/sh
-case "$*" in *sys.version_info*) exit 0 ;; esac
-echo '{"failed": true, "msg": "a rule of somebody else is gone", "taken": ["-A PREROUTING -j OTHER"]}'
-exit 1
-"""
-
-
-@dataclass(frozen=True)
-class World:
-    operator: Operator
-    nodes: tuple[str, ...]
-    addresses: tuple[str, ...]
-    cluster: str = CLUSTER
-
-    @property
-    def sandbox(self) -> Sandbox:
-        return self.operator.sandbox
-
-    @property
-    def folder(self) -> Path:
-        return self.operator.directory
-
-    @property
-    def kubeconfig(self) -> Path:
-        return self.folder / "kubeconfig"
-
-    def kubectl(self, *arguments: str) -> str:
-        return self.sandbox.exec("kubectl", "--kubeconfig", str(self.kubeconfig), *arguments)
-
-    def ssh(self, node: int, script: str) -> str:
-        return self.sandbox.ssh(self.addresses[node], script)
-
-    def rules(self, node: int) -> list[str]:
-        """The nat table of a node without counters; the probe's own comings and goings change nothing in it."""
-        lines = self.ssh(node, "iptables-save -t nat").splitlines()
-        return sorted(line for line in lines if line.startswith("-"))
-
-    def answered_by(self, node: int) -> str:
-        """Who answers a plain pod on the node at the metadata address."""
-        task = {"node": self.nodes[node], "kubeconfig": str(self.kubeconfig)}
-        done = self.play(
-            on_localhost(
-                {"azureops.pod_identity.imds_answer_info": task, "register": "seen"},
-                {"ansible.builtin.set_stats": {"data": {"who": "{{ seen.answer.answered_by }}"}}},
-            )
-        )
-        return str(done.ok().stats["who"])
-
-    def play(self, playbook: str | list[dict[str, Any]], *arguments: str, **variables: Any) -> Run:
-        return self.operator.play(playbook, "-u", "root", *arguments, variables=variables)
-
-    def clean(self, *arguments: str, playbook: str | list[dict[str, Any]] = "", **variables: Any) -> Run:
-        """The playbook as an operator runs it; where another one is given, that."""
-        named = {} if playbook else {"pod_identity_resource_group": GROUP, "pod_identity_cluster_name": self.cluster}
-        target = {"imds_node_cleanup_artifact_target": str(self.folder / "saved")}
-        name = playbook or "azureops.pod_identity.cleanup_nodes"
-        return self.play(name, *arguments, **{**named, **target, **variables})
-
-    def source(self, **options: Any) -> str:
-        """A file for the inventory plugin."""
-        source = self.folder / "test.aks_nodes.yml"
-        source.write_text(
-            yaml.safe_dump(
-                {
-                    "plugin": "azureops.pod_identity.aks_nodes",
-                    "resource_group": GROUP,
-                    "cluster_name": CLUSTER,
-                    "keyed_groups": [{"key": "aks_node.scale_set_name", "prefix": "vmss"}],
-                    **options,
-                }
-            )
-        )
-        return str(source)
-
-    def inventory(self, **options: Any) -> dict[str, list[str]]:
-        """The groups of the inventory plugin with their hosts."""
-        listed = json.loads(self.sandbox.exec("ansible-inventory", "-i", self.source(**options), "--list"))
-        return {name: sorted(group["hosts"]) for name, group in listed.items() if "hosts" in group}
-
-    def install(self) -> None:
-        self.play(
-            "azureops.pod_identity.site",
-            pod_identity_resource_group=GROUP,
-            pod_identity_cluster_name=CLUSTER,
-            pod_identity_location="westeurope",
-            pod_identity_cluster_create=True,
-            pod_identity_cluster_poll_interval=1,
-        ).ok()
-        options = {"resource_group": GROUP, "cluster_name": CLUSTER, "path": str(self.kubeconfig)}
-        self.play(on_localhost({"azureops.pod_identity.aks_kubeconfig": options})).ok()
-
-    def kill(self) -> None:
-        """SIGKILL to every NMI while the chart goes: stopped first, so that none can clean up or be started again."""
-        for node in range(len(self.nodes)):
-            self.ssh(node, "pkill -STOP -x nmi")
-        options = ("--namespace", "default", "--kubeconfig", str(self.kubeconfig))
-        self.sandbox.exec("helm", "uninstall", "aad-pod-identity", *options)
-        for node in range(len(self.nodes)):
-            self.ssh(node, "pkill -KILL -x nmi; while pgrep -x nmi; do sleep 0.2; done")
-            assert any("aad-metadata" in rule for rule in self.rules(node))
-
-    def unreachable_kubeconfig(self) -> str:
-        """That of the cluster, but its API server does not answer."""
-        kubeconfig = yaml.safe_load(self.kubeconfig.read_text())
-        kubeconfig["clusters"][0]["cluster"]["server"] = "https://10.224.0.199:443"
-        path = self.folder / "unreachable"
-        path.write_text(yaml.safe_dump(kubeconfig))
-        return str(path)
-
-    def hosts(self) -> str:
-        """An inventory of somebody else, with addresses that nobody has to be asked for."""
-        path = self.folder / "hosts.yml"
-        hosts = {name: {"ansible_host": address} for name, address in zip(self.nodes, self.addresses, strict=True)}
-        path.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-        return str(path)
-
-    def until_ready(self, node: int) -> None:
-        """Wait until a node takes pods again: the API server tells a moment later, and the taints go behind that."""
-
-        def is_ready() -> bool:
-            found = json.loads(self.kubectl("get", "node", self.nodes[node], "-o", "json"))
-            conditions = {each["type"]: each["status"] for each in found["status"]["conditions"]}
-            return conditions["Ready"] == "True" and not found["spec"].get("taints")
-
-        eventually(is_ready, 180)
-
-    def lay(self, node: int, **options: str) -> None:
-        self.ssh(node, dead_rules(**options))
-
-
-TAKE_AWAY = """
-    while iptables -w -t nat -D PREROUTING -j aad-metadata 2>/dev/null; do :; done
-    ! iptables -w -t nat -F aad-metadata 2>/dev/null || iptables -w -t nat -X aad-metadata
-"""
-
-
-def foreign(rules: list[str]) -> list[str]:
-    """The rules that are not NMI's; those of kube-proxy's services come and go by themselves."""
-    return [rule for rule in rules if "aad-metadata" not in rule and "KUBE-S" not in rule]
+pytestmark = pytest.mark.story
 
 
 @pytest.fixture(scope="module")
@@ -535,33 +391,7 @@ def other(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(operator, (node["metadata"]["name"],), (node["status"]["addresses"][0]["address"],), "two")
 
 
-@SAMPLED
-def test_a_node_without_pods_is_proved_from_a_throw_away_namespace(other: World) -> None:
-    other.lay(0)
-    links = other.ssh(0, "ip -oneline link; ip route show table all")
-    options: dict[str, Any] = {
-        "pod_identity_kubeconfig": other.unreachable_kubeconfig(),
-        "imds_node_cleanup_api_timeout": 2,
-        "imds_node_cleanup_transports": ["ssh"],
-    }
-    run = other.clean("-i", other.hosts(), **options)
-    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
-    result = run.nodes[other.nodes[0]]
-    assert (result["proof"], result["proof_method"]) == ("imds", "throw_away_namespace")
-    assert "imds (throw_away_namespace)" in run.output
-    assert other.ssh(0, "ip -oneline link; ip route show table all") == links
-    # Where the range of the pods is not known, there is no proof, and that is no success.
-    other.ssh(0, "mv /etc/cni/net.d/10-azure.conflist /run/")
-    try:
-        run = other.clean("-i", other.hosts(), **options)
-    finally:
-        other.ssh(0, "mv /run/10-azure.conflist /etc/cni/net.d/")
-        other.until_ready(0)  # its kubelet has missed the network of pods meanwhile
-    assert (run.status != 0, run.outcomes) == (True, ["unproved"])
-    assert "Which addresses the node's pods have is not known" in run.nodes[other.nodes[0]]["reason"]
-
-
-@SAMPLED
+@pytest.mark.soak
 def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(bare: World, other: World) -> None:
     """Each node through the API server of its own cluster."""
     for each in (bare, other):
@@ -581,7 +411,7 @@ def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(bare: World, other:
         assert (result["transport"], result["proof"]) == ("aks_node_pod", "imds"), result
         assert result["proof_method"] == "probe_pod"
     for each in (bare, other):
-        each.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=180s")
+        each.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=60s")
 
 
 def test_a_node_that_goes_while_the_run_is_under_way_is_no_failure(world: World) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.tests.golden import comparison, pairs
 from ansible_collections.azureops.pod_identity.tests.golden.recording import Took, record
-from ansible_collections.azureops.pod_identity.tests.golden.site import CHECKOUT
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT
 
 RECORDS = CHECKOUT / "tests/golden/records"
 SUBSCRIPTION = "8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b"
