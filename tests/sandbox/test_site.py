@@ -102,7 +102,6 @@ def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tu
     assert counted(operator.requests()) == {(each.method, each.place): each.count for each in UNCHANGED}
 
 
-@pytest.mark.soak
 def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path: Path) -> None:
     """With what the run itself has found, and with all else that can be looked at.
 
