@@ -212,7 +212,7 @@ def bare(world: World) -> World:
     return world
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 def test_what_somebody_else_installed_is_used_on_demand(bare: World) -> None:
     """Plain manifests; tests/unit/plugins/module_utils/_domain/installation/test_nmi.py has the other ways."""
     chart = (str(bare.archive), "--namespace", "default", "--set", "nmi.allowNetworkPluginKubenet=true")

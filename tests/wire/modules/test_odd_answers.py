@@ -512,9 +512,7 @@ class Matrix:
         return str(made["id"])
 
 
-@pytest.mark.soak(sample=60, forks=True)
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(("name", "odd"), pairs(list(SCENARIOS), list(ODD)))
 def test_nothing_follows_an_odd_answer(place: Place, name: str, odd: str) -> None:
     """To each read in turn. Without one the task writes, or tells something."""
     matrix = Matrix(place, name)
@@ -548,9 +546,7 @@ def outcomes_behind(
     return counted
 
 
-@pytest.mark.soak(sample=6, forks=True)
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("name", READS_BEHIND)
+@pytest.mark.parametrize(("name", "odd"), pairs(list(READS_BEHIND), list(ODD)))
 def test_an_odd_answer_behind_a_write_ends_the_run(place: Place, name: str, odd: str) -> None:
     """To each read in turn, whenever it is asked for again. What was written stays."""
     true, log = Matrix(place, name, lets_write=True).run()
@@ -560,9 +556,10 @@ def test_an_odd_answer_behind_a_write_ends_the_run(place: Place, name: str, odd:
     place.tell("odd answers", outcomes_behind(place, name, found, odd, TOLERATED_BEHIND))
 
 
-@pytest.mark.soak(sample=8, forks=True)
-@pytest.mark.parametrize("odd", OF_WRITES)
-@pytest.mark.parametrize("name", [name for name, each in SCENARIOS.items() if not each.tells and not each.file])
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    pairs([name for name, each in SCENARIOS.items() if not each.tells and not each.file], list(OF_WRITES)),
+)
 def test_no_write_is_done_for_an_odd_answer(place: Place, name: str, odd: str) -> None:
     """Each write in turn, which is not carried out, whenever it is sent again."""
     true, _reads = Matrix(place, name, lets_write=True).run()
