@@ -32,10 +32,10 @@ from ansible_collections.azureops.pod_identity.tests.kube.objects import call
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Instead, instead
 from ansible_collections.azureops.pod_identity.tests.kube.server_answers import ODD
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import fixed as fixed_set
 from ansible_collections.azureops.pod_identity.tests.support import forged_release, odd_answers
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.support.azure_changes import World as AzureWorld
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Ended, Read, Tolerated
 from azsandbox.azure.loopback import SimulatedAzure
@@ -622,7 +622,8 @@ CUSTOM = (
 
 # In the fixed set each of the first four scenarios has another answer.
 @pytest.mark.parametrize(
-    ("name", "odd"), fixed([(name, odd) for name in SCENARIOS for odd in ODD], *list(zip(SCENARIOS, ODD))[:4])
+    ("name", "odd"),
+    fixed_set.fixed([(name, odd) for name in SCENARIOS for odd in ODD], *list(zip(SCENARIOS, ODD, strict=False))[:4]),
 )
 def test_nothing_follows_an_odd_answer(
     api_server: ApiServer,
