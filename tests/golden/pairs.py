@@ -59,7 +59,7 @@ PAIRS: dict[str, Pair] = {
     "others-site": Pair(worlds.others, plays.install),
     "others-uninstall": Pair(worlds.others, plays.uninstall),
     "broken-diagnose": Pair(worlds.broken, plays.diagnose),
-    "broken-uninstall": Pair(worlds.broken, partial(plays.uninstall, allow_in_use=True, scope="all")),
+    "broken-uninstall": Pair(worlds.broken, plays.uninstall_all),
     "pending-site": Pair(worlds.pending, plays.install),
     "leftover-leftovers": Pair(worlds.leftover, plays.detach),
     "leftover-leftovers-unconfirmed": Pair(worlds.leftover, plays.detach_unconfirmed),
@@ -67,7 +67,7 @@ PAIRS: dict[str, Pair] = {
     "moving-migrate": Pair(worlds.moving, plays.move, pods=True),
     "half-migrated-migrate": Pair(worlds.half_migrated, plays.leave, pods=True),
     "half-migrated-undo": Pair(worlds.half_migrated, plays.undo, pods=True),
-    "half-migrated-uninstall": Pair(worlds.half_migrated, plays.uninstall, pods=True),
+    "half-migrated-uninstall": Pair(worlds.half_migrated, plays.uninstall_all, pods=True),
     "two-clusters-inventory": Pair(worlds.two_clusters, plays.inventory, TWO),
     "two-clusters-migrate": Pair(worlds.two_clusters, plays.credentials, TWO),
     "nothing-permitted-site": Pair(worlds.nothing_permitted, plays.install),
@@ -89,7 +89,7 @@ def play(name: str, outputs: Path) -> list[str]:
             known = _known(made)
             took = made.play(*arguments)
             known |= _known(made)
-            lines += [f"== {mode}", *record(took, known)]
+            lines += [f"== {mode}", *record(took, known, waits=not arguments)]
             place = outputs / f"{name}-{mode.replace(' ', '-')}"
             place.with_suffix(".log").write_text(took.output)
             place.with_suffix(".json").write_text(json.dumps({"took": asdict(took), "known": known}))

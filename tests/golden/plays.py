@@ -94,6 +94,11 @@ def uninstall(site: Site, **more: Any) -> None:
     site.variables.update({f"pod_identity_uninstall_{name}": value for name, value in more.items()})
 
 
+def uninstall_all(site: Site) -> None:
+    """Whoever owns it, and whoever uses it."""
+    uninstall(site, allow_in_use=True, scope="all")
+
+
 def delete_identity(site: Site) -> None:
     billing = f"/subscriptions/{site.azure.subscription_id}{IDENTITIES}/billing"
     uninstall(site, delete_identities=[billing])

@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,8 @@ Raw = dict[str, Any]
 
 WRITING = ("create", "update", "patch", "delete", "deletecollection")
 """Verbs of an API server."""
-HELM = "Helm/"
+HELM, OF_PODS = "Helm/", "curl/"
+"""What helm tells of itself, and the programs in pods of a world, which ask Entra too."""
 READING_POSTS = ("/oauth2/", "listcluster", "listassociated")
 """POSTs to Azure that only read."""
 OPERATION = re.compile(r"/(operations|operationresults|operationstatuses)/", re.IGNORECASE)
@@ -40,6 +41,8 @@ NOTHING = "…"
 """Stands for a sentence without such names."""
 WIDTH = 200
 """A body that is longer takes several lines."""
+LONGEST = 400
+"""A longer text in a body, such as a program, is told by its digest."""
 
 _PATTERNS = (
     (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "TOKEN"),
@@ -48,6 +51,7 @@ _PATTERNS = (
     (re.compile(r"\b\d{8}t\d{6}z", re.IGNORECASE), "TIME"),
     (re.compile(r"(?<=aks-)(\w+)-\d{8}-vmss"), r"\1-NUMBER-vmss"),
     (re.compile(r"(?<=pod-identity-probe-)[a-z0-9]{5}\b"), "LOT"),
+    (re.compile(r"-[b-df-hj-np-tv-xz2-9]{8,10}-[b-df-hj-np-tv-xz2-9]{5}\b"), "-LOT"),
     (re.compile(r"(?<=pod-identity-demo-)[a-z0-9]{8}\b"), "LOT"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
     (re.compile(r"127\.0\.0\.\d+:\d+"), "ADDRESS"),
@@ -63,6 +67,7 @@ _BY_KEY = {
     "createdAt": "TIME",
     "caBundle": "CERTIFICATE",
     "generation": "NUMBER",
+    "azureops.pod-identity/probe": "LOT",
 }
 _SECRET = re.compile(r"secret|password|assertion|(?<!automount_service_account_)token$|kubeconfig", re.IGNORECASE)
 
@@ -100,13 +105,15 @@ class Words:
             return {self.text(str(key)): self._entry(str(key), each, kind) for key, each in value.items()}
         if isinstance(value, list):
             return [self.body(each, kind) for each in value]
+        if isinstance(value, str) and len(value) > LONGEST:
+            return f"TEXT {_digest(self.text(value))}"
         return self.text(value) if isinstance(value, str) else value
 
     def _entry(self, key: str, value: Any, kind: str) -> Any:
         if value is not None and key in _BY_KEY and not isinstance(value, dict | list):
             return _BY_KEY[key]
         if key == "openAPIV3Schema":
-            return f"SCHEMA {hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]}"
+            return f"SCHEMA {_digest(json.dumps(value, sort_keys=True))}"
         if kind == "Secret" and key in ("data", "stringData") and isinstance(value, dict):
             return {name: self._secret(name, str(each)) for name, each in value.items()}
         if isinstance(value, str) and _SECRET.search(key):
@@ -133,8 +140,15 @@ class Words:
         return {"JSON": self.body(json.loads(text))}
 
 
-def record(took: Took, known: Mapping[str, str]) -> list[str]:
-    """Headings begin with `#`, below them each line is one fact, and its further lines are indented."""
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def record(took: Took, known: Mapping[str, str], *, waits: bool) -> list[str]:
+    """Headings begin with `#`, below them each line is one fact, and its further lines are indented.
+
+    Where a run ``waits``, it looks again as often as it takes: a read counts once between two writes then.
+    """
     words = Words(known)
     lines = [f"exit status {took.status}"]
     parts = {
@@ -144,11 +158,11 @@ def record(took: Took, known: Mapping[str, str]) -> list[str]:
         "tables": _tables(took.told, words),
         "shown": _shown(took.told),
         "writes to Azure": _writes_to_azure(took.azure, words),
-        "reads of Azure": _reads_of_azure(took.azure, words),
+        "reads of Azure": _reads_of_azure(took.azure, words, waits=waits),
     }
     for name, events in took.kubernetes.items():
         parts[f"writes to {name}"] = _writes_to_kubernetes(events, words)
-        parts[f"reads of {name}"] = _reads_of_kubernetes(events)
+        parts[f"reads of {name}"] = _reads_of_kubernetes(events, waits=waits)
     for heading, found in parts.items():
         told = list(found)
         lines += [f"# {heading}", *told] if told else []
@@ -235,8 +249,11 @@ def _whole(shown: Iterable[object]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _row(line: str, more: Iterable[str], columns: list[tuple[str, int]], words: Words) -> str:
-    """Below a row are sentences, where tables are as wide as here; what has one column stands behind a table."""
+def _row(line: str, more: Sequence[str], columns: list[tuple[str, int]], words: Words) -> str:
+    """``more``: lines below the row, with sentences and with objects whose names are too long for their columns.
+
+    A line of a single cell stands behind the table.
+    """
     if "  " not in line:
         return words.text(line)
     ends = [start for _name, start in columns[1:]] + [None]
@@ -244,8 +261,9 @@ def _row(line: str, more: Iterable[str], columns: list[tuple[str, int]], words: 
     for (name, start), end in zip(columns, ends, strict=True):
         cell = line[start:end].strip()
         cells.append(_names(cell) if name in SENTENCES and cell != "-" else words.text(cell))
-    told = " ".join(more)
-    return " | ".join([*cells, *([_names(told)] if told else [])])
+    objects = [each for each in more if "/" in each and len(each.split()) <= 2]
+    sentences = " ".join(each for each in more if each not in objects)
+    return " | ".join([*cells, *map(words.text, objects), *([_names(sentences)] if sentences else [])])
 
 
 # Azure
@@ -262,7 +280,7 @@ def _writes_to_azure(log: Iterable[Raw], words: Words) -> list[str]:
         if _is_write(entry):
             path = words.text(entry["path"])
             line = f"{entry['method']} {path} {entry['status']}{_error(entry)}"
-            found.append((path.lower(), [line, *_body(entry["body"], words)]))
+            found.append((path.lower(), entry["path"].lower(), [line, *_body(entry["body"], words)]))
     return _in_order(found)
 
 
@@ -270,19 +288,38 @@ def _error(entry: Raw) -> str:
     return f" {entry['error']}" if entry.get("error") else ""
 
 
-def _reads_of_azure(log: Iterable[Raw], words: Words) -> list[str]:
-    counted: Counter[str] = Counter()
-    before = ""
+def _reads_of_azure(log: Iterable[Raw], words: Words, *, waits: bool) -> list[str]:
+    reads = Reads(waits)
     for entry in log:
         if _is_write(entry):
-            before = ""
-            continue
-        asked = f"{entry['method']} {entry['host']}{entry['path']}?{entry['query']}"
-        if OPERATION.search(entry["path"]) or asked == before or "skiptoken" in entry["query"].lower():
-            continue
-        before = asked
-        counted[f"{entry['method']} {_kind_of(words.text(entry['path']))}{_refused(entry['status'])}"] += 1
-    return _counts(counted)
+            reads.write()
+        elif not (
+            OPERATION.search(entry["path"])
+            or "skiptoken" in entry["query"].lower()
+            or entry.get("user_agent", "").startswith(OF_PODS)
+        ):
+            what = f"{entry['method']} {_kind_of(words.text(entry['path']))}{_refused(entry['status'])}"
+            reads.add(f"{entry['method']} {entry['host']}{entry['path']}?{entry['query']}", what)
+    return _counts(reads.counted)
+
+
+class Reads:
+    """Counts reads by kind. What is asked again at once counts once, and where a run ``waits`` until the next write."""
+
+    def __init__(self, waits: bool) -> None:
+        self.counted: Counter[str] = Counter()
+        self._waits = waits
+        self._seen: set[tuple[str, str]] = set()
+
+    def write(self) -> None:
+        self._seen.clear()
+
+    def add(self, asked: str, kind: str) -> None:
+        if (asked, kind) not in self._seen:
+            self.counted[kind] += 1
+        if not self._waits:
+            self._seen.clear()
+        self._seen.add((asked, kind))
 
 
 def _kind_of(path: str) -> str:
@@ -331,7 +368,7 @@ def _place(event: Raw) -> str:
 
 
 def _writes_to_kubernetes(events: Iterable[Raw], words: Words) -> list[str]:
-    found: list[tuple[str, list[str]]] = []
+    found: list[tuple[str, str, list[str]]] = []
     renewed: dict[str, list[str]] = {}
     for event in _asked(events):
         if not _writes_cluster(event):
@@ -344,7 +381,7 @@ def _writes_to_kubernetes(events: Iterable[Raw], words: Words) -> list[str]:
             if renewed.get(place) == told:
                 continue
             renewed[place] = told
-        found.append((place, told))
+        found.append((place, _place(event), told))
     return _in_order(found)
 
 
@@ -352,34 +389,37 @@ def _by_helm(event: Raw) -> bool:
     return str(event.get("userAgent", "")).startswith(HELM)
 
 
-def _reads_of_kubernetes(events: Iterable[Raw]) -> list[str]:
+def _reads_of_kubernetes(events: Iterable[Raw], *, waits: bool) -> list[str]:
     """But for those of helm, which asks as it likes."""
-    counted: Counter[str] = Counter()
-    before = ""
+    reads = Reads(waits)
     for event in _asked(events):
-        if _writes_cluster(event):
-            before = ""
-            continue
         uri = urlsplit(event["requestURI"])
-        asked = f"{event['verb']} {uri.path}?{uri.query}"
-        if _by_helm(event) or asked == before or "continue=" in uri.query:
-            continue
-        before = asked
-        told = event.get("objectRef") or {}
-        below = f"/{told['subresource']}" if told.get("subresource") else ""
-        what = f"{told['resource']}{below}" if "resource" in told else uri.path
-        dry = " (dry run)" if "dryRun=" in uri.query or _is_dry(event) else ""
-        code = int((event.get("responseStatus") or {}).get("code") or 0)
-        counted[f"{event['verb']} {what}{dry}{_refused(code)}"] += 1
-    return _counts(counted)
+        if _writes_cluster(event):
+            if LEASE not in event["requestURI"]:
+                reads.write()
+        elif not (_by_helm(event) or "continue=" in uri.query):
+            told = event.get("objectRef") or {}
+            below = f"/{told['subresource']}" if told.get("subresource") else ""
+            what = f"{told['resource']}{below}" if "resource" in told else uri.path
+            dry = " (dry run)" if "dryRun=" in uri.query or _is_dry(event) else ""
+            code = int((event.get("responseStatus") or {}).get("code") or 0)
+            reads.add(f"{event['verb']} {uri.path}?{uri.query}", f"{event['verb']} {what}{dry}{_refused(code)}")
+    return _counts(reads.counted)
 
 
 # lines
 
 
-def _in_order(found: Iterable[tuple[str, list[str]]]) -> list[str]:
-    """By object; in order for each of them."""
-    return [line for _place, told in sorted(found, key=lambda one: one[0]) for line in told]
+def _in_order(found: Iterable[tuple[str, str, list[str]]]) -> list[str]:
+    """By object; in order for each of them. ``found``: its name here, that of this run, and what was written.
+
+    Objects whose names are drawn by lot have one name here, and stand in the order of what was written.
+    """
+    objects: dict[tuple[str, str], list[str]] = {}
+    for name, of_run, told in found:
+        objects.setdefault((name, of_run), []).extend(told)
+    written = sorted((name, told) for (name, _of_run), told in objects.items())
+    return [line for _name, told in written for line in told]
 
 
 def _counts(counted: Mapping[str, int]) -> list[str]:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from typing import Any
 
@@ -138,8 +140,12 @@ def pending(site: Site) -> None:
     (secret,) = site.client.list_all(SECRET, "default", labels="owner=helm")
     name = secret["metadata"]["name"].removesuffix(".v1") + ".v2"
     labels = {**secret["metadata"]["labels"], "status": "pending-upgrade", "version": "2"}
-    body = {"type": secret["type"], "data": secret["data"]}
-    put(site.client, SECRET, "default", name, metadata={"labels": labels}, **body)
+    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    release["version"] = 2
+    release["info"]["status"] = labels["status"]
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
+    metadata = {"labels": labels}
+    put(site.client, SECRET, "default", name, metadata=metadata, type=secret["type"], data={"release": packed})
 
 
 def leftover(site: Site) -> None:
@@ -272,7 +278,8 @@ def two_clusters(site: Site) -> None:
             found.properties["oidcIssuerProfile"] = {"enabled": True, "issuerURL": site.compute.of(found.id).url}
 
     site.azure.in_loop(enable)
-    local = {"ansible_connection": "local", "pod_identity_resource_group": "rg"}
+    python = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    local = {**python, "pod_identity_resource_group": "rg"}
     hosts = {
         name: {
             **local,
