@@ -57,15 +57,15 @@ def main(arguments: list[str]) -> int:
         print(f"{name}: {seconds:.0f} s", flush=True)
         if lines[0] == FAILED:
             failed.append(name)
-            print("\n".join(lines), file=sys.stderr)
+            (RESULTS / f"{name}.failed").write_text("\n".join(lines) + "\n")
+            print(f"{FAILED} {lines[-1]}", file=sys.stderr)
             continue
         found[name] = lines
-        (RESULTS / f"{name}.txt").write_text("\n".join(lines) + "\n")
+        for place in (RESULTS, *([RECORDS] if options.record else [])):
+            (place / f"{name}.txt").write_text("\n".join(lines) + "\n")
     took = f"{len(names)} pairs in {_elapsed(time.monotonic() - began)}"
     told = f"These could not be played: {', '.join(failed)}." if failed else ""
     if options.record:
-        for name, lines in found.items():
-            (RECORDS / f"{name}.txt").write_text("\n".join(lines) + "\n")
         print(f"Recorded {took}. {told}")
         return 2 if failed else 0
     kept = {path.stem: path.read_text().splitlines() for path in sorted(RECORDS.glob("*.txt"))}
@@ -93,7 +93,7 @@ def _played(name: str) -> tuple[list[str], float]:
     try:
         lines = pairs.play(name, RESULTS)
     except Exception:  # the others are played all the same
-        lines = [FAILED, name, *traceback.format_exc().splitlines()]
+        lines = [FAILED, *traceback.format_exc().splitlines()]
     return lines, time.monotonic() - began
 
 

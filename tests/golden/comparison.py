@@ -30,7 +30,7 @@ def parse(lines: Iterable[str]) -> Record:
             mode, part = line.removeprefix(MODE), ""
         elif line.startswith(PART):
             part = line.removeprefix(PART)
-        elif part.startswith("reads of "):
+        elif _is_of_reads(part):
             verb, _colon, told = line.partition(": ")
             for each in told.split(", "):
                 found.setdefault((mode, part, f"{verb} {_subject(part, each)}"), []).append(f"{verb} {each}")
@@ -47,7 +47,7 @@ def _subject(part: str, line: str) -> str:
         found = _WRITE.match(line)
     elif part == "changes":
         found = _CHANGE.match(line)
-    elif part.startswith("reads of "):
+    elif _is_of_reads(part):
         found = _READ.match(line)
     elif part:  # hosts, failures and what is shown begin with the host, a table with the host and its columns
         return line if part == "tables" else line.partition(" ")[0].rstrip(":")
@@ -61,7 +61,7 @@ def differences(before: Sequence[str], after: Sequence[str]) -> list[str]:
     old, new = parse(before), parse(after)
     told: list[str] = []
     heading = ("", "")
-    for key in sorted({*old, *new}):
+    for key in sorted({*old, *new}, key=lambda key: (key[0], _is_of_reads(key[1]), key)):
         one, other = old.get(key, []), new.get(key, [])
         if one == other:
             continue
@@ -69,9 +69,21 @@ def differences(before: Sequence[str], after: Sequence[str]) -> list[str]:
         if (mode, part) != heading:
             heading = (mode, part)
             told.append(f"  {mode}{f', {part}' if part else ''}")
-        told.append(f"    {subject}: {_summary(one, other)}")
-        told += [f"      {line}" for line in _lines(one, other)]
+        if _is_of_reads(part):
+            told.append(f"    {subject}: {_number(one)} before, {_number(other)} now")
+        else:
+            told.append(f"    {subject}: {_summary(one, other)}")
+            told += [f"      {line}" for line in _lines(one, other)]
     return told
+
+
+def _is_of_reads(part: str) -> bool:
+    """These are many, and come last."""
+    return part.startswith("reads of ")
+
+
+def _number(lines: Sequence[str]) -> str:
+    return lines[0].rpartition(" ")[2] if lines else "0"
 
 
 def _summary(one: Sequence[str], other: Sequence[str]) -> str:

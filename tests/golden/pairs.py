@@ -89,7 +89,7 @@ def play(name: str, outputs: Path) -> list[str]:
             known = _known(made)
             took = made.play(*arguments)
             known |= _known(made)
-            lines += [f"== {mode}", *record(took, known, waits=not arguments)]
+            lines += [f"== {mode}", *record(took, known, waits=not arguments, pods=pair.pods)]
             place = outputs / f"{name}-{mode.replace(' ', '-')}"
             place.with_suffix(".log").write_text(took.output)
             place.with_suffix(".json").write_text(json.dumps({"took": asdict(took), "known": known}))

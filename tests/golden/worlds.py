@@ -13,7 +13,6 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,
@@ -22,6 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_POD_IDENTITY_EXCEPTION,
     CLUSTER_ROLE_BINDING,
     DEPLOYMENT,
+    MUTATING_WEBHOOK_CONFIGURATION,
     NAMESPACE,
     ROLE_BINDING,
     SECRET,
@@ -269,8 +269,8 @@ def two_clusters(site: Site) -> None:
             put(client, SERVICE_ACCOUNT, SHOP, each)
             workload(client, SHOP, each, SHOP, each)
         if one is not first:
-            kind, configured = kinds.MUTATING_WEBHOOK_CONFIGURATION, webhook.CONFIGURATION
-            put(client, kind, None, configured, webhooks=[webhook.entry(first)])
+            entry = webhook.entry(first)
+            put(client, MUTATING_WEBHOOK_CONFIGURATION, None, webhook.CONFIGURATION, webhooks=[entry])
         site.names[one.url] = f"ISSUER({name})"
 
     def enable() -> None:
