@@ -20,7 +20,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ID = "11111111-1111-4111-8111-111111111111"
-HOME = "shop/deployment-orders"
+NEW, HOME = "orders-money", "shop/deployment-orders"
+USE, PROXY = "azure.workload.identity/use", "azure.workload.identity/inject-proxy-sidecar"
 COMPONENT = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches:\n  - path: patch.yaml\n"
 HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: orders\n  namespace: shop\nspec:\n  template:\n"
 SWITCH = f"""\
@@ -31,11 +32,7 @@ SWITCH = f"""\
       serviceAccountName: orders-money
       serviceAccount: orders-money
 """
-LEAVE = f"""\
-{HEAD}    metadata:
-      labels:
-        aadpodidbinding: null
-"""
+LEAVE = f"{HEAD}    metadata:\n      labels:\n        aadpodidbinding: null\n"
 IN_FLUX = owners.Owner(owners.FLUX, "HelmRelease flux/orders")
 
 
@@ -46,18 +43,9 @@ def values(**now: str | None) -> dict[str, str | None]:
 
 
 def manifest(**changed: Any) -> Manifest:
-    made: dict[str, Any] = {
-        "api_version": "apps/v1",
-        "kind": "Deployment",
-        "namespace": "shop",
-        "name": "orders",
-        "now": values(),
-        "account": "orders-money",
-        "client_id": ID,
-        "cluster": "prod",
-        "owner": owners.Owner(owners.HELM, "shop/orders"),
-        "soak_seconds": 7200,
-    }
+    of = {"api_version": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "orders", "now": values()}
+    to = {"account": "orders-money", "client_id": ID, "cluster": "prod", "soak_seconds": 7200}
+    made: dict[str, Any] = {**of, **to, "owner": owners.Owner(owners.HELM, "shop/orders")}
     return Manifest(**{**made, **changed})
 
 
@@ -68,14 +56,8 @@ def rendered(**changed: Any) -> dict[str, str]:
 
 def test_the_files_of_a_workload() -> None:
     found = rendered()
-    assert list(found) == [
-        "1-switch/kustomization.yaml",
-        "1-switch/patch.yaml",
-        "2-leave/kustomization.yaml",
-        "2-leave/patch.yaml",
-        "PULL_REQUEST.md",
-        "helm-values.yaml",
-    ]
+    components = [f"{each}/{file}.yaml" for each in ("1-switch", "2-leave") for file in ("kustomization", "patch")]
+    assert list(found) == [*components, "PULL_REQUEST.md", "helm-values.yaml"]
     assert found["1-switch/kustomization.yaml"] == found["2-leave/kustomization.yaml"] == COMPONENT
     assert (found["1-switch/patch.yaml"], found["2-leave/patch.yaml"]) == (SWITCH, LEAVE)
 
@@ -90,12 +72,9 @@ def test_components_stay_the_same_while_their_owner_goes_on() -> None:
 def test_a_cron_job_has_its_template_deeper() -> None:
     found = rendering.files(manifest(kind="CronJob", api_version="batch/v1", account="default", proxy=True))
     patch = yaml.safe_load(found["shop/cronjob-orders/1-switch/patch.yaml"])
-    assert patch["apiVersion"] == "batch/v1" and patch["spec"]["jobTemplate"]["spec"]["template"] == {
-        "metadata": {
-            "labels": {"azure.workload.identity/use": "true"},
-            "annotations": {"azure.workload.identity/inject-proxy-sidecar": "true"},
-        }
-    }
+    metadata = {"labels": {USE: "true"}, "annotations": {PROXY: "true"}}
+    assert patch["apiVersion"] == "batch/v1"
+    assert patch["spec"]["jobTemplate"]["spec"]["template"] == {"metadata": metadata}
 
 
 @table(
@@ -113,22 +92,13 @@ def test_files_for_charts_are_for_what_may_be_of_one(owner: owners.Owner, furthe
 
 @table(
     "changed, expected",
-    (
-        {},
-        {
-            "podLabels": {"azure.workload.identity/use": "true"},
-            "serviceAccount": {"create": False, "name": "orders-money"},
-        },
-    ),
-    ({"account": "default"}, {"podLabels": {"azure.workload.identity/use": "true"}}),
+    ({}, {"podLabels": {USE: "true"}, "serviceAccount": {"create": False, "name": "orders-money"}}),
+    ({"account": "default"}, {"podLabels": {USE: "true"}}),
     # The chart would remove the account of others.
-    ({"now": values(service_account="shared")}, {"podLabels": {"azure.workload.identity/use": "true"}}),
+    ({"now": values(service_account="shared")}, {"podLabels": {USE: "true"}}),
     (
         {"leaves": True, "now": values(label="true", service_account="orders-money"), "proxy": True},
-        {
-            "podLabels": {"azure.workload.identity/use": "true", "aadpodidbinding": None},
-            "podAnnotations": {"azure.workload.identity/inject-proxy-sidecar": "true"},
-        },
+        {"podLabels": {USE: "true", "aadpodidbinding": None}, "podAnnotations": {PROXY: "true"}},
     ),
 )
 def test_values_that_charts_often_have(changed: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -146,12 +116,9 @@ def test_flux_patches_what_the_chart_renders() -> None:
         assert patch["target"] == {"kind": "Deployment", "name": "orders"}
         body = yaml.safe_load(patch["patch"])
         assert body["metadata"] == {"name": "orders"}
-        assert body["spec"]["template"] == {
-            "metadata": {
-                "labels": {"azure.workload.identity/use": "true", **({"aadpodidbinding": None} if leaves else {})}
-            },
-            "spec": {"serviceAccountName": "orders-money", "serviceAccount": "orders-money"},
-        }
+        labels = {USE: "true", **({"aadpodidbinding": None} if leaves else {})}
+        spec = {"serviceAccountName": "orders-money", "serviceAccount": "orders-money"}
+        assert body["spec"]["template"] == {"metadata": {"labels": labels}, "spec": spec}
     found = rendering.files(manifest(owner=IN_FLUX, name="orders.v1"))["shop/deployment-orders.v1/helmrelease.yaml"]
     assert (
         yaml.safe_load(found)["spec"]["postRenderers"][0]["kustomize"]["patches"][0]["target"]["name"] == r"orders\.v1"
@@ -235,16 +202,8 @@ def test_no_text_of_others_means_anything_in_a_file(
     names: tuple[str, ...], now: dict[str, Any], kind: str, leaves: bool, proxy: bool
 ) -> None:
     namespace, name, account, client_id, owner = names
-    one = manifest(
-        namespace=namespace,
-        name=name,
-        account=account,
-        client_id=client_id,
-        owner=owners.Owner(kind, owner),
-        now=values(**now),
-        leaves=leaves,
-        proxy=proxy,
-    )
+    to = {"account": account, "client_id": client_id, "owner": owners.Owner(kind, owner)}
+    one = manifest(namespace=namespace, name=name, now=values(**now), leaves=leaves, proxy=proxy, **to)
     found = rendering.files(one)
     assert found == rendering.files(one) and list(found) == sorted(found)
     assert (
@@ -272,89 +231,61 @@ def test_no_text_of_others_means_anything_in_a_file(
 # What the template has, what former revisions had, and what is told of it.
 DONE = values(label="true", service_account="orders-money")
 GONE = {**DONE, "aadpodidbinding": None}
+PROXIED = {"now": DONE, "proxy": True}
+LEAVES = {"now": DONE, "leaves": True}
+OPEN, PART = "Its owner has to merge 1-switch.", "Its owner has merged 1-switch in part: what is missing is"
+OTHERWISE = f"Its owner has merged 1-switch otherwise: the label {USE} is"
+BACK = "It had what 1-switch changes, and somebody took it back: what is missing is"
 RECOGNIZED: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str, str]] = {
-    "nothing is merged": ({}, [], "open", "Its owner has to merge 1-switch."),
-    "former revisions are the same": ({}, [values(), values()], "open", "Its owner has to merge 1-switch."),
+    "nothing is merged": ({}, [], "open", OPEN),
+    "former revisions are the same": ({}, [values(), values()], "open", OPEN),
     "all is merged": ({"now": DONE}, [values()], "merged", ""),
-    "only the label": (
-        {"now": values(label="true")},
-        [values()],
-        "partly",
-        "Its owner has merged 1-switch in part: what is missing is serviceAccountName.",
-    ),
-    "only the account": (
-        {"now": values(service_account="orders-money")},
-        [values()],
-        "partly",
-        "Its owner has merged 1-switch in part: what is missing is the label azure.workload.identity/use.",
-    ),
+    "only the label": ({"now": values(label="true")}, [values()], "partly", f"{PART} serviceAccountName."),
+    "only the account": ({"now": values(service_account=NEW)}, [values()], "partly", f"{PART} the label {USE}."),
     "an account that stays is not merged": (
         {"now": values(service_account="web"), "account": "web"},
         [values(service_account="web")],
         "open",
-        "Its owner has to merge 1-switch.",
+        OPEN,
     ),
-    "not the proxy": (
-        {"now": DONE, "proxy": True},
-        [values()],
-        "partly",
-        "Its owner has merged 1-switch in part: what is missing is the annotation "
-        "azure.workload.identity/inject-proxy-sidecar.",
-    ),
+    "not the proxy": (PROXIED, [values()], "partly", f"{PART} the annotation {PROXY}."),
     "the label has another value": (
-        {"now": values(label="True", service_account="orders-money")},
+        {"now": values(label="True", service_account=NEW)},
         [values()],
         "otherwise",
-        "Its owner has merged 1-switch otherwise: the label azure.workload.identity/use is 'True' and must be 'true'.",
+        f"{OTHERWISE} 'True' and must be 'true'.",
     ),
     "the label has another value, and the account is missing": (
         {"now": values(label="yes", service_account=None)},
         [],
         "otherwise",
-        "Its owner has merged 1-switch otherwise: the label azure.workload.identity/use is 'yes' and must be 'true', "
-        "serviceAccountName is missing and must be 'orders-money'.",
+        f"{OTHERWISE} 'yes' and must be 'true', serviceAccountName is missing and must be '{NEW}'.",
     ),
-    "it was merged, and reverted": (
-        {},
-        [values(), DONE],
-        "reverted",
-        "It had what 1-switch changes, and somebody took it back: what is missing is the label "
-        "azure.workload.identity/use, serviceAccountName.",
-    ),
-    "reverted in part": (
-        {"now": values(label="true")},
-        [DONE],
-        "reverted",
-        "It had what 1-switch changes, and somebody took it back: what is missing is serviceAccountName.",
-    ),
+    "it was merged, and reverted": ({}, [values(), DONE], "reverted", f"{BACK} the label {USE}, serviceAccountName."),
+    "reverted in part": ({"now": values(label="true")}, [DONE], "reverted", f"{BACK} serviceAccountName."),
     "aadpodidbinding went first": (
         {"now": values(aadpodidbinding=None)},
         [values()],
         "open",
-        "Its owner has to merge 1-switch. aadpodidbinding is gone already, so that its pods get no token: merge "
-        "1-switch now, or put the label back.",
+        f"{OPEN} aadpodidbinding is gone already, so that its pods get no token: merge 1-switch now, or put the label "
+        "back.",
     ),
     "it never had aadpodidbinding": (
         {"now": values(aadpodidbinding=None)},
         [values(aadpodidbinding=None)],
         "open",
-        "Its owner has to merge 1-switch.",
+        OPEN,
     ),
-    "it is to leave": ({"now": DONE, "leaves": True}, [values(), DONE], "open", "Its owner has to merge 2-leave."),
+    "it is to leave": (LEAVES, [values(), DONE], "open", "Its owner has to merge 2-leave."),
     "it has left": ({"now": GONE, "leaves": True}, [values(), DONE], "merged", ""),
     "it had left": (
-        {"now": DONE, "leaves": True},
+        LEAVES,
         [values(), DONE, GONE],
         "reverted",
         "It had what 2-leave changes, and somebody took it back: what is missing is the label aadpodidbinding.",
     ),
     # Of the time before it used AAD Pod Identity.
-    "it had neither": (
-        {"now": DONE, "leaves": True},
-        [values(aadpodidbinding=None)],
-        "open",
-        "Its owner has to merge 2-leave.",
-    ),
+    "it had neither": (LEAVES, [values(aadpodidbinding=None)], "open", "Its owner has to merge 2-leave."),
 }
 
 

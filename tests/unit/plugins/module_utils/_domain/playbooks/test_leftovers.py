@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks.leftovers import PARTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import Raw, each_has, sentences
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 CLUSTER = {"cluster_name": "c1", "resource_group": "rg"}
@@ -22,7 +22,7 @@ UNNAMED, UNCONFIRMED, UNSAVED = "No scale sets are named", "Nothing was detached
 
 
 @cases(
-    "options, check_mode, sentences",
+    "options, check_mode, begin",
     ("look", CLUSTER, False, []),
     ("look by the group of the nodes", NODES, False, []),
     ("nothing is named", {}, False, [UNNAMED]),
@@ -38,14 +38,9 @@ UNNAMED, UNCONFIRMED, UNSAVED = "No scale sets are named", "Nothing was detached
     ("null is off", {**CLUSTER, "leftovers_remove": None}, False, []),
     ("nodes", {**NODES, "leftovers_remove": True, "leftovers_confirm": "mc", "artifact_target": "d"}, False, []),
 )
-def test_options_are_checked(options: dict[str, Any], check_mode: bool, sentences: list[str]) -> None:
-    told: tuple[str, ...] = ()
-    try:
-        PARTS["options"].plan(options, {}, Run(check_mode))
-    except Refused as refused:
-        told = refused.sentences
-    begun = [text.startswith(start) for text, start in zip_longest(told, sentences, fillvalue="")]
-    assert begun == [True] * len(sentences)
+def test_options_are_checked(options: Raw, check_mode: bool, begin: list[str]) -> None:
+    told = sentences(PARTS["options"].plan, options, {}, Run(check_mode))
+    assert each_has(told, begin) and all(map(str.startswith, told, begin))
 
 
 def test_the_confirmation_is_named() -> None:
@@ -57,47 +52,34 @@ def test_the_confirmation_is_named() -> None:
 
 @cases(
     "options, check_mode, plan",
-    ("look", CLUSTER, False, {"removes": False, "looks": True, "resource_group": "rg"}),
-    ("remove", REMOVE, False, {"removes": True, "looks": True, "resource_group": "rg"}),
-    ("check mode", REMOVE, True, {"removes": True, "looks": True, "resource_group": "rg"}),
-    (
-        "not into the cluster",
-        {**CLUSTER, "leftovers_look_into_cluster": None},
-        False,
-        {"removes": False, "looks": False, "resource_group": "rg"},
-    ),
-    ("nodes", {**NODES, "resource_group": "rg"}, False, {"removes": False, "looks": False, "resource_group": ""}),
+    ("look", CLUSTER, False, (False, True, "rg")),
+    ("remove", REMOVE, False, (True, True, "rg")),
+    ("check mode", REMOVE, True, (True, True, "rg")),
+    ("not into the cluster", {**CLUSTER, "leftovers_look_into_cluster": None}, False, (False, False, "rg")),
+    ("nodes", {**NODES, "resource_group": "rg"}, False, (False, False, "")),
 )
-def test_what_is_done(options: dict[str, Any], check_mode: bool, plan: dict[str, Any]) -> None:
-    assert PARTS["options"].plan(options, {}, Run(check_mode)) == plan
+def test_what_is_done(options: Raw, check_mode: bool, plan: tuple[bool, bool, str]) -> None:
+    made = dict(zip(("removes", "looks", "resource_group"), plan))
+    assert PARTS["options"].plan(options, {}, Run(check_mode)) == made
 
 
-def scale_set(name: str, *identities: str, removable: str = "") -> dict[str, Any]:
+def scale_set(name: str, *identities: str, removable: str = "") -> Raw:
     """Identities by their names, of which one is removable."""
-    return {
-        "id": f"/scaleSets/{name}",
-        "name": name,
-        "identities": [
-            {"id": f"/ids/{each}", "removable": each == removable, "ownership": "o", "ownership_because": "why"}
-            for each in identities
-        ],
-    }
+    each = {"ownership": "o", "ownership_because": "why"}
+    of = [{"id": f"/ids/{identity}", "removable": identity == removable, **each} for identity in identities]
+    return {"id": f"/scaleSets/{name}", "name": name, "identities": of}
 
 
 INSIDE = {"workloads": [1], "identities": [2], "assigned": [3], "residue": [{"object": "x"}], "findings": [4]}
 INVENTORY = {name: INSIDE[name] for name in ("workloads", "identities", "assigned")}
 RESOURCES = [scale_set("a", "one"), scale_set("b", "one", "two", removable="two")]
-LOOKED: dict[str, Any] = {
-    "unconnected": "",
-    "cluster": INSIDE,
-    "scale_sets": {"cluster_id": "/c", "resources": RESOURCES, "unread": ["U."]},
-    "host": "h",
-    "began": "20260101T000000Z",
-}
+SCALE_SETS = {"cluster_id": "/c", "resources": RESOURCES, "unread": ["U."]}
+BEGAN = {"host": "h", "began": "20260101T000000Z"}
+LOOKED: Raw = {"unconnected": "", "cluster": INSIDE, "scale_sets": SCALE_SETS, **BEGAN}
 UNSEEN = {"cluster": None}
 
 
-def found(options: dict[str, Any], changes: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+def found(options: Raw, changes: Raw, check_mode: bool = False) -> Raw:
     return PARTS["found"].plan(options, {**LOOKED, **changes}, Run(check_mode))
 
 
@@ -114,29 +96,17 @@ def found(options: dict[str, Any], changes: dict[str, Any], check_mode: bool = F
         "without the cluster",
         {**REMOVE, "leftovers_without_cluster": True},
         UNSEEN,
-        False,
-        True,
-        "/saved/h-c1-20260101T000000Z.json",
+        *(False, True, "/saved/h-c1-20260101T000000Z.json"),
     ),
 )
-def test_what_is_written_down(
-    options: dict[str, Any], changes: dict[str, Any], check_mode: bool, detaches: bool, bundle: str
-) -> None:
+def test_what_is_written_down(options: Raw, changes: Raw, check_mode: bool, detaches: bool, bundle: str) -> None:
     plan = found(options, changes, check_mode)
     assert (plan["detaches"], plan["bundle"], plan["error"]) == (detaches, bundle, "")
 
 
 def test_what_is_found() -> None:
-    assert found(CLUSTER, {}) == {
-        "inventory": INVENTORY,
-        "residue": INSIDE["residue"],
-        "cluster_id": "/c",
-        "resources": RESOURCES,
-        "unknown": ["U."],
-        "detaches": False,
-        "bundle": "",
-        "error": "",
-    }
+    seen = {"inventory": INVENTORY, "residue": INSIDE["residue"], "cluster_id": "/c", "resources": RESOURCES}
+    assert found(CLUSTER, {}) == {**seen, "unknown": ["U."], "detaches": False, "bundle": "", "error": ""}
 
 
 FAILED = {"failed": True, "msg": "It is down."}
@@ -151,7 +121,7 @@ NOT_KNOWN = "What is in the cluster is not known: It is down."
     ("down", {"cluster": FAILED}, f"{NOT_KNOWN} Where", [NOT_KNOWN, "U."]),
 )
 def test_nothing_goes_while_nobody_knows_what_is_used(
-    changes: dict[str, Any], said: str, unknown: list[str], check_mode: bool
+    changes: Raw, said: str, unknown: list[str], check_mode: bool
 ) -> None:
     plan = found(REMOVE, changes, check_mode)
     assert f"still get. {said}" in plan["error"]
@@ -163,7 +133,7 @@ def test_scale_sets_that_cannot_be_looked_at() -> None:
     assert (plan["error"], plan["detaches"], plan["resources"]) == ("It is down.", False, [])
 
 
-def looks(part: str, options: dict[str, Any], observed: dict[str, Any], check_mode: bool = False) -> list[Any]:
+def looks(part: str, options: Raw, observed: Raw, check_mode: bool = False) -> list[Any]:
     """Module and arguments of each look."""
     seen = PARTS[part].looks_at(options, observed, Run(check_mode))
     return [(each.module, each.arguments) for each in seen]
@@ -191,9 +161,13 @@ def test_what_is_looked_at() -> None:
     assert looks("account", {}, {"found": {"inventory": INVENTORY}, "cleaned": {}}) == []
 
 
-FOUND: dict[str, Any] = {"resources": RESOURCES, "residue": [{"object": "x"}], "unknown": ["U."], "error": ""}
-DONE: dict[str, Any] = {"found": FOUND, "saved": {"place": "/b"}, "cleaned": {"skipped": True}}
+FOUND: Raw = {"resources": RESOURCES, "residue": [{"object": "x"}], "unknown": ["U."], "error": ""}
+DONE: Raw = {"found": FOUND, "saved": {"place": "/b"}, "cleaned": {"skipped": True}}
 GONE = {"resources": [scale_set("a", "one"), scale_set("b", "one")]}
+
+
+LAST_SEEN = {"again": {"resources": []}, "cleaned": {"state": GONE}}
+SPELLED = {"resources": [{"id": "/SCALEsets/B", "identities": [{"id": "/IDS/One"}]}]}
 
 
 @cases(
@@ -202,22 +176,12 @@ GONE = {"resources": [scale_set("a", "one"), scale_set("b", "one")]}
     ("done", {"cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"]),
     ("check mode", {"cleaned": {"state": GONE}}, True, ["stays", "stays", "would be detached"]),
     ("looked at again", {"again": GONE}, False, ["stays", "stays", "detached"]),
-    (
-        "what was seen last counts",
-        {"again": {"resources": []}, "cleaned": {"state": GONE}},
-        False,
-        ["stays", "stays", "can be detached"],
-    ),
+    ("what was seen last counts", LAST_SEEN, False, ["stays", "stays", "can be detached"]),
     ("not seen again", {"again": FAILED, "cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"]),
-    (
-        "spelled otherwise",
-        {"cleaned": {"state": {"resources": [{"id": "/SCALEsets/B", "identities": [{"id": "/IDS/One"}]}]}}},
-        False,
-        ["stays", "stays", "detached"],
-    ),
+    ("spelled otherwise", {"cleaned": {"state": SPELLED}}, False, ["stays", "stays", "detached"]),
     ("not looked at", {"found": {**FOUND, "resources": []}}, False, []),
 )
-def test_what_became_of_the_identities(changes: dict[str, Any], check_mode: bool, outcomes: list[str]) -> None:
+def test_what_became_of_the_identities(changes: Raw, check_mode: bool, outcomes: list[str]) -> None:
     rows = PARTS["account"].plan({}, {**DONE, **changes}, Run(check_mode))["identities"]
     assert [row["outcome"] for row in rows] == outcomes
 
@@ -225,23 +189,10 @@ def test_what_became_of_the_identities(changes: dict[str, Any], check_mode: bool
 def test_what_is_left_to_whoever_started_the_run() -> None:
     before = [scale_set("b", "two", removable="two")]
     done = {**DONE, "found": {**FOUND, "resources": before, "unknown": ["F.", "U."], "error": "E."}}
-    assert PARTS["account"].plan({}, done, Run()) == {
-        "identities": [
-            {
-                "identity": "two",
-                "scale_set": "b",
-                "ownership": "o",
-                "outcome": "can be detached",
-                "why": "why",
-                "id": "/ids/two",
-                "resource_id": "/scaleSets/b",
-            }
-        ],
-        "residue": [{"object": "x"}],
-        "undetermined": ["F.", "U."],
-        "restore_bundle": "/b",
-        "error": "E.",
-    }
+    stays = {"identity": "two", "scale_set": "b", "ownership": "o", "outcome": "can be detached", "why": "why"}
+    left = {"residue": [{"object": "x"}], "undetermined": ["F.", "U."], "restore_bundle": "/b", "error": "E."}
+    expected = {"identities": [{**stays, "id": "/ids/two", "resource_id": "/scaleSets/b"}], **left}
+    assert PARTS["account"].plan({}, done, Run()) == expected
 
 
 @cases(
@@ -251,17 +202,34 @@ def test_what_is_left_to_whoever_started_the_run() -> None:
     ("not detached", {"cleaned": FAILED}, "It is down."),
     ("without a word", {"cleaned": {"failed": True}}, "It failed."),
 )
-def test_what_stopped_it(changes: dict[str, Any], error: str) -> None:
+def test_what_stopped_it(changes: Raw, error: str) -> None:
     assert PARTS["account"].plan({}, {**DONE, **changes}, Run())["error"] == error
 
 
-def identity(name: str, ownership: str, *, removable: bool = False) -> dict[str, Any]:
+def identity(name: str, ownership: str, *, removable: bool = False) -> Raw:
     return {"id": f"/ids/{name}", "ownership": ownership, "ownership_because": "why", "removable": removable}
 
 
 NMI = {"code": "installation_left", "object": "DaemonSet default/nmi"}
 MIC = {"code": "installation_left", "object": "Deployment default/mic"}
 DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for each in ("helm release", "DaemonSet")]
+PLAY = '"ansible-playbook azureops.pod_identity'
+UNINSTALL = f'{PLAY}.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1".'
+REMOVAL = f"To remove pod identity, identities included: {UNINSTALL}"
+SITE = f'To have it back: {PLAY}.site -e @FILE" with your file of variables.'
+OLD = identity("old", "removable", removable=True)
+
+
+def detaching(named: str, confirm: str, target: str = "DIRECTORY") -> str:
+    """What is told of an identity that is of no use."""
+    options = f"-e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={confirm}"
+    return (
+        f"To detach old: {PLAY}.leftovers {named} {options} -e pod_identity_artifact_target={target}"
+        '", with the same further variables.'
+    )
+
+
+NAMED = "-e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1"
 
 
 @cases(
@@ -271,12 +239,7 @@ DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for
         [identity("web", "used"), identity("db", "used"), identity("x", "unknown")],
         [MIC],
         {},
-        [
-            "db, web stay, because workloads use them, and no NMI is installed to serve them. To have it back: "
-            '"ansible-playbook azureops.pod_identity.site -e @FILE" with your file of variables. To remove pod '
-            'identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE -e '
-            'pod_identity_uninstall_confirm=c1".'
-        ],
+        [f"db, web stay, because workloads use them, and no NMI is installed to serve them. {SITE} {REMOVAL}"],
     ),
     (
         "used and served",
@@ -284,9 +247,8 @@ DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for
         [MIC, NMI],
         {},
         [
-            "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. To "
-            'remove pod identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE '
-            '-e pod_identity_uninstall_confirm=c1".'
+            "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. "
+            f"{REMOVAL}"
         ],
     ),
     (
@@ -296,49 +258,21 @@ DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for
         {},
         [
             "web stay, because workloads use them, and it is not known whether NMI serves them: DaemonSet "
-            "team/daemonset is not believed to be of it. To remove pod identity, identities included: "
-            '"ansible-playbook azureops.pod_identity.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1".'
+            f"team/daemonset is not believed to be of it. {REMOVAL}"
         ],
     ),
-    (
-        "of no use",
-        [identity("old", "removable", removable=True)],
-        [],
-        {},
-        [
-            'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
-            "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
-            'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
-        ],
-    ),
-    (
-        "a Secret, which is no directory",
-        [identity("old", "removable", removable=True)],
-        [],
-        {"artifact_target": "secret:ns/x"},
-        [
-            'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
-            "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
-            'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
-        ],
-    ),
+    ("of no use", [OLD], [], {}, [detaching(NAMED, "c1")]),
+    ("a Secret, which is no directory", [OLD], [], {"artifact_target": "secret:ns/x"}, [detaching(NAMED, "c1")]),
     (
         "no cluster is named",
-        [identity("old", "removable", removable=True), identity("web", "used")],
+        [OLD, identity("web", "used")],
         [],
         {"cluster_name": "", "leftovers_node_resource_group": "MC", "artifact_target": "/saved"},
-        [
-            'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e '
-            "pod_identity_leftovers_node_resource_group=MC -e pod_identity_leftovers_remove=true -e "
-            'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved", with the same further '
-            "variables."
-        ],
+        [detaching("-e pod_identity_leftovers_node_resource_group=MC", "MC", "/saved")],
     ),
     ("nothing to do", [identity("x", "unknown")], [], {}, []),
 )
-def test_the_next_command_is_named(
-    identities: list[dict[str, Any]], residue: list[dict[str, Any]], options: dict[str, Any], said: list[str]
-) -> None:
+def test_the_next_command_is_named(identities: list[Raw], residue: list[Raw], options: Raw, said: list[str]) -> None:
     before = [{"id": "/scaleSets/a", "name": "a", "identities": identities}]
     found = {**FOUND, "resources": before, "unknown": [], "residue": residue}
     given = {"cluster_name": "c1", "resource_group": "rg", **options}

@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
     Nothing,
-    Refused,
     Run,
     given_options,
 )
@@ -49,22 +48,21 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     node_roles,
     own_questions,
     questions,
-    refusal,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_cluster import (
+    refusal as refused_permissions,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.sessions import KNOWN_AFTER_APPLY
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import CHECK, RUN, Raw, only, sentences
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
-RUN = Run()
 OPTIONS = Options(name="one", resource_group="rg", subscription_id="s", location="westeurope")
 SCOPE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/one"
 CLUSTER = Cluster(
     SCOPE.replace("resourceGroups", "resourcegroups"), "one", "rg", "one.azmk8s.io", "MC_one", "azure", addon=True
 )
-AKS, RG, NODES = (
-    "Microsoft.ContainerService/managedClusters",
-    "/subscriptions/s/resourceGroups/rg",
-    "MC_rg_one_westeurope",
-)
+AKS, RG = "Microsoft.ContainerService/managedClusters", "/subscriptions/s/resourceGroups/rg"
+NODES = "MC_rg_one_westeurope"
 EXISTING, EXPECTED = "/subscriptions/s/resourceGroups/MC_one", f"/subscriptions/s/resourceGroups/{NODES}"
 READ, CONNECT = (SCOPE, f"{AKS}/read", True), (SCOPE, f"{AKS}/listClusterUserCredential/action", True)
 ROLES_READ = "Microsoft.Authorization/roleAssignments/read"
@@ -75,35 +73,30 @@ GRANTED = [(EXISTING, ROLES_READ, True), (EXISTING, ROLES_WRITE, False)]
 
 def refused(part: Any, *arguments: Any) -> str:
     """The sentences of a refusal; empty where there is none."""
-    try:
-        part(*arguments)
-    except Refused as error:
-        return str(error)
-    return ""
+    return " ".join(sentences(part, *arguments))
 
 
 @table(
     "options, check_mode, sentence",
-    (OPTIONS, False, ""),
-    (replace(OPTIONS, name=""), False, "No cluster is named; set pod_identity_cluster_name"),
-    (replace(OPTIONS, resource_group=""), False, "No cluster is named; set pod_identity_cluster_name"),
-    (replace(OPTIONS, network_plugin="kubenet"), False, "Cluster one uses the network plugin kubenet, on which"),
-    (replace(OPTIONS, network_plugin="kubenet", allow_network_plugin_kubenet=True), False, ""),
-    (
-        replace(OPTIONS, state="absent"),
-        False,
-        "would be deleted; to confirm, set pod_identity_cluster_confirm_absent=one",
-    ),
-    (replace(OPTIONS, state="absent"), True, ""),
-    (replace(OPTIONS, state="absent", confirm_absent="one"), False, ""),
-    (replace(OPTIONS, state="absent", confirm_absent="One"), False, "to confirm, set"),
+    ({}, False, ""),
+    ({"name": ""}, False, "No cluster is named; set pod_identity_cluster_name"),
+    ({"resource_group": ""}, False, "No cluster is named; set pod_identity_cluster_name"),
+    ({"network_plugin": "kubenet"}, False, "Cluster one uses the network plugin kubenet, on which"),
+    ({"network_plugin": "kubenet", "allow_network_plugin_kubenet": True}, False, ""),
+    ({"state": "absent"}, False, "would be deleted; to confirm, set pod_identity_cluster_confirm_absent=one"),
+    ({"state": "absent"}, True, ""),
+    ({"state": "absent", "confirm_absent": "one"}, False, ""),
+    ({"state": "absent", "confirm_absent": "One"}, False, "to confirm, set"),
 )
-def test_options_are_checked(options: Options, check_mode: bool, sentence: str) -> None:
-    told = refused(check, options, Nothing(), Run(check_mode=check_mode))
+def test_options_are_checked(options: Raw, check_mode: bool, sentence: str) -> None:
+    told = refused(check, replace(OPTIONS, **options), Nothing(), Run(check_mode=check_mode))
     assert (sentence in told, bool(told)) == (True, bool(sentence))
 
 
-def asked(plan: Questions) -> list[tuple[str, str, bool]]:
+Asked = list[tuple[str, str, bool]]
+
+
+def asked(plan: Questions) -> Asked:
     return [(need.scope, action, need.certain) for need in plan.azure for action in need.actions]
 
 
@@ -112,100 +105,83 @@ OWN, NEW, CONNECTS = Asking(CLUSTER), Asking(Cluster()), Asking(CLUSTER, connect
 
 @cases(
     "options, asking, expected",
-    ("nothing of its own", OPTIONS, OWN, []),
-    ("connects", OPTIONS, CONNECTS, [READ, CONNECT]),
-    ("no name", Options(), replace(CONNECTS, cluster=Cluster()), []),
-    (
-        "admin",
-        replace(OPTIONS, credentials="admin"),
-        CONNECTS,
-        [READ, (SCOPE, f"{AKS}/listClusterAdminCredential/action", True)],
-    ),
-    ("environment", OPTIONS, replace(CONNECTS, named_elsewhere=True), [READ]),
-    ("kubeconfig", replace(OPTIONS, kubeconfig="/k"), CONNECTS, [READ]),
+    ("nothing of its own", {}, OWN, []),
+    ("connects", {}, CONNECTS, [READ, CONNECT]),
+    ("no name", {"name": "", "resource_group": ""}, replace(CONNECTS, cluster=Cluster()), []),
+    ("admin", {"credentials": "admin"}, CONNECTS, [READ, (SCOPE, f"{AKS}/listClusterAdminCredential/action", True)]),
+    ("environment", {}, replace(CONNECTS, named_elsewhere=True), [READ]),
+    ("kubeconfig", {"kubeconfig": "/k"}, CONNECTS, [READ]),
 )
-def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: list[tuple[str, str, bool]]) -> None:
-    assert asked(questions(options, asking, RUN)) == expected
+def test_azure_is_asked_for_others(options: Raw, asking: Asking, expected: Asked) -> None:
+    assert asked(questions(replace(OPTIONS, **options), asking, RUN)) == expected
+
+
+WRITE_CLUSTER, DELETE = (SCOPE, f"{AKS}/write", False), (SCOPE, f"{AKS}/delete", True)
+WRITE_GROUP = [(RG, f"{GROUPS}/read", True), (RG, f"{GROUPS}/write", False)]
+POOLS = ({"name": "a"}, {"name": "b", "vnet_subnet_id": "/subnet"})
+OF_NODES = "/resourceGroups/nodes"
 
 
 @cases(
     "options, asking, run, expected",
-    ("unchanged", OPTIONS, OWN, RUN, [READ, *GRANTED]),
-    ("kept", replace(OPTIONS, keep_kubeconfig=True), OWN, RUN, [READ, CONNECT, *GRANTED]),
-    ("only looks", replace(OPTIONS, manage_role_assignments=False), OWN, RUN, [READ, GRANTED[0]]),
-    ("skipped", OPTIONS, OWN, Run(skipped_tags=(ROLES,)), [READ]),
-    ("another role", OPTIONS, OWN, Run(tags=("pod_identity_chart_wait",)), [READ]),
-    ("new", OPTIONS, NEW, RUN, [READ, (EXPECTED, ROLES_READ, True), (EXPECTED, ROLES_WRITE, False)]),
+    ("unchanged", {}, OWN, RUN, [READ, *GRANTED]),
+    ("kept", {"keep_kubeconfig": True}, OWN, RUN, [READ, CONNECT, *GRANTED]),
+    ("only looks", {"manage_role_assignments": False}, OWN, RUN, [READ, GRANTED[0]]),
+    ("skipped", {}, OWN, Run(skipped_tags=(ROLES,)), [READ]),
+    ("another role", {}, OWN, only("pod_identity_chart_wait"), [READ]),
+    ("new", {}, NEW, RUN, [READ, (EXPECTED, ROLES_READ, True), (EXPECTED, ROLES_WRITE, False)]),
     (
         "new, group of the nodes, no subscription, and needs of others",
-        replace(OPTIONS, node_resource_group="nodes", subscription_id=""),
+        {"node_resource_group": "nodes", "subscription_id": ""},
         replace(NEW, azure=({"scope": "/x", "actions": ["a"]},)),
         Run(skipped_tags=(CREATE,)),
         [
             (SCOPE.removeprefix("/subscriptions/s"), f"{AKS}/read", True),
-            ("/resourceGroups/nodes", ROLES_READ, True),
-            ("/resourceGroups/nodes", ROLES_WRITE, False),
-            ("/x", "a", True),
+            *((OF_NODES, ROLES_READ, True), (OF_NODES, ROLES_WRITE, False), ("/x", "a", True)),
         ],
     ),
     (
         "create",
-        replace(
-            OPTIONS,
-            create=True,
-            kubelet_identity="/identity",
-            agent_pools=({"name": "a"}, {"name": "b", "vnet_subnet_id": "/subnet"}),
-        ),
-        replace(OWN, cluster=Cluster()),
-        Run(tags=(CREATE,)),
+        {"create": True, "kubelet_identity": "/identity", "agent_pools": POOLS},
+        NEW,
+        only(CREATE),
         [
-            READ,
-            (RG, f"{GROUPS}/read", True),
-            (RG, f"{GROUPS}/write", False),
-            (SCOPE, f"{AKS}/write", False),
+            *(READ, *WRITE_GROUP, WRITE_CLUSTER),
             ("/identity", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", False),
             ("/subnet", "Microsoft.Network/virtualNetworks/subnets/join/action", False),
         ],
     ),
-    ("change", replace(OPTIONS, create=True), OWN, Run(tags=(CREATE,)), [READ, (SCOPE, f"{AKS}/write", False)]),
-    (
-        "tags of the group",
-        replace(OPTIONS, create=True, tags={}),
-        OWN,
-        Run(tags=(CREATE,)),
-        [READ, (RG, f"{GROUPS}/read", True), (RG, f"{GROUPS}/write", False), (SCOPE, f"{AKS}/write", False)],
-    ),
-    ("add-on is there", replace(OPTIONS, mode="addon"), OWN, RUN, [READ]),
+    ("change", {"create": True}, OWN, only(CREATE), [READ, WRITE_CLUSTER]),
+    ("tags of the group", {"create": True, "tags": {}}, OWN, only(CREATE), [READ, *WRITE_GROUP, WRITE_CLUSTER]),
+    ("add-on is there", {"mode": "addon"}, OWN, RUN, [READ]),
     (
         "add-on without consent",
-        replace(OPTIONS, mode="addon"),
+        {"mode": "addon"},
         replace(OWN, cluster=replace(CLUSTER, network_plugin="kubenet")),
         RUN,
-        [READ, CONNECT, (SCOPE, f"{AKS}/write", False)],
+        [READ, CONNECT, WRITE_CLUSTER],
     ),
     (
         "absent",
-        replace(OPTIONS, state="absent", remove_resource_group=True),
+        {"state": "absent", "remove_resource_group": True},
         OWN,
         RUN,
-        [READ, (SCOPE, f"{AKS}/delete", True), (RG, f"{GROUPS}/delete", True)],
+        [READ, DELETE, (RG, f"{GROUPS}/delete", True)],
     ),
-    ("group stays", replace(OPTIONS, state="absent"), OWN, RUN, [READ, (SCOPE, f"{AKS}/delete", True)]),
-    ("is absent", replace(OPTIONS, state="absent"), NEW, RUN, [READ]),
-    ("absent, skipped", replace(OPTIONS, state="absent"), OWN, Run(skipped_tags=(REMOVE,)), [READ]),
+    ("group stays", {"state": "absent"}, OWN, RUN, [READ, DELETE]),
+    ("is absent", {"state": "absent"}, NEW, RUN, [READ]),
+    ("absent, skipped", {"state": "absent"}, OWN, Run(skipped_tags=(REMOVE,)), [READ]),
 )
-def test_azure_is_asked(options: Options, asking: Asking, run: Run, expected: list[tuple[str, str, bool]]) -> None:
-    assert asked(own_questions(options, asking, run)) == expected
+def test_azure_is_asked(options: Raw, asking: Asking, run: Run, expected: Asked) -> None:
+    assert asked(own_questions(replace(OPTIONS, **options), asking, run)) == expected
 
 
 def test_the_cluster_is_asked() -> None:
     of_others = ({"need": {"verbs": ["get"], "resource": "pods"}, "namespace": "a"},)
     asking = Asking(replace(CLUSTER, addon=False), kubernetes=of_others)
     plan = own_questions(replace(OPTIONS, mode="addon"), asking, RUN)
-    assert [(need.resource, need.api_group, need.namespace, need.certain) for need in plan.kubernetes] == [
-        ("daemonsets", "apps", "", False),
-        ("pods", "", "a", True),
-    ]
+    needs = [(need.resource, need.api_group, need.namespace, need.certain) for need in plan.kubernetes]
+    assert needs == [("daemonsets", "apps", "", False), ("pods", "", "a", True)]
     assert plan.phases == PHASES
     for options, run in ((OPTIONS, RUN), (replace(OPTIONS, mode="addon"), Run(skipped_tags=(ADDON,)))):
         assert [need.resource for need in own_questions(options, asking, run).kubernetes] == ["pods"]
@@ -220,12 +196,9 @@ def test_who_grants_roles(managed: bool | None) -> None:
 def test_other_roles_need_few_options() -> None:
     """Those that are undefined, or costly to find, fail or cost only where they are read."""
     naming = ("name", "subscription_id", "resource_group")
-    assert {part: PARTS[part].names for part in ("refusal", "second_nmi", "grants", "questions")} == {
-        "refusal": (),
-        "second_nmi": ("name",),
-        "grants": naming,
-        "questions": (*naming, "kubeconfig", "credentials"),
-    }
+    expected = {"refusal": (), "second_nmi": ("name",), "grants": naming}
+    expected["questions"] = (*naming, "kubeconfig", "credentials")
+    assert {part: PARTS[part].names for part in expected} == expected
 
 
 ASSIGNMENT = Assignment("Reader", "/scope", "p", known_after_apply=False)
@@ -243,7 +216,7 @@ def test_what_changes() -> None:
     create = {"verb": "create", "kind": "Microsoft.Authorization/roleAssignments", "id": "/a/reader", "why": "Reader"}
     made = [create, {**create, "verb": "delete", "id": "/a/owner"}]
     granted = {"changes": made, "state": STATES, "permissions": [OF_CLUSTER]}
-    observed: dict[str, Any] = {"cluster": {}, "predicted": [{}, granted], "addon": {}, "granted": granted}
+    observed: Raw = {"cluster": {}, "predicted": [{}, granted], "addon": {}, "granted": granted}
     found = replace(Predicted.parse(observed), cluster=CLUSTER)
     assert changes(OPTIONS, found, RUN) == Changes((OF_CLUSTER,), ())
     not_granted = replace(OPTIONS, manage_role_assignments=False)
@@ -256,68 +229,48 @@ def test_what_changes() -> None:
 
 
 ACTION = {"action": "a/read", "scope": "/x/y/z", "reason": "not_granted", "by": "", "remedy": "Ask.", "certain": True}
-VERB = {
-    "verb": "get",
-    "resource": "pods",
-    "subresource": "proxy",
-    "api_group": "",
-    "namespace": "n",
-    "remedy": "Grant.",
-    "certain": True,
-}
+IN_N: Raw = {"api_group": "", "namespace": "n", "remedy": "Grant.", "certain": True}
+VERB = {"verb": "get", "resource": "pods", "subresource": "proxy", **IN_N}
 CHANGING = {**VERB, "certain": False, "api_group": "apps", "subresource": "", "namespace": ""}
 NEEDED = {"verbs": ["list", "get"], "resource": "pods", "api_group": "apps", "subresource": "", "namespace": "n"}
 WRITE = {**ACTION, "action": "A/write", "certain": False}
+LIST, IN_CORE = {**NEEDED, "verbs": ["list"]}, {**NEEDED, "api_group": ""}
+ON_PROXY = {**NEEDED, "subresource": "proxy"}
+ONE, TWO = (f"{number} missing, and nothing was changed:" for number in ("1 permission is", "2 permissions are"))
+PODS, AT_Z = "get pods.apps in the whole cluster (not granted)", "/x/y/z"
 
 
 @cases(
     "missing, permissions, message",
     ("nothing", (), (), ""),
     ("not needed", (CHANGING, WRITE), (), ""),
-    (
-        "others are needed",
-        (CHANGING, WRITE),
-        (
-            {**NEEDED, "verbs": ["list"]},
-            {**NEEDED, "api_group": ""},
-            {**NEEDED, "subresource": "proxy"},
-            {"scope": "/x/y/other", "actions": ["a/write"]},
-            {"scope": "/x/y/z", "actions": ["a/delete"]},
-        ),
-        "",
-    ),
-    (
-        "needed",
-        (CHANGING, WRITE),
-        (NEEDED,),
-        "1 permission is missing, and nothing was changed: get pods.apps in the whole cluster (not granted). Grant.",
-    ),
+    ("another verb, group, subresource", (CHANGING, WRITE), (LIST, IN_CORE, ON_PROXY), ""),
+    ("another scope", (CHANGING, WRITE), ({"scope": "/x/y/other", "actions": ["a/write"]},), ""),
+    ("another action", (CHANGING, WRITE), ({"scope": AT_Z, "actions": ["a/delete"]},), ""),
+    ("needed", (CHANGING, WRITE), (NEEDED,), f"{ONE} {PODS}. Grant."),
     ("needed elsewhere", ({**CHANGING, "namespace": "other"},), (NEEDED,), ""),
     (
         "needed in Azure, spelled otherwise",
         (CHANGING, WRITE),
         ({"scope": "/X/y/Z", "actions": ["b", "a/Write"]},),
-        "1 permission is missing, and nothing was changed: A/write at /x/y/z (not granted). Ask.",
+        f"{ONE} A/write at /x/y/z (not granted). Ask.",
     ),
     (
         "with one that is certain, all",
         (ACTION, CHANGING, ACTION),
         (),
-        "2 permissions are missing, and nothing was changed: a/read at /x/y/z (not granted); "
-        "get pods.apps in the whole cluster (not granted). Ask. Grant.",
+        f"{TWO} a/read at /x/y/z (not granted); {PODS}. Ask. Grant.",
     ),
     (
         "reasons",
         ({**ACTION, "reason": "denied_by_assignment", "by": "AKS"}, VERB),
         (),
-        "2 permissions are missing, and nothing was changed: a/read at /x/y/z (denied by assignment by AKS); "
-        "get pods/proxy in namespace n (not granted). Ask. Grant.",
+        f"{TWO} a/read at {AT_Z} (denied by assignment by AKS); get pods/proxy in namespace n (not granted). Ask. "
+        "Grant.",
     ),
 )
-def test_what_is_not_permitted(
-    missing: tuple[dict[str, Any], ...], permissions: tuple[dict[str, Any], ...], message: str
-) -> None:
-    plan = refusal(Nothing(), Missing.parse({"missing": missing, "permissions": permissions}), RUN)
+def test_what_is_not_permitted(missing: tuple[Raw, ...], permissions: tuple[Raw, ...], message: str) -> None:
+    plan = refused_permissions(Nothing(), Missing.parse({"missing": missing, "permissions": permissions}), RUN)
     assert (plan.message, bool(plan.rows), len(plan.rows)) == (message, bool(message), len(plan.short))
     assert [row.where for row in plan.short if row.permission == "a/read"] in ([], ["y/z"])
 
@@ -335,13 +288,11 @@ def test_commands_for_whoever_may_grant_roles() -> None:
     now, nodes = command.format("p"), command.format(of_nodes)
     other = command.format('"$(az x)"')
     plan = grants(OPTIONS, Ungranted((ASSIGNMENT, ASSIGNMENT, later, replace(later, principal_id_command="az x"))), RUN)
-    assert plan.lines[1:] == (
+    at_once, later_on = (
         "Whoever may grant them runs:",
-        now,
-        "The real run stops until these are granted, once identities and cluster exist:",
-        nodes,
-        other,
+        "The real run stops until these are granted, once identities and",
     )
+    assert plan.lines[1:] == (at_once, now, f"{later_on} cluster exist:", nodes, other)
     assert plan.message.startswith(
         "1 role assignments are missing for cluster one; have them granted and run this again,"
     )
@@ -366,26 +317,20 @@ def test_where_a_resource_group_lies() -> None:
 
 
 @table(
-    "cluster, expected",
-    (CLUSTER, Addon(False, False, "pod_identity_cluster_addon")),
-    (replace(CLUSTER, addon=False), Addon(True, False, "pod_identity_cluster_addon")),
-    (replace(CLUSTER, network_plugin="kubenet"), Addon(True, True, "pod_identity_cluster_addon")),
-    (
-        replace(CLUSTER, network_plugin="kubenet", addon_accepts_kubenet=True),
-        Addon(False, True, "pod_identity_cluster_addon"),
-    ),
+    "cluster, lacks, consents",
+    ({}, False, False),
+    ({"addon": False}, True, False),
+    ({"network_plugin": "kubenet"}, True, True),
+    ({"network_plugin": "kubenet", "addon_accepts_kubenet": True}, False, True),
 )
-def test_what_the_addon_lacks(cluster: Cluster, expected: Addon) -> None:
-    assert addon(OPTIONS, Known(cluster), RUN) == expected
+def test_what_the_addon_lacks(cluster: Raw, lacks: bool, consents: bool) -> None:
+    found = addon(OPTIONS, Known(replace(CLUSTER, **cluster)), RUN)
+    assert found == Addon(lacks, consents, "pod_identity_cluster_addon")
 
 
-@table(
-    "keep, looker",
-    (False, "pod_identity_cluster_addon"),
-    (None, "pod_identity_cluster_addon"),
-    (True, "pod_identity_cluster"),
-)
-def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
+@pytest.mark.parametrize("keep", [False, None, True])
+def test_who_ends_the_connection(keep: bool | None) -> None:
+    looker = "pod_identity_cluster" if keep else "pod_identity_cluster_addon"
     options = given_options(Options, {**vars(OPTIONS), "keep_kubeconfig": keep})
     assert own_questions(options, OWN, RUN).looker == addon(options, Known(CLUSTER), RUN).looker == looker
     assert questions(options, OWN, RUN).looker == ""
@@ -402,25 +347,24 @@ def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
 def test_what_may_go_with_the_group(expected: list[str] | None, cluster: dict[str, str], going: list[str]) -> None:
     observed, options = {"cluster": cluster}, {"name": "one", "expected_resources": expected}
     assert PARTS["removal"].plan({**options, "confirm_absent": "one"}, observed, RUN) == {"going": going}
-    assert PARTS["removal"].plan(options, observed, Run(check_mode=True)) == {"going": going}
+    assert PARTS["removal"].plan(options, observed, CHECK) == {"going": going}
     assert "set pod_identity_cluster_confirm_absent=one" in refused(PARTS["removal"].plan, options, observed, RUN)
 
 
 @table(
-    "changes, run, looked_for",
-    ({}, RUN, [{"subscription_id": "s", "name": "rg", "list_resources": True}]),
-    ({"subscription_id": ""}, RUN, [{"subscription_id": None, "name": "rg", "list_resources": True}]),
-    ({"confirm_absent": ""}, Run(check_mode=True), [{"subscription_id": "s", "name": "rg", "list_resources": True}]),
-    ({"confirm_absent": ""}, RUN, []),
-    ({"force_delete_nonempty": True}, RUN, []),
-    ({"remove_resource_group": False}, RUN, []),
+    "changes, run, looks",
+    ({}, RUN, True),
+    ({"subscription_id": ""}, RUN, True),
+    ({"confirm_absent": ""}, CHECK, True),
+    ({"confirm_absent": ""}, RUN, False),
+    ({"force_delete_nonempty": True}, RUN, False),
+    ({"remove_resource_group": False}, RUN, False),
 )
-def test_when_it_is_looked_what_goes_with_the_group(
-    changes: dict[str, Any], run: Run, looked_for: list[dict[str, Any]]
-) -> None:
-    named = {"name": "one", "resource_group": "rg", "subscription_id": "s", "confirm_absent": "one"}
-    looks = PARTS["removal"].looks_at({**named, "remove_resource_group": True, **changes}, {"cluster": {}}, run)
-    assert [(each.module, each.arguments) for each in looks] == [("resource_group_info", each) for each in looked_for]
+def test_when_it_is_looked_what_goes_with_the_group(changes: Raw, run: Run, looks: bool) -> None:
+    named = {"name": "one", "resource_group": "rg", "subscription_id": "s", "confirm_absent": "one", **changes}
+    made = PARTS["removal"].looks_at({"remove_resource_group": True, **named}, {"cluster": {}}, run)
+    look = {"subscription_id": named["subscription_id"] or None, "name": "rg", "list_resources": True}
+    assert [(each.module, each.arguments) for each in made] == [("resource_group_info", look)] * looks
 
 
 @table(
@@ -473,15 +417,8 @@ def test_who_gets_the_roles() -> None:
 
 
 def test_a_cluster_is_parsed() -> None:
-    found = {
-        "id": CLUSTER.id,
-        "name": "one",
-        "resource_group": "rg",
-        "fqdn": "one.azmk8s.io",
-        "node_resource_group": "MC_one",
-        "network_plugin": "azure",
-        "pod_identity_profile": {"enabled": True},
-        "kubelet_identity": {},
-    }
+    of = {"fqdn": "one.azmk8s.io", "node_resource_group": "MC_one", "network_plugin": "azure"}
+    found = {"id": CLUSTER.id, "name": "one", "resource_group": "rg", **of}
+    found |= {"pod_identity_profile": {"enabled": True}, "kubelet_identity": {}}
     assert Cluster.parse(found) == CLUSTER
     assert not Cluster.parse({}).exists
