@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -34,14 +33,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     serving,
     upgraded,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import RUN, Raw, each_has, only, refusal, sentences
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
-RUN = Run()
 OPTIONS = Options(repository="https://charts.example.com")
 OWN = Installation("nmi", "default", "helm", "aad-pod-identity", "default", "1.8.17", "standard", has_mic=True)
 OTHER = replace(OWN, release_name="second", namespace="pods", release_namespace="pods")
 FLUX = replace(OTHER, managed_by="flux")
 ADDON = Installation("nmi", "kube-system", "addon", "", "", "1.8.13", "managed", has_mic=False)
+BY_ADDON = ", or work with the add-on by pod_identity_mode=addon"
 ARCHIVE = "/run/d/aad-4.1.18.tgz"
 INSTALLED = Found((OWN,), "aad-pod-identity-4.1.17", "deployed", directory="/run/d")
 
@@ -57,29 +57,24 @@ INSTALLED = Found((OWN,), "aad-pod-identity-4.1.17", "deployed", directory="/run
     ({"ref": "aad.tgz"}, "The version of the chart aad.tgz is not part of its name; set"),
     (
         {"ref": "https://x/a-4.1.18.tgz", "version": "4.1.17"},
-        "a-4.1.18.tgz is version 4.1.18, but pod_identity_chart_version is 4.1.17",
+        "version 4.1.18, but pod_identity_chart_version is 4.1.17",
     ),
     ({"digest": "A" * 64}, ""),
     ({"digest": "a" * 63}, "pod_identity_chart_digest is not a SHA-256 digest"),
     ({"digest": "a" * 64 + "\n"}, "pod_identity_chart_digest is not a SHA-256 digest"),
 )
-def test_options_that_contradict_each_other_are_refused(changes: dict[str, Any], sentence: str) -> None:
-    if not sentence:
-        check(replace(OPTIONS, **changes), Nothing(), RUN)
-        return
-    with pytest.raises(Refused, match=sentence):
-        check(replace(OPTIONS, **changes), Nothing(), RUN)
+def test_options_that_contradict_each_other_are_refused(changes: Raw, sentence: str) -> None:
+    told = sentences(check, replace(OPTIONS, **changes), Nothing(), RUN)
+    assert each_has(told, [sentence] if sentence else []), told
 
 
 @table("changes, helm", ({}, "helm"), ({"helm_binary": "/opt/helm"}, "/opt/helm"), ({"mode": "addon"}, ""))
-def test_the_program_that_is_run(changes: dict[str, Any], helm: str) -> None:
+def test_the_program_that_is_run(changes: Raw, helm: str) -> None:
     assert check(replace(OPTIONS, **changes), Nothing(), RUN).helm == helm
 
 
 def test_all_that_is_wrong_with_the_options_is_told() -> None:
-    with pytest.raises(Refused) as refused:
-        check(replace(OPTIONS, ref="/c/chart", digest="x"), Nothing(), RUN)
-    assert len(refused.value.sentences) == 2
+    assert len(sentences(check, replace(OPTIONS, ref="/c/chart", digest="x"), Nothing(), RUN)) == 2
 
 
 @cases(
@@ -87,50 +82,41 @@ def test_all_that_is_wrong_with_the_options_is_told() -> None:
     ("all", {"namespace": "pods"}, RUN, set()),
     ("namespace default", {}, RUN, {"create_namespace"}),
     ("skipped", {}, Run(skipped_tags=(INSTALL,)), "install"),
-    ("not selected", {}, Run(tags=("pod_identity_chart_wait",)), "install"),
+    ("not selected", {}, only("pod_identity_chart_wait"), "install"),
     ("add-on", {"mode": "addon"}, RUN, {"read_leader", "read_release", "install"}),
 )
-def test_needs(changes: dict[str, Any], run: Run, left_out: set[str] | str) -> None:
+def test_needs(changes: Raw, run: Run, left_out: set[str] | str) -> None:
     without = {left_out} if isinstance(left_out, str) else left_out
     options = replace(OPTIONS, **changes)
     needs = check(options, Nothing(), run).kubernetes
-    expected = [
-        each
-        for name, each in PERMISSIONS.items()
-        if name not in without and ("install" not in without or each.phase == "always")
-    ]
+    all_but = {name: each for name, each in PERMISSIONS.items() if name not in without}
+    expected = [each for each in all_but.values() if "install" not in without or each.phase == "always"]
     assert [(need.resource, need.verbs, need.api_group, need.subresource) for need in needs] == [
         (each.resource, each.verbs, each.api_group, each.subresource) for each in expected
     ]
     assert [need.certain for need in needs] == [each.phase == "always" for each in expected]
-    places = {
-        "the whole cluster": "",
-        "the namespace of the release": "kube-system" if options.mode == "addon" else options.namespace,
-        "the namespace `kube-system`": "kube-system",
-    }
+    of_release = "kube-system" if options.mode == "addon" else options.namespace
+    places = {"the whole cluster": "", "the namespace of the release": of_release}
+    places["the namespace `kube-system`"] = "kube-system"
     assert [need.namespace for need in needs] == [places[each.where.split(",")[0]] for each in expected]
 
 
 @table(
     "options, chart, version, upgrade",
-    (OPTIONS, "", "4.1.18", False),
-    (OPTIONS, "aad-pod-identity-4.1.17", "4.1.17", False),
-    (replace(OPTIONS, version="4.1.17"), "aad-pod-identity-4.1.17", "4.1.17", False),
-    (replace(OPTIONS, version="4.1.18"), "aad-pod-identity-4.1.17", "4.1.18", True),
-    (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "aad-pod-identity-4.1.17", "4.1.16", True),
-    (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "", "4.1.16", False),
+    ({}, "", "4.1.18", False),
+    ({}, "aad-pod-identity-4.1.17", "4.1.17", False),
+    ({"version": "4.1.17"}, "aad-pod-identity-4.1.17", "4.1.17", False),
+    ({"version": "4.1.18"}, "aad-pod-identity-4.1.17", "4.1.18", True),
+    ({"ref": "/c/aad-4.1.16.tgz"}, "aad-pod-identity-4.1.17", "4.1.16", True),
+    ({"ref": "/c/aad-4.1.16.tgz"}, "", "4.1.16", False),
 )
-def test_the_version_that_is_wanted(options: Options, chart: str, version: str, upgrade: bool) -> None:
-    allowed = replace(options, upgrade=True, backup_dir="/b")
+def test_the_version_that_is_wanted(options: Raw, chart: str, version: str, upgrade: bool) -> None:
+    allowed = replace(OPTIONS, **options, upgrade=True, backup_dir="/b")
     found = replace(INSTALLED, chart=chart, status="deployed" if chart else "")
     plan = release(allowed, found, RUN)
     assert (plan.version, plan.upgrade, plan.changes) == (version, upgrade, upgrade or not chart)
-    assert plan.fact == {
-        "release_name": "aad-pod-identity",
-        "namespace": "default",
-        "version": version,
-        "managed_by": "helm",
-    }
+    named = {"release_name": "aad-pod-identity", "namespace": "default", "managed_by": "helm"}
+    assert plan.fact == {**named, "version": version}
 
 
 @table(
@@ -138,7 +124,7 @@ def test_the_version_that_is_wanted(options: Options, chart: str, version: str, 
     ({}, r"release default/aad-pod-identity has chart version 4\.1\.17, but 4\.1\.18 is named; allow it with"),
     ({"upgrade": True}, r"Before the chart goes from 4\.1\.17 to 4\.1\.18 .* set pod_identity_chart_backup_dir"),
 )
-def test_another_version_is_refused(changes: dict[str, Any], sentence: str) -> None:
+def test_another_version_is_refused(changes: Raw, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         release(replace(OPTIONS, version="4.1.18", **changes), INSTALLED, RUN)
 
@@ -167,18 +153,11 @@ def test_what_is_wrong_with_the_release(found: Found, missing: tuple[str, ...], 
         ", or name that helm release with pod_identity_chart_release_name and pod_identity_chart_namespace",
     ),
     ("flux", replace(INSTALLED, installations=(OWN, FLUX)), "DaemonSet pods/nmi (managed by Flux)", ""),
-    ("add-on", Found(addon=True), "the AKS add-on", ", or work with the add-on by pod_identity_mode=addon"),
-    (
-        "NMI of the add-on",
-        Found((ADDON,), addon=True),
-        "DaemonSet kube-system/nmi (the AKS add-on)",
-        ", or work with the add-on by pod_identity_mode=addon",
-    ),
+    ("add-on", Found(addon=True), "the AKS add-on", BY_ADDON),
+    ("NMI of the add-on", Found((ADDON,), addon=True), "DaemonSet kube-system/nmi (the AKS add-on)", BY_ADDON),
 )
 def test_a_second_nmi_is_refused(found: Found, names: str, ways: str) -> None:
-    with pytest.raises(Refused) as refused:
-        release(OPTIONS, found, RUN)
-    assert str(refused.value) == (
+    assert str(refusal(release, OPTIONS, found, RUN)) == (
         f"Pod identity is installed already: {names}. A second NMI would fight with it over the same rule on every "
         f"node. Use the installation as it is with pod_identity_chart_accept_existing=true{ways}."
     )
@@ -212,7 +191,7 @@ def test_with_the_addon_its_own_nmi_alone_may_be_there() -> None:
     (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(), {"nmi": {"allowNetworkPluginKubenet": True}}),
     (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(network_plugin="azure"), {}),
 )
-def test_values_that_follow_from_options(options: Options, found: Found, values: dict[str, Any]) -> None:
+def test_values_that_follow_from_options(options: Options, found: Found, values: Raw) -> None:
     assert release(options, found, RUN).added_values == values
 
 
@@ -250,14 +229,11 @@ def test_a_release_that_cannot_be_read_is_told() -> None:
         release(OPTIONS, replace(INSTALLED, helm_error="no helm"), RUN)
 
 
+HELM = {"helm_failed": False, "helm_error": "", "reachable": True, "directory": "/run/d", "cluster": {}}
 OBSERVED = {
     "nmi": {"installations": [{**vars(OWN), "mic": [{}]}]},
     "release": {"chart": "aad-pod-identity-4.1.17", "status": "DEPLOYED"},
-    "helm_failed": False,
-    "helm_error": "",
-    "reachable": True,
-    "directory": "/run/d",
-    "cluster": {},
+    **HELM,
 }
 
 
@@ -272,44 +248,24 @@ def test_observations_are_parsed() -> None:
     assert (plan["names"], plan["installed_version"]) == (["the AKS add-on"], "4.1.17")
 
 
-@cases(
-    "part, found, looks",
-    ("release", "release", {}, [("nmi", "nmi_info", {})]),
-    ("serving", "serving", {}, [("nmi", "nmi_info", {})]),
+RECORD = {"namespace": "pods", "name": "sh.helm.release.v1.aad-pod-identity.v3", "hidden_fields": ["data"]}
+IDENTITY_KIND = {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureIdentity"}
+
+
+@table(
+    "part, found, name, module, arguments",
+    ("release", {}, "nmi", "nmi_info", {}),
+    ("serving", {}, "nmi", "nmi_info", {}),
+    ("lock", {"revision": 3}, *("record", "kubernetes_object_info", {"api_version": "v1", "kind": "Secret", **RECORD})),
     (
-        "lock",
-        "lock",
-        {"revision": 3},
-        [
-            (
-                "record",
-                "kubernetes_object_info",
-                {
-                    "api_version": "v1",
-                    "kind": "Secret",
-                    "namespace": "pods",
-                    "name": "sh.helm.release.v1.aad-pod-identity.v3",
-                    "hidden_fields": ["data"],
-                },
-            )
-        ],
-    ),
-    (
-        "upgraded",
         "upgraded",
         {"before": [{"item": "AzureIdentity"}, {"item": "AzureAssignedIdentity"}]},
-        [
-            (
-                "AzureIdentity",
-                "kubernetes_object_info",
-                {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureIdentity"},
-            )
-        ],
+        *("AzureIdentity", "kubernetes_object_info", IDENTITY_KIND),
     ),
 )
-def test_what_is_looked_at(part: str, found: dict[str, Any], looks: list[tuple[str, str, dict[str, Any]]]) -> None:
+def test_what_is_looked_at(part: str, found: Raw, name: str, module: str, arguments: Raw) -> None:
     planned = list(PARTS[part].looks_at({"namespace": "pods"}, found, RUN))
-    assert [(each.name, each.module, each.arguments) for each in planned] == looks
+    assert [(each.name, each.module, each.arguments) for each in planned] == [(name, module, arguments)]
     assert all(each.in_cluster and not each.in_check_mode for each in planned)
     # A cluster that cannot be reached for a moment is waited for.
     assert [each.tolerates is not None for each in planned] == [part == "serving"]
@@ -343,31 +299,25 @@ def test_a_lock_that_is_young_stays(labels: dict[str, str], status: str, clear: 
 
 
 def test_lost_objects_are_told() -> None:
-    def listed(kind: str, *names: str) -> dict[str, Any]:
+    def listed(kind: str, *names: str) -> Raw:
         return {"item": kind, "resources": [{"metadata": {"namespace": "a", "name": name}} for name in names]}
 
     saved = [listed("AzureIdentity", "x", "y"), listed("Other"), listed("AzureAssignedIdentity", "z")]
     observed = {"before": saved, "folder": "/b/h", "Other": listed("Other", "new")}
     kept = Upgraded.parse({**observed, "AzureIdentity": listed("AzureIdentity", "y", "x", "new")})
     assert upgraded(OPTIONS, kept, RUN) == Nothing()
-    with pytest.raises(Refused) as refused:
-        upgraded(OPTIONS, Upgraded.parse({**observed, "AzureIdentity": listed("AzureIdentity", "y")}), RUN)
-    assert str(refused.value) == (
+    gone = Upgraded.parse({**observed, "AzureIdentity": listed("AzureIdentity", "y")})
+    assert str(refusal(upgraded, OPTIONS, gone, RUN)) == (
         "1 objects of kind AzureIdentity are gone after the upgrade: a/x; apply them again from "
         "/b/h/AzureIdentity.yaml."
     )
 
 
 WAITS = {"serving": False, "waiting_for": ["a", "b"]}
-SERVES = {
-    "serving": True,
-    "waiting_for": [],
-    "mic_leader": "mic-1",
-    "nodes": [
-        {"node": "n1", "state": "active", "reason": "", "pod": "nmi-1"},
-        {"node": "n2", "state": "not_expected", "reason": "it runs Windows", "pod": ""},
-    ],
-}
+IN_USE = {"node": "n1", "state": "active", "reason": "", "pod": "nmi-1"}
+WINDOWS = {"node": "n2", "state": "not_expected", "reason": "it runs Windows", "pod": ""}
+SERVES = {"serving": True, "waiting_for": [], "mic_leader": "mic-1", "nodes": [IN_USE, WINDOWS]}
+MIXED = [WAITS, SERVES, {**WAITS, "waiting_for": ["c"]}]
 
 
 @table(
@@ -375,25 +325,15 @@ SERVES = {
     ({"msg": "refused"}, False, "Whether pod identity serves could not be seen: refused."),
     ({"msg": "refused", "error": {"temporary": True}}, True, "Whether pod identity serves could not be seen: refused."),
     ({"installations": []}, True, "Pod identity does not serve after 600 seconds: no NMI is there."),
-    (
-        {"installations": [WAITS, SERVES, {**WAITS, "waiting_for": ["c"]}]},
-        True,
-        "Pod identity does not serve after 600 seconds: a; b; c.",
-    ),
+    ({"installations": MIXED}, True, "Pod identity does not serve after 600 seconds: a; b; c."),
 )
-def test_what_is_waited_for(nmi: dict[str, Any], again: bool, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
-        serving(OPTIONS, Attempt.parse({"nmi": nmi, "began": "1000.5"}), RUN)
-    assert str(refused.value) == sentence
-    assert refused.value.plan == Serving(again, 1600.5, {}, ())
+def test_what_is_waited_for(nmi: Raw, again: bool, sentence: str) -> None:
+    refused = refusal(serving, OPTIONS, Attempt.parse({"nmi": nmi, "began": "1000.5"}), RUN)
+    assert (str(refused), refused.plan) == (sentence, Serving(again, 1600.5, {}, ()))
 
 
 def test_where_pod_identity_serves() -> None:
     found = Attempt.parse({"nmi": {"installations": [SERVES]}, "began": 1000.5})
     plan = serving(replace(OPTIONS, wait_timeout=10), found, RUN)
-    assert plan == Serving(
-        again=False,
-        end=1010.5,
-        where={"nodes": SERVES["nodes"], "mic_leader": "mic-1"},
-        not_expected=({"node": "n2", "state": "not_expected", "reason": "it runs Windows", "pod": ""},),
-    )
+    where = {"nodes": SERVES["nodes"], "mic_leader": "mic-1"}
+    assert plan == Serving(again=False, end=1010.5, where=where, not_expected=(WINDOWS,))

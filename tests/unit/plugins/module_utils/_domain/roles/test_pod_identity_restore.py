@@ -7,32 +7,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_restore as restore
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Run
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import (
+    CHECK,
+    RUN,
+    Raw,
+    each_has,
+    only,
+    refusal,
+    sentences,
+)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
-RUN = Run()
 OPTIONS = restore.Options("/b/bundle.yaml")
 GROUP = "/subscriptions/s/resourceGroups/MC"
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/a"
-ONE, TWO = (
-    f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
-    for name in ("one", "two")
-)
+IDENTITIES = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+ONE, TWO = f"{IDENTITIES}/one", f"{IDENTITIES}/two"
 ASSIGNMENT = restore.Assignment("Reader", GROUP, "p")
 
 
-def identity(name: str, resource_id: str, **spec: Any) -> dict[str, Any]:
+def identity(name: str, resource_id: str, **spec: Any) -> Raw:
     spec = {"type": 0, "resourceID": resource_id, **spec}
     return {"kind": "AzureIdentity", "metadata": {"namespace": "n", "name": name}, "spec": spec}
 
 
-def binding(name: str, namespace: str = "n") -> dict[str, Any]:
+def binding(name: str, namespace: str = "n") -> Raw:
     metadata = {"namespace": namespace, "name": "b"}
     return {"kind": "AzureIdentityBinding", "metadata": metadata, "spec": {"azureIdentity": name}}
 
@@ -47,7 +52,7 @@ BUNDLE = restore.Bundle(
 
 
 @table(
-    "bundle, name, group, sentences",
+    "bundle, name, group, begin",
     ("/b", "one", "rg", []),
     ("secret:a/b", "one", "rg", []),
     ("secret:a", "one", "rg", ["pod_identity_restore_bundle is secret:a; set it"]),
@@ -56,15 +61,10 @@ BUNDLE = restore.Bundle(
     ("/b", "", "rg", ["No cluster is named, so"]),
     ("", None, "", ["No cluster is named, so", "pod_identity_restore_bundle is not set"]),
 )
-def test_options_are_checked(bundle: str, name: str | None, group: str, sentences: list[str]) -> None:
+def test_options_are_checked(bundle: str, name: str | None, group: str, begin: list[str]) -> None:
     observed = {"cluster_name": name, "cluster_resource_group": group}
-    told: tuple[str, ...] = ()
-    try:
-        restore.PARTS["options"].plan({"bundle": bundle}, observed, RUN)
-    except Refused as refused:
-        told = refused.sentences
-    begun = [text.startswith(start) for text, start in zip_longest(told, sentences, fillvalue="")]
-    assert begun == [True] * len(sentences)
+    told = sentences(restore.PARTS["options"].plan, {"bundle": bundle}, observed, RUN)
+    assert each_has(told, begin) and all(map(str.startswith, told, begin))
 
 
 def test_a_name_of_digits_is_a_name() -> None:
@@ -72,32 +72,31 @@ def test_a_name_of_digits_is_a_name() -> None:
     assert restore.Named.parse({"cluster_name": None, "cluster_resource_group": None}) == restore.Named("", "")
 
 
+HERE = (restore.Place(SET, (ONE,)),)
+
+
 @cases(
     "changes, attached",
-    ("what is gone from a scale set that is there", {}, (restore.Place(SET, (ONE,)),)),
+    ("what is gone from a scale set that is there", {}, HERE),
     ("MIC attaches what is bound", {"objects": (*BUNDLE.objects, binding("one"))}, ()),
-    ("managed", {"objects": (*BUNDLE.objects, binding("one")), "managed": True}, (restore.Place(SET, (ONE,)),)),
-    ("another namespace", {"objects": (*BUNDLE.objects, binding("one", "other"))}, (restore.Place(SET, (ONE,)),)),
+    ("managed", {"objects": (*BUNDLE.objects, binding("one")), "managed": True}, HERE),
+    ("another namespace", {"objects": (*BUNDLE.objects, binding("one", "other"))}, HERE),
     ("service principal", {"objects": (identity("one", ONE, type=1),)}, ()),
     ("not named", {"objects": ()}, ()),
     ("nothing is gone", {"now": (restore.ScaleSet(SET, "a", (ONE, TWO)),)}, ()),
     ("no scale set", {"now": ()}, ()),
 )
-def test_which_identities_are_attached(changes: dict[str, Any], attached: tuple[restore.Place, ...]) -> None:
+def test_which_identities_are_attached(changes: Raw, attached: tuple[restore.Place, ...]) -> None:
     plan = restore.restoration(OPTIONS, replace(BUNDLE, **changes), RUN)
     assert (plan.attachable, plan.names) == (attached, ("one",) if attached else ())
 
 
-def of_helm(document: dict[str, Any], release: str) -> dict[str, Any]:
+def of_helm(document: Raw, release: str) -> Raw:
     annotations = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": "default"}
     return {**document, "metadata": {**document["metadata"], "annotations": annotations}}
 
 
-@pytest.mark.parametrize(
-    ("run", "number"),
-    [(RUN, 1), (Run(tags=(restore.CHART, restore.OBJECTS)), 1), (Run(tags=(restore.OBJECTS,)), 0)],
-    ids=str,
-)
+@table("run, number", (RUN, 1), (only(restore.CHART, restore.OBJECTS), 1), (only(restore.OBJECTS), 0))
 def test_what_the_chart_brings_is_left_to_it(run: Run, number: int) -> None:
     exception = {"kind": "AzurePodIdentityException", "metadata": {"namespace": "default", "name": "mic-exception"}}
     # One has the annotations of a release that is not in the bundle, one those that anybody may write.
@@ -114,20 +113,15 @@ def test_what_azure_is_asked() -> None:
         needs = restore.restoration(options, BUNDLE, run).azure
         return [(need.scope, action.rpartition("Microsoft.")[2]) for need in needs for action in need.actions]
 
-    look = [
-        (GROUP, "Compute/virtualMachineScaleSets/read"),
-        (GROUP, "Compute/virtualMachines/read"),
-        (GROUP, "Resources/subscriptions/resourceGroups/read"),
-    ]
+    kinds = ("Compute/virtualMachineScaleSets", "Compute/virtualMachines", "Resources/subscriptions/resourceGroups")
+    look = [(GROUP, f"{kind}/read") for kind in kinds]
     roles = [(GROUP, "Authorization/roleAssignments/read"), (GROUP, "Authorization/roleAssignments/write")]
-    attach = [
-        (SET, "Compute/virtualMachineScaleSets/write"),
-        (ONE, "ManagedIdentity/userAssignedIdentities/assign/action"),
-    ]
+    assign = (ONE, "ManagedIdentity/userAssignedIdentities/assign/action")
+    attach = [(SET, "Compute/virtualMachineScaleSets/write"), assign]
     assert asked() == [*look, *roles, *attach]
     assert asked(replace(OPTIONS, manage_role_assignments=False)) == [*look, roles[0], *attach]
-    assert asked(run=Run(tags=(restore.ROLES,))) == [*look, *roles]
-    assert asked(run=Run(tags=(restore.SCALE_SETS,))) == [*look, *attach]
+    assert asked(run=only(restore.ROLES)) == [*look, *roles]
+    assert asked(run=only(restore.SCALE_SETS)) == [*look, *attach]
 
 
 def test_what_the_cluster_is_asked() -> None:
@@ -136,15 +130,16 @@ def test_what_the_cluster_is_asked() -> None:
 
     objects = ["namespaces", "azurepodidentityexceptions", "azureidentities", "azureidentitybindings"]
     assert asked() == [("leases", "default"), *((resource, "") for resource in objects)]
-    assert asked(restore.Options("secret:a/b"), Run(tags=(restore.ROLES,))) == [("leases", "default"), ("secrets", "a")]
+    assert asked(restore.Options("secret:a/b"), only(restore.ROLES)) == [("leases", "default"), ("secrets", "a")]
 
 
 def test_a_bundle_is_parsed() -> None:
-    def scale_set(found: restore.ScaleSet) -> dict[str, Any]:
+    def scale_set(found: restore.ScaleSet) -> Raw:
         return {"id": found.id, "name": found.name, "identities": [{"id": each} for each in found.identities]}
 
-    observed: dict[str, Any] = {
-        "cluster": {"id": GROUP + "/providers/x/y/z", "node_resource_group": "MC"},
+    cluster = {"id": GROUP + "/providers/x/y/z", "node_resource_group": "MC"}
+    observed: Raw = {
+        "cluster": cluster,
         "assignments": [vars(ASSIGNMENT)],
         "objects": list(BUNDLE.objects),
         "releases": [],
@@ -155,47 +150,42 @@ def test_a_bundle_is_parsed() -> None:
     assert restore.Bundle.parse(observed) == BUNDLE
     plan = restore.PARTS["bundle"].plan({}, {**observed, "operation_mode": "managed"}, RUN)
     assert plan["attachable"] == [{"place": SET, "identities": [ONE]}]
-    (look,) = restore.PARTS["bundle"].looks_at(
-        {}, {"cluster": {**observed["cluster"], "resource_group": "g", "name": "n"}}, RUN
-    )
+    (look,) = restore.PARTS["bundle"].looks_at({}, {"cluster": {**cluster, "resource_group": "g", "name": "n"}}, RUN)
     assert look.arguments == {"subscription_id": "s", "resource_group": "g", "cluster_name": "n"}
 
 
 @table(
-    "installations, refused",
-    ([{"nodes": [{"state": "active"}, {"state": "not_expected"}]}], False),
-    ([{"nodes": []}], False),
+    "installations, refuses",
+    ([["active", "not_expected"]], False),
+    ([[]], False),
     ([], True),
-    ([{"nodes": [{"state": "active"}, {"state": "pending"}]}], True),
-    ([{"nodes": [{"state": "active"}]}, {"nodes": [{"state": "missing"}]}], True),
+    ([["active", "pending"]], True),
+    ([["active"], ["missing"]], True),
 )
-def test_identities_that_nothing_guards_are_not_attached(installations: list[dict[str, Any]], refused: bool) -> None:
-    observed = {"nmi": {"installations": installations}, "names": ["one", "two"]}
+def test_identities_that_nothing_guards_are_not_attached(installations: list[list[str]], refuses: bool) -> None:
+    """By the states of the nodes of each installation."""
+    states = [{"nodes": [{"state": state} for state in each]} for each in installations]
+    observed = {"nmi": {"installations": states}, "names": ["one", "two"]}
     assert [look.module for look in restore.PARTS["guard"].looks_at({}, {}, RUN)] == ["nmi_info"]
-    if not refused:
+    if refuses:
+        told = str(refusal(restore.PARTS["guard"].plan, {}, observed, RUN))
+        assert told.startswith("NMI does not work on every node, so one, two would be open to every pod")
+    else:
         assert restore.PARTS["guard"].plan({}, observed, RUN) == {}
-        return
-    with pytest.raises(Refused, match=r"^NMI does not work on every node, so one, two would be open to every pod"):
-        restore.PARTS["guard"].plan({}, observed, RUN)
 
 
-OBSERVED: dict[str, Any] = {
-    "plan": {
-        "now": [SET.lower()],
-        "of_chart": [{"kind": "AzurePodIdentityException", "namespace": "n", "name": "mic-exception"}],
-    },
+OF_CHART = {"kind": "AzurePodIdentityException", "namespace": "n", "name": "mic-exception"}
+RESTORED = [
+    {"kind": "AzureIdentity", "namespace": "n", "name": name, "state": state}
+    for name, state in (("one", "restored"), ("two", "different"))
+]
+OBSERVED: Raw = {
+    "plan": {"now": [SET.lower()], "of_chart": [OF_CHART]},
     "roles": [
         {"item": vars(ASSIGNMENT), "changes": [{"verb": "create"}]},
         {"item": {**vars(ASSIGNMENT), "role": "Owner"}, "changes": []},
     ],
-    "objects": {
-        "restoration": {
-            "objects": [
-                {"kind": "AzureIdentity", "namespace": "n", "name": "one", "state": "restored"},
-                {"kind": "AzureIdentity", "namespace": "n", "name": "two", "state": "different"},
-            ]
-        }
-    },
+    "objects": {"restoration": {"objects": RESTORED}},
     "given": [{"item": {"place": SET, "identities": [ONE]}}],
     "left_out": [{"what": "role assignment", "name": "Owner", "reason": "It is not ours."}],
     "before": [{"id": SET + "2", "name": "a2", "identities": []}, {"id": SET, "name": "a", "identities": []}],
@@ -203,7 +193,7 @@ OBSERVED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("run", "restored"), [(RUN, "restored"), (Run(check_mode=True), "would be restored")])
+@pytest.mark.parametrize(("run", "restored"), [(RUN, "restored"), (CHECK, "would be restored")])
 @pytest.mark.parametrize("managed", [True, False, None])
 def test_the_account(managed: bool | None, run: Run, restored: str) -> None:
     named = {"cluster_name": "one", "cluster_resource_group": "rg"}
@@ -212,27 +202,18 @@ def test_the_account(managed: bool | None, run: Run, restored: str) -> None:
     plan = restore.PARTS["account"].plan({"manage_role_assignments": managed}, OBSERVED, run)
     assert [tuple(row.values())[:3] for row in plan["rows"]] == [
         ("role assignment", "Reader", restored if managed else "missing"),
-        ("role assignment", "Owner", "present"),
-        ("AzureIdentity", "n/one", restored),
-        ("AzureIdentity", "n/two", "different"),
-        ("AzurePodIdentityException", "n/mic-exception", "present"),
-        ("identity on a scale set", "one", restored),
-        ("role assignment", "Owner", "refused"),
-        ("scale set", "a2", "gone"),
-        ("entry of the add-on", "n/e", "missing"),
+        *(("role assignment", "Owner", "present"), ("AzureIdentity", "n/one", restored)),
+        *(("AzureIdentity", "n/two", "different"), ("AzurePodIdentityException", "n/mic-exception", "present")),
+        *(("identity on a scale set", "one", restored), ("role assignment", "Owner", "refused")),
+        *(("scale set", "a2", "gone"), ("entry of the add-on", "n/e", "missing")),
     ]
-    assert [row["reason"] for row in plan["rows"]][:6] == [
-        f"at {GROUP}",
-        f"at {GROUP}",
-        "",
-        "Something else has that name by now, and stays.",
-        "It comes with the chart.",
-        "on a",
-    ]
+    stays = "Something else has that name by now, and stays."
+    reasons = [f"at {GROUP}", f"at {GROUP}", "", stays, "It comes with the chart.", "on a"]
+    assert [row["reason"] for row in plan["rows"]][:6] == reasons
     command = "az role assignment create --assignee-object-id p --assignee-principal-type ServicePrincipal --role "
     assert plan["commands"] == ([] if managed else [f'{command}"Reader" --scope "{GROUP}"'])
 
 
 def test_without_outcomes_there_is_nothing_to_tell() -> None:
-    nothing: dict[str, Any] = {"roles": [], "objects": {}, "given": [], "left_out": [], "before": [], "addon": []}
+    nothing: Raw = {"roles": [], "objects": {}, "given": [], "left_out": [], "before": [], "addon": []}
     assert restore.PARTS["account"].plan({}, {**nothing, "plan": OBSERVED["plan"]}, RUN) == {"rows": [], "commands": []}

@@ -6,34 +6,33 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.catalogue import address
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_verify import (
     CLAIMS,
     DEMO,
     PARTS,
     WORKLOADS,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import CHECK, RUN, Raw, each_has, only, sentences
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
-RUN, CHECK = Run(), Run(check_mode=True)
 ID = "/subscriptions/s/resourcegroups/rg/providers/microsoft.managedidentity/userassignedidentities/billing"
-WORKLOAD: dict[str, Any] = {"namespace": "shop", "selector": "billing", "expect": "billing", "method": "probe_pod"}
+WORKLOAD: Raw = {"namespace": "shop", "selector": "billing", "expect": "billing", "method": "probe_pod"}
 
 
-def plan(part: str, workloads: list[dict[str, Any]], observed: dict[str, Any], run: Run = RUN, **options: Any) -> Any:
+def plan(part: str, workloads: list[Raw], observed: Raw, run: Run = RUN, **options: Any) -> Any:
     return PARTS[part].plan({"workloads": workloads, **options}, observed, run)
 
 
-def refused(part: str, workloads: list[dict[str, Any]], observed: dict[str, Any], **options: Any) -> tuple[str, ...]:
-    try:
-        plan(part, workloads, observed, **options)
-    except Refused as error:
-        return error.sentences
-    return ()
+def refused(part: str, workloads: list[Raw], observed: Raw, **options: Any) -> tuple[str, ...]:
+    return sentences(plan, part, workloads, observed, **options)
+
+
+SERVED = ["services shop", "poddisruptionbudgets shop"]
+WIDE = ["azureidentitybindings ", "pods ", "nodes "]
 
 
 @table(
@@ -45,62 +44,38 @@ def refused(part: str, workloads: list[dict[str, Any]], observed: dict[str, Any]
     ([{**WORKLOAD, "expect": None}], True, ["pod_identity_verify_demo needs an entry"]),
     ([{"namespace": "a"}, {"namespace": "b"}], True, ["namespace a", "namespace b", "pod_identity_verify_demo needs"]),
 )
-def test_entries_are_checked(workloads: list[dict[str, Any]], demo: bool, parts: list[str]) -> None:
+def test_entries_are_checked(workloads: list[Raw], demo: bool, parts: list[str]) -> None:
     told = refused("options", workloads, {}, demo=demo)
-    assert [part in sentence for part, sentence in zip_longest(parts, told, fillvalue="")] == [True] * len(parts), told
+    assert each_has(told, parts), told
 
 
 @cases(
     "changes, options, run, expected",
     ("check mode only reads", {}, {}, CHECK, []),
-    ("no demo", {}, {}, Run(tags=(DEMO,)), []),
-    (
-        "probe",
-        {},
-        {"in_check_mode": True},
-        CHECK,
-        [
-            "azureidentitybindings ",
-            "pods ",
-            "nodes ",
-            "services shop",
-            "poddisruptionbudgets shop",
-            "jobs shop",
-            "pods shop",
-        ],
-    ),
-    (
-        "exec",
-        {"method": "exec"},
-        {},
-        RUN,
-        ["azureidentitybindings ", "pods ", "nodes ", "services shop", "poddisruptionbudgets shop", "pods shop"],
-    ),
-    ("demo", {}, {"demo": True}, Run(tags=(DEMO,)), ["pods shop", "jobs shop", "pods shop"]),
+    ("no demo", {}, {}, only(DEMO), []),
+    ("probe", {}, {"in_check_mode": True}, CHECK, [*WIDE, *SERVED, "jobs shop", "pods shop"]),
+    ("exec", {"method": "exec"}, {}, RUN, [*WIDE, *SERVED, "pods shop"]),
+    ("demo", {}, {"demo": True}, only(DEMO), ["pods shop", "jobs shop", "pods shop"]),
 )
-def test_what_the_cluster_is_asked(
-    changes: dict[str, Any], options: dict[str, Any], run: Run, expected: list[str]
-) -> None:
+def test_what_the_cluster_is_asked(changes: Raw, options: Raw, run: Run, expected: list[str]) -> None:
     checked = plan("options", [{**WORKLOAD, **changes}], {}, run, **options)
-    assert [f"{need['resource']} {need['namespace']}" for need in checked["kubernetes"]] == [
-        "azureidentities ",
-        *expected,
-    ]
+    needs = [f"{need['resource']} {need['namespace']}" for need in checked["kubernetes"]]
+    assert needs == ["azureidentities ", *expected]
 
 
-def identity(name: str = "billing", namespace: str = "shop", **changes: Any) -> dict[str, Any]:
+def identity(name: str = "billing", namespace: str = "shop", **changes: Any) -> Raw:
     spec = {"resourceID": ID.upper(), "clientID": "c", **changes.pop("spec", {})}
     return {"metadata": {"namespace": namespace, "name": name, **changes}, "spec": spec}
 
 
-def listed(*identities: dict[str, Any]) -> dict[str, Any]:
+def listed(*identities: Raw) -> Raw:
     return {"resources": list(identities)}
 
 
 NAMESPACED = {"aadpodidentity.k8s.io/Behavior": "namespaced"}
 READ = f"identity {ID}"
 AZURE = {"id": ID, "client_id": "of-azure", "tenant_id": "t", "principal_id": "p"}
-KNOWN: dict[str, Any] = {"cluster": {}, "identities": listed(identity()), "of_run": {}, "reachable": True, "word": "w1"}
+KNOWN: Raw = {"cluster": {}, "identities": listed(identity()), "of_run": {}, "reachable": True, "word": "w1"}
 ADDON = {"pod_identity_profile": {"enabled": True}}
 
 
@@ -125,7 +100,7 @@ ADDON = {"pod_identity_profile": {"enabled": True}}
         "The identity billing that pods in namespace shop must get may be shop/billing or a/billing; write",
     ),
 )
-def test_a_name_stands_for_one_identity(workload: dict[str, Any], known: dict[str, Any], sentence: str) -> None:
+def test_a_name_stands_for_one_identity(workload: Raw, known: Raw, sentence: str) -> None:
     entry, observed = {**WORKLOAD, **workload}, {**KNOWN, **known}
     told = refused("expected", [entry], observed)
     assert (len(told), told[0].startswith(sentence) if told else True) == (1 if sentence else 0, True), told
@@ -136,7 +111,7 @@ def test_a_name_stands_for_one_identity(workload: dict[str, Any], known: dict[st
 def test_what_is_looked_at() -> None:
     """Each identity that may be meant is read once, unless this run knows it; by tags that need nothing, nothing is."""
 
-    def looks(known: dict[str, Any], run: Run = RUN) -> list[tuple[str, bool, bool]]:
+    def looks(known: Raw, run: Run = RUN) -> list[tuple[str, bool, bool]]:
         found = {**KNOWN, **known}
         workloads = [WORKLOAD, {**WORKLOAD, "expect": "shop/billing"}, {**WORKLOAD, "expect": None}]
         made = PARTS["expected"].looks_at({"workloads": workloads}, found, run)
@@ -145,15 +120,15 @@ def test_what_is_looked_at() -> None:
     listing, reading = ("kubernetes_object_info", True, False), ("user_assigned_identity_info", False, False)
     assert looks({}) == [listing, reading]
     assert looks({"of_run": {"billing": AZURE}}) == looks({"identities": None}) == [listing]
-    assert looks({}, Run(tags=(DEMO,))) == [listing, reading]
-    assert looks({}, Run(tags=("pod_identity_chart_wait",))) == looks({}, Run(skipped_tags=(WORKLOADS, DEMO))) == []
+    assert looks({}, only(DEMO)) == [listing, reading]
+    assert looks({}, only("pod_identity_chart_wait")) == looks({}, Run(skipped_tags=(WORKLOADS, DEMO))) == []
     _listing, look = PARTS["expected"].looks_at({"workloads": [WORKLOAD]}, KNOWN, RUN)
     assert look.arguments == {"subscription_id": "s", "resource_group": "rg", "name": "billing"}
     assert look.tolerates is not None and look.tolerates({"failed": True})
 
 
 def test_nothing_is_expected_where_no_phase_runs() -> None:
-    entry, run = {**WORKLOAD, "expect": "x"}, Run(tags=("pod_identity_chart_wait",))
+    entry, run = {**WORKLOAD, "expect": "x"}, only("pod_identity_chart_wait")
     found = plan("expected", [entry], {**KNOWN, "identities": None}, run)
     assert (found["asked"], found["unseen"], found["rows"], found["message"]) == ([], [], [], "")
 
@@ -178,7 +153,7 @@ def test_workloads_of_a_cluster_that_is_predicted_are_not_asked_for() -> None:
     ("read", {READ: {"identities": [AZURE]}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}),
     ("read in vain", {READ: {"msg": "denied"}}, {"client_id": "c"}),
 )
-def test_what_is_expected_of_a_token(known: dict[str, Any], expected: dict[str, str]) -> None:
+def test_what_is_expected_of_a_token(known: Raw, expected: dict[str, str]) -> None:
     found = plan("expected", [{**WORKLOAD, "image": "", "labels": {}, "timeout": None}], {**KNOWN, **known})
     (asked,) = found["asked"]
     question = {name: value for name, value in WORKLOAD.items() if name != "expect"}
@@ -200,26 +175,19 @@ def test_the_demo_application_stands_for_a_workload() -> None:
     ({"identities": []}, {}, "it does not exist in Azure"),
     ({"msg": "denied"}, {}, "it cannot be read: denied"),
 )
-def test_what_azure_says(answer: dict[str, Any], object_id: dict[str, str], line: str) -> None:
+def test_what_azure_says(answer: Raw, object_id: dict[str, str], line: str) -> None:
     found = plan("expected", [WORKLOAD], {**KNOWN, READ: answer})
     told = {name: value for name, value in found["asked"][0]["question"]["expect"].items() if name == "object_id"}
     assert told == object_id
-    assert found["warnings"] == (
-        [f"Tenant and object id of the identity billing are not compared, because {line}"] if line else []
-    )
+    warning = f"Tenant and object id of the identity billing are not compared, because {line}"
+    assert found["warnings"] == ([warning] if line else [])
 
 
-TOKEN: dict[str, Any] = {
-    "namespace": "shop",
-    "pod": "api",
-    "identity": "",
-    "verdict": "ok",
-    "message": "m",
-    "checks": [{"check": name, "ok": name != "tenant"} for name in CLAIMS],
-}
+CHECKS = [{"check": name, "ok": name != "tenant"} for name in CLAIMS]
+TOKEN: Raw = {"namespace": "shop", "pod": "api", "identity": "", "verdict": "ok", "message": "m", "checks": CHECKS}
 
 
-def known(workloads: list[dict[str, Any]], run: Run = RUN, **changes: Any) -> dict[str, Any]:
+def known(workloads: list[Raw], run: Run = RUN, **changes: Any) -> Raw:
     """What the first task leaves."""
     return {**plan("expected", workloads, KNOWN, run), **changes}
 
@@ -228,11 +196,8 @@ def test_verdicts() -> None:
     workloads = [WORKLOAD, {**WORKLOAD, "expect": None}, {**WORKLOAD, "expect": "x"}]
     tokens = [TOKEN, {**TOKEN, "identity": "shop/x"}]
     found = plan("verdicts", workloads, {"known": known(workloads, CHECK), "tokens": tokens}, CHECK)
-    assert [(row["identity"], row["verdict"]) for row in found["rows"]] == [
-        ("billing", "ok"),
-        ("shop/x", "ok"),
-        ("x", "not_verified"),
-    ]
+    rows = [(row["identity"], row["verdict"]) for row in found["rows"]]
+    assert rows == [("billing", "ok"), ("shop/x", "ok"), ("x", "not_verified")]
     assert found["rows"][0]["claims_checked"] == "aud appid oid xms_mirid exp iat"
     assert found["rows"][2]["message"] == "The cluster does not have the identity x yet."
     assert found["demo"]["candidates"] == ["shop/billing"]
@@ -270,7 +235,7 @@ def test_the_table_counts_samples(verdict: str, right: int, shown: str | None) -
     ({"log": {"failed": True, "msg": "no pod"}}, "no_token", "the last that is known: nothing", True),
     ({"failure": "not created: echo got it"}, "no_token", "the last that is known: not created: echo got it", False),
 )
-def test_the_demo_application(found: dict[str, Any], verdict: str, message: str, again: bool) -> None:
+def test_the_demo_application(found: Raw, verdict: str, message: str, again: bool) -> None:
     before = known([WORKLOAD], rows=[{"namespace": "a", "pod": "p", "verdict": "ok", "message": ""}])
     before["demo_runs"] = runs = found.pop("runs", True)
     observed = {"known": before, "success": "got it", "failure": "", "began": "5", **found}
@@ -283,28 +248,18 @@ def test_the_demo_application(found: dict[str, Any], verdict: str, message: str,
     told = plan("demo", [WORKLOAD], observed)
     assert (told["again"], told["end"]) == (again, 305)
     first, row = told["rows"]
-    assert (first, row["node"], row["identity"]) == (
-        before["rows"][0],
-        *("n" if looked else "", "shop/billing" if runs else "billing"),
-    )
-    assert (row["namespace"], row["pod"], row["verdict"], message in row["message"]) == (
-        "shop",
-        "(demo)",
-        verdict,
-        True,
-    )
+    assert first == before["rows"][0]
+    assert (row["node"], row["identity"]) == ("n" if looked else "", "shop/billing" if runs else "billing")
+    assert (row["namespace"], row["pod"], row["verdict"]) == ("shop", "(demo)", verdict) and message in row["message"]
     observed["pods"] = {"failed": True, "msg": "timed out"}
     assert plan("demo", [WORKLOAD], observed)["rows"][1] == {**row, "node": ""}
 
 
 def test_the_report() -> None:
-    rows = [
-        {"namespace": "a", "pod": "", "verdict": "no_token", "message": "None."},
-        {"namespace": "a", "pod": "p", "verdict": "not_verified", "message": "No."},
-        {"namespace": "b", "pod": "q", "verdict": "ok", "message": ""},
-    ]
+    told = [("a", "", "no_token", "None."), ("a", "p", "not_verified", "No."), ("b", "q", "ok", "")]
+    rows = [dict(zip(("namespace", "pod", "verdict", "message"), row)) for row in told]
 
-    def report(rows: list[dict[str, Any]], run: Run = RUN, **options: Any) -> Any:
+    def report(rows: list[Raw], run: Run = RUN, **options: Any) -> Any:
         return plan("verdicts", [], {"known": known([], unseen=rows), "tokens": []}, run, **options)
 
     found = report(rows)
