@@ -54,13 +54,8 @@ def test_a_binding_without_subjects_names_nobody() -> None:
 
 
 def rule(verbs: str, groups: str = "", resources: str = "", names: str = "", urls: str = "") -> Raw:
-    found = {
-        "verbs": verbs.split(),
-        "apiGroups": [each.replace("core", "") for each in groups.split()],
-        "resources": resources.split(),
-        "resourceNames": names.split(),
-        "nonResourceURLs": urls.split(),
-    }
+    found = {"verbs": verbs.split(), "apiGroups": [each.replace("core", "") for each in groups.split()]}
+    found |= {"resources": resources.split(), "resourceNames": names.split(), "nonResourceURLs": urls.split()}
     return {key: value for key, value in found.items() if value}
 
 
@@ -87,12 +82,8 @@ def test_what_is_asked(namespace: str, rules: list[Raw], asked: list[str]) -> No
 
 def test_roles_are_those_of_the_namespace_or_of_the_cluster() -> None:
     place = {"name": "r", "namespace": "other"}
-    known = access.roles(
-        {
-            "Role": [{"metadata": place, "rules": [rule("get", "core", "pods")]}],
-            "ClusterRole": [{"metadata": {"name": "c"}, "rules": None}],
-        }
-    )
+    role = {"metadata": place, "rules": [rule("get", "core", "pods")]}
+    known = access.roles({"Role": [role], "ClusterRole": [{"metadata": {"name": "c"}, "rules": None}]})
     assert access.questions([binding(account()), binding(account(), role=("ClusterRole", "c"))], known) == ()
     assert access.questions([binding(account(), namespace="other")], known) == (
         Question("other", "get", "", "pods", "", "", ""),

@@ -264,34 +264,22 @@ def test_an_account_takes_the_place_of_another() -> None:
     decision = cluster.reach(one)
     own = copied(cluster, "own")
     assert [write.summary for write in decision.writes] == [
-        "create ServiceAccount team/new (like old)",
-        f"create RoleBinding team/{own} (copy of own)",
+        *("create ServiceAccount team/new (like old)", f"create RoleBinding team/{own} (copy of own)"),
         f"create RoleBinding other/elsewhere-{own[-8:]} (copy of elsewhere)",
         f"create ClusterRoleBinding of-cluster-{own[-8:]} (copy of of-cluster)",
     ]
     live = cluster.content()["ServiceAccount", "team", "new"]
-    assert live == {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {
-            "name": "new",
-            "namespace": "team",
-            "labels": marks("default"),
-            "annotations": {CLIENT_ID: ONE, TENANT_ID: TWO, MIGRATION: '{"like":"old"}'},
-        },
-        "imagePullSecrets": [{"name": "registry"}],
-        "secrets": [{"name": "files"}],
-        "automountServiceAccountToken": False,
-    }
+    annotations = {CLIENT_ID: ONE, TENANT_ID: TWO, MIGRATION: '{"like":"old"}'}
+    metadata = {"name": "new", "namespace": "team", "labels": marks("default"), "annotations": annotations}
+    mounts = {"imagePullSecrets": [{"name": "registry"}], "secrets": [{"name": "files"}]}
+    same = {"apiVersion": "v1", "kind": "ServiceAccount", "automountServiceAccountToken": False}
+    assert live == {**same, "metadata": metadata, **mounts}
     subject = {"kind": "ServiceAccount", "name": "new", "namespace": "team"}
     assert cluster.objects["RoleBinding", "team", own]["subjects"] == [subject]
     assert cluster.rights("new") == cluster.rights("old") != ()
     assert decision.asked == cluster.rights("old") and decision.theirs == frozenset()
-    assert decision.result["made"] and [each["copy_of"] for each in decision.result["copied_bindings"]] == [
-        "own",
-        "elsewhere",
-        "of-cluster",
-    ]
+    copies = [each["copy_of"] for each in decision.result["copied_bindings"]]
+    assert decision.result["made"] and copies == ["own", "elsewhere", "of-cluster"]
     assert cluster.decide(one).writes == ()
     back = cluster.reach(desired(present=False))
     assert [write.verb for write in back.writes] == ["delete"] * 4 and back.writes[-1].key == one.key
@@ -464,6 +452,10 @@ def a_pod(name: str = "p", account_name: str = "new", **more: Any) -> Raw:
     return pod(name, spec={"serviceAccountName": account_name}, **more)
 
 
+OLD_SET = [named("web-1", owner=("Deployment", "web"))]
+PROBE = {**named(), "metadata": {"name": "probe", "namespace": "team", "labels": {PROBE_LABEL: "0"}}}
+
+
 @table(
     "objects, users",
     ({}, ()),
@@ -472,26 +464,16 @@ def a_pod(name: str = "p", account_name: str = "new", **more: Any) -> Raw:
     ({"Pod": [a_pod()]}, ("Pod team/p",)),
     ({"Pod": [a_pod(phase="Succeeded"), a_pod("q", "other")]}, ()),
     # An earlier template of a Deployment is not used any more; its pods may still be there.
-    ({"Deployment": [template()], "ReplicaSet": [named("web-1", owner=("Deployment", "web"))]}, ()),
+    ({"Deployment": [template()], "ReplicaSet": OLD_SET}, ()),
     (
-        {
-            "Deployment": [template()],
-            "ReplicaSet": [named("web-1", owner=("Deployment", "web"))],
-            "Pod": [a_pod(owner=("ReplicaSet", "web-1"))],
-        },
+        {"Deployment": [template()], "ReplicaSet": OLD_SET, "Pod": [a_pod(owner=("ReplicaSet", "web-1"))]},
         ("Pod team/p",),
     ),
     ({"Pod": [a_pod(owner=("Rollout", "web"))]}, ("Pod team/p",)),
     ({"Job": [{**named(), "status": {"conditions": [{"type": "Complete", "status": "True"}]}}]}, ()),
     ({"Job": [{**named(), "status": {"conditions": [{"type": "Suspended", "status": "True"}]}}]}, ("Job team/web",)),
     # What a killed run has left of its canary.
-    (
-        {
-            "Job": [{**named(), "metadata": {"name": "probe", "namespace": "team", "labels": {PROBE_LABEL: "0"}}}],
-            "Pod": [a_pod(owner=("Job", "probe"), labels={PROBE_LABEL: "0"}), a_pod("q")],
-        },
-        ("Pod team/q",),
-    ),
+    ({"Job": [PROBE], "Pod": [a_pod(owner=("Job", "probe"), labels={PROBE_LABEL: "0"}), a_pod("q")]}, ("Pod team/q",)),
 )
 def test_who_uses_an_account(objects: dict[str, list[Raw]], users: tuple[str, ...]) -> None:
     assert account.users("new", objects) == users
@@ -499,12 +481,9 @@ def test_who_uses_an_account(objects: dict[str, list[Raw]], users: tuple[str, ..
 
 SUBJECTS = st.sampled_from(
     [
-        OLD,
-        {**OLD, "namespace": ""},
+        *(OLD, {**OLD, "namespace": ""}, {**OLD, "name": "older"}, {"kind": "User", "name": "ann"}),
         {"kind": "User", "name": "system:serviceaccount:team:old"},
-        {**OLD, "name": "older"},
         {"kind": "Group", "name": "system:serviceaccounts"},
-        {"kind": "User", "name": "ann"},
     ]
 )
 BINDINGS = st.dictionaries(

@@ -98,6 +98,11 @@ def told(one: Raw) -> tuple[str, str, str]:
     return one["state"], one["reason"], one["next"]
 
 
+def untrusted(who: str) -> tuple[str, str, str]:
+    reason = f"{who} does not trust system:serviceaccount:tools:operator."
+    return "not_moved", reason, "The phase credential writes what is missing."
+
+
 # KEDA
 
 KEDA = "ghcr.io/kedacore/keda:2.14.0"
@@ -124,11 +129,8 @@ def test_keda_asks_as_its_operator() -> None:
     assert one["workloads"] == ["Deployment tools/operator"]
     assert one["subjects"] == ["system:serviceaccount:tools:operator"]
     assert one["version"] == "2.14.0" and one["moved_by"] == "owner" and one["blocks_finish"]
-    assert told(one) == (
-        "not_moved",
-        "Deployment tools/operator does not use Workload ID yet.",
-        "The phases up to switch let it use Workload ID.",
-    )
+    said, remedy = "does not use Workload ID yet.", "The phases up to switch let it use Workload ID."
+    assert told(one) == ("not_moved", f"Deployment tools/operator {said}", remedy)
 
 
 def test_keda_asks_with_the_account_that_its_operator_will_have() -> None:
@@ -145,11 +147,7 @@ def test_keda_asks_with_the_account_that_its_operator_will_have() -> None:
 def test_keda_step_by_step() -> None:
     on = running(KEDA, on=True)
     one = found(on, auth("azure", identityId=CLIENT_ID), kind=TRIGGER)
-    assert told(one) == (
-        "not_moved",
-        "i does not trust system:serviceaccount:tools:operator.",
-        "The phase credential writes what is missing.",
-    )
+    assert told(one) == untrusted("i")
     one = found(on, trusted, auth("azure", identityId=CLIENT_ID), kind=TRIGGER)
     assert one["state"] == "prepared" and one["next"] == "Apply what change says." and one["blocks_finish"]
     assert yaml.safe_load(one["change"]) == {
@@ -169,12 +167,8 @@ def test_the_identity_of_the_operator_where_it_names_none() -> None:
 
 @table(
     "status",
-    {"lastActiveTime": EARLY},
-    {"lastActiveTime": None},
-    {"conditions": [{"type": "Ready", "status": "False"}]},
-    {"conditions": "Ready"},
-    {"health": {"s0-queue": {"status": "Failing"}}},
-    {"health": ["Happy"]},
+    *({"lastActiveTime": EARLY}, {"lastActiveTime": None}, {"conditions": [{"type": "Ready", "status": "False"}]}),
+    *({"conditions": "Ready"}, {"health": {"s0-queue": {"status": "Failing"}}}, {"health": ["Happy"]}),
 )
 def test_what_proves_nothing_of_keda(status: Raw) -> None:
     changes = (running(KEDA, on=True), trusted, auth("azure-workload"))
@@ -214,11 +208,7 @@ def test_an_identity_that_aad_pod_identity_does_not_give_gets_no_credential() ->
 def test_keda_asks_for_a_service_principal() -> None:
     changes = (principal, running(KEDA, on=True), auth("azure", identityId=CLIENT_ID))
     one = found(*changes, kind=TRIGGER)
-    assert told(one) == (
-        "not_moved",
-        f"application {CLIENT_ID} does not trust system:serviceaccount:tools:operator.",
-        "The phase credential writes what is missing.",
-    )
+    assert told(one) == untrusted(f"application {CLIENT_ID}")
     assert [(each["app_id"], each["state"]) for each in one["credentials"]] == [(CLIENT_ID, "missing")]
 
     def trusting(one: Made) -> None:
@@ -267,11 +257,7 @@ def test_the_phases_write_the_credential_of_an_identity_that_aad_pod_identity_gi
     )
     data = made(running(KEDA, on=True), trusted, *bound, auth("azure", identityId=OTHER_ID)).data()
     one = next(each for each in data["consumers"] if each["object"].startswith(TRIGGER))
-    assert told(one) == (
-        "not_moved",
-        "other does not trust system:serviceaccount:tools:operator.",
-        "The phase credential writes what is missing.",
-    )
+    assert told(one) == untrusted("other")
     operator = next(each for each in data["templates"] if each["namespace"] == "tools")
     assert one["credentials"][0] in operator["credentials"] and "credential" in operator["steps"]
 
@@ -304,11 +290,8 @@ def test_versions_of_keda(tag: str, state: str, said: str, blocks: bool) -> None
 
 
 def test_labels_of_a_chart_tell_product_and_version() -> None:
-    labels = {
-        "helm.sh/chart": "keda-2.14.0",
-        "app.kubernetes.io/name": "keda-operator",
-        "app.kubernetes.io/version": "2.14.0",
-    }
+    of_app = {"app.kubernetes.io/name": "keda-operator", "app.kubernetes.io/version": "2.14.0"}
+    labels = {"helm.sh/chart": "keda-2.14.0", **of_app}
     one = found(running("mirror.example/scaling@sha256:0", labels=labels), auth("azure"), kind=TRIGGER)
     assert one["chart"] == "keda-2.14.0" and one["workloads"] == ["Deployment tools/operator"]
     one = found(running("mirror.example/keda:stable", labels=labels), auth("azure"), kind=TRIGGER)
@@ -328,13 +311,9 @@ def test_keda_without_an_operator_or_with_another_provider() -> None:
 
 # Secrets Store CSI
 
-PROVIDER = add(
-    "DaemonSet",
-    {
-        "metadata": metadata("provider", "kube-system"),
-        "spec": {"template": template("", "csi", {"name": "p", "image": "mcr.example/oss/provider-azure:v1.4.1"})},
-    },
-)
+RUNS = {"name": "p", "image": "mcr.example/oss/provider-azure:v1.4.1"}
+OF_PROVIDER = {"metadata": metadata("provider", "kube-system"), "spec": {"template": template("", "csi", RUNS)}}
+PROVIDER = add("DaemonSet", OF_PROVIDER)
 
 
 def secret_class(**parameters: t.Any) -> Change:

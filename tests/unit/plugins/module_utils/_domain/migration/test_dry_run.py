@@ -40,20 +40,9 @@ ADDED = {
     "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
 }
 MOUNT = {"name": "azure-identity-token", "mountPath": "/var/run/secrets/azure/tokens", "readOnly": True}
-VOLUME = {
-    "name": "azure-identity-token",
-    "projected": {
-        "sources": [
-            {
-                "serviceAccountToken": {
-                    "audience": "api://AzureADTokenExchange",
-                    "expirationSeconds": 3600,
-                    "path": "azure-identity-token",
-                }
-            }
-        ]
-    },
-}
+PATH = "azure-identity-token"
+PROJECTED = {"audience": "api://AzureADTokenExchange", "expirationSeconds": 3600, "path": PATH}
+VOLUME = {"name": PATH, "projected": {"sources": [{"serviceAccountToken": PROJECTED}]}}
 PROXY: Raw = {"name": "azwi-proxy", "image": "proxy"}
 PROXY_INIT: Raw = {"name": "azwi-proxy-init", "image": "proxy-init"}
 
@@ -269,11 +258,8 @@ def test_a_refusal_is_told_by_who_refuses(status: int, said: str, code: str) -> 
 
 
 def test_a_refusal_that_quotes_the_pod_tells_no_value_of_a_variable() -> None:
-    env = [
-        {"name": "PASSWORD", "value": "open sesame"},
-        {"name": "MODE", "value": "on"},
-        {"name": "A", "valueFrom": {}},
-    ]
+    password, mode = {"name": "PASSWORD", "value": "open sesame"}, {"name": "MODE", "value": "on"}
+    env = [password, mode, {"name": "A", "valueFrom": {}}]
     template = Template("Job", "n", "j", {"spec": {"containers": [APP], "initContainers": [{**APP, "env": env}]}})
     assert dry_run.hidden(template) == {"open sesame"}
     refused = refusal(403, 'admission webhook "a" denied the request: on {"value":"open\n sesame"}', {"open sesame"})

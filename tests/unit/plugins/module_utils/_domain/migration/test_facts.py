@@ -153,11 +153,9 @@ def test_constraints_of_gatekeeper(match: Raw, looks: bool) -> None:
 
 def test_policies_of_others() -> None:
     rules = {"matchConstraints": {"resourceRules": [{"resources": ["pods"]}]}}
+    admission = [{"metadata": {"name": "a"}, "spec": rules}, {"metadata": {"name": "b"}, "spec": {}}]
     objects: dict[str, list[Raw]] = {
-        "ValidatingAdmissionPolicy": [
-            {"metadata": {"name": "a"}, "spec": rules},
-            {"metadata": {"name": "b"}, "spec": {}},
-        ],
+        "ValidatingAdmissionPolicy": admission,
         "ClusterPolicy": [{"metadata": {"name": "c"}}],
         "Policy": [{"metadata": metadata("mine")}, {"metadata": metadata("theirs", "other")}],
         "Deployment": [{"metadata": metadata("web")}],

@@ -27,14 +27,10 @@ def credential(issuer: str, account: str) -> dict[str, str]:
 def identity(
     *credentials: dict[str, str], wants: Sequence[str] = (), name: str = "web", read: bool = True
 ) -> dict[str, Any]:
-    return {
-        "identity_id": f"{IDS}{name}",
-        "client_id": "1",
-        "credentials": list(credentials),
-        "credentials_used": len(credentials) if read else None,
-        "credentials_missing": len(wants),
-        "subjects": list(map(subject, wants)),
-    }
+    made = {"identity_id": f"{IDS}{name}", "client_id": "1", "credentials": list(credentials)}
+    used = len(credentials) if read else None
+    subjects = list(map(subject, wants))
+    return {**made, "credentials_used": used, "credentials_missing": len(wants), "subjects": subjects}
 
 
 def plan(issuer: str | None, *identities: dict[str, Any]) -> dict[str, Any]:
@@ -59,19 +55,16 @@ def test_each_cluster_alone_finds_room() -> None:
     ]
 
 
+WRITTEN = plan("B", identity(*THERE, *(credential("A", name) for name in FIVE), wants=FIVE))
+
+
 @cases(
     "plans",
     ("20 are possible", {"a": plan("A", identity(*THERE, wants=FIVE)), "b": plan("B", identity(*THERE, wants=FIVE))}),
     ("one cluster twice", {"a": plan("A", identity(*THERE, wants=SIX)), "b": plan("A", identity(*THERE, wants=SIX))}),
     ("one cluster by itself", {"a": plan("A", identity(*THERE, wants=NINETEEN)), "b": plan("B", identity(*THERE))}),
     ("they were not read", {name: plan(name, identity(wants=NINETEEN, read=False)) for name in ("a", "b")}),
-    (
-        "one has written since the other was planned",
-        {
-            "a": plan("A", identity(*THERE, wants=FIVE)),
-            "b": plan("B", identity(*THERE, *(credential("A", name) for name in FIVE), wants=FIVE)),
-        },
-    ),
+    ("one has written since the other was planned", {"a": plan("A", identity(*THERE, wants=FIVE)), "b": WRITTEN}),
 )
 def test_identities_with_room(plans: dict[str, Any]) -> None:
     assert overfull(**plans) == []

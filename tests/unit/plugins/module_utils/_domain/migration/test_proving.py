@@ -33,11 +33,9 @@ def workload(*containers: Raw, replicas: int = 2, labels: Raw | None = None, **a
     metadata = {"labels": LABELS if labels is None else labels, "annotations": annotations}
     spec = {"serviceAccountName": "billing", "containers": list(containers) or [{"name": "app"}]}
     status = {"observedGeneration": 1, **dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas)}
-    return {
-        "metadata": {"namespace": "team", "name": "web", "generation": 1},
-        "spec": {"replicas": replicas, "template": {"metadata": metadata, "spec": spec}},
-        "status": status,
-    }
+    of = {"namespace": "team", "name": "web", "generation": 1}
+    spec_of = {"replicas": replicas, "template": {"metadata": metadata, "spec": spec}}
+    return {"metadata": of, "spec": spec_of, "status": status}
 
 
 def pod(raw: Raw, number: int = 1, *, mutated: bool = True, told: str = CLIENT_ID) -> Raw:
@@ -68,12 +66,8 @@ def test_fewer_than_the_controller_says_are_not_all() -> None:
 
 @table(
     "change",
-    {"labels": {USE: None}},
-    {"labels": {SELECTOR: "other"}},
-    {"labels": {SELECTOR: None}},
-    {"annotations": {PROXY: "true"}},
-    {"annotations": {"azureops.pod-identity/restarted": "3"}},
-    {"account": "default"},
+    *({"labels": {USE: None}}, {"labels": {SELECTOR: "other"}}, {"labels": {SELECTOR: None}}, {"account": "default"}),
+    *({"annotations": {PROXY: "true"}}, {"annotations": {"azureops.pod-identity/restarted": "3"}}),
 )
 def test_a_pod_that_was_made_otherwise_is_another(change: Raw) -> None:
     raw = workload(replicas=1)
@@ -113,6 +107,7 @@ def test_a_pod_of_no_account_has_the_default_one() -> None:
 
 
 OWN = {"name": "AZURE_CLIENT_ID", "value": OTHER_ID}
+BY_HAND = {"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/own"}
 JUDGED: dict[str, tuple[Raw, Raw, str, tuple[str, str | None] | None]] = {
     "with its token": (workload(), {}, CLIENT_ID, None),
     "without": (workload(), {"mutated": False}, CLIENT_ID, ("app", None)),
@@ -120,12 +115,7 @@ JUDGED: dict[str, tuple[Raw, Raw, str, tuple[str, str | None] | None]] = {
     "no id": (workload(), {"told": ""}, CLIENT_ID, ("app", "")),
     "any id": (workload(), {"told": OTHER_ID}, "", None),
     "an id of its own": (workload({"name": "app", "env": [OWN]}), {}, CLIENT_ID, None),
-    "by hand": (
-        workload({"name": "app", "env": [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/own"}]}),
-        {"mutated": False},
-        "",
-        None,
-    ),
+    "by hand": (workload({"name": "app", "env": [BY_HAND]}), {"mutated": False}, "", None),
 }
 
 
@@ -173,6 +163,9 @@ def run(code: str, *containers: ContainerChange) -> DryRun:
     return DryRun(code, "Deployment team/web would end.", containers=containers)
 
 
+OTHERWISE = (dry_run.MUTATED, dry_run.LOSES_FIELDS, dry_run.NOT_TRIED)
+
+
 def template(**annotations: str) -> Raw:
     noted: dict[str, Any] = {SKIP: "left-out", **annotations}
     made: Raw = workload(**noted)["spec"]["template"]
@@ -191,11 +184,7 @@ def template(**annotations: str) -> Raw:
     (run(dry_run.MUTATED, change(has_token=False, own=("AZURE_FEDERATED_TOKEN_FILE",))), CLIENT_ID, ""),
     (run(dry_run.LOSES_FIELDS, change()), CLIENT_ID, "fields_would_be_lost"),
     (run(dry_run.NOT_TRIED), CLIENT_ID, dry_run.NOT_TRIED),
-    *(
-        (run(code), CLIENT_ID, "labelled_pod_refused")
-        for code in dry_run.MEANINGS
-        if code not in (dry_run.MUTATED, dry_run.LOSES_FIELDS, dry_run.NOT_TRIED)
-    ),
+    *((run(code), CLIENT_ID, "labelled_pod_refused") for code in dry_run.MEANINGS if code not in OTHERWISE),
 )
 def test_what_a_dry_run_says_against_it(tried: DryRun, client_id: str, code: str) -> None:
     found = proving.refusal(tried, template(), client_id)

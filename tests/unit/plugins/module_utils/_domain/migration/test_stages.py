@@ -20,35 +20,17 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 
 def template(name: str = "web", **changed: Any) -> dict[str, Any]:
     """A workload of which everything is still to be done."""
-    made = {
-        "namespace": "shop",
-        "kind": "Deployment",
-        "name": name,
-        "verdict": "needs",
-        "steps": ["annotation", "credential", "label", "proof"],
-        "blocked": [],
-        "accepted": [],
-        "not_looked_at": [],
-        "uses": "pod_identity",
-        "selector": "shop",
-        "identities": [{"name": "shop/money", "replacement": ""}],
-        "client_id": "1",
-        "service_account": name,
-        "new_service_account": name,
-        "credentials": [],
-        "proxy": False,
-    }
+    steps = ["annotation", "credential", "label", "proof"]
+    of = {"namespace": "shop", "kind": "Deployment", "name": name, "verdict": "needs", "steps": steps, "proxy": False}
+    empty: dict[str, Any] = {key: [] for key in ("blocked", "accepted", "not_looked_at", "credentials")}
+    uses = {"uses": "pod_identity", "selector": "shop", "identities": [{"name": "shop/money", "replacement": ""}]}
+    made = {**of, **empty, **uses, "client_id": "1", "service_account": name, "new_service_account": name}
     return {**made, **changed}
 
 
 def consumer(**changed: Any) -> dict[str, Any]:
-    made = {
-        "product": "KEDA",
-        "object": "TriggerAuthentication shop/queue",
-        "setting": "spec.podIdentity.provider: azure",
-        "uses": "pod_identity",
-        "workloads": ["Deployment shop/web"],
-    }
+    what = {"product": "KEDA", "object": "TriggerAuthentication shop/queue", "uses": "pod_identity"}
+    made = {**what, "setting": "spec.podIdentity.provider: azure", "workloads": ["Deployment shop/web"]}
     return {**made, **changed}
 
 
@@ -67,6 +49,7 @@ def raw(mark: object = None, kind: str = "Deployment", **labels: str) -> dict[st
 OWNED = blocker("manifest_has_owner", accepted_by="workload_identity_migration_override_owner")
 BOTH: dict[str, Any] = {"uses": "both", "steps": ["proof"]}
 ALONE: dict[str, Any] = {"uses": "workload_identity", "steps": [], "selector": ""}
+NO_ISSUER = blocker("issuer_not_enabled")
 TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "nothing is done": ({}, "planned", "account"),
     "the issuer comes first": ({"steps": ["issuer", "webhook", "annotation", "label"]}, "planned", "issuer"),
@@ -77,19 +60,11 @@ TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "only the proxy is missing": ({"uses": "both", "steps": ["proxy"]}, "credential", "canary"),
     "its pods are older": ({"uses": "both", "steps": ["restart"]}, "credential", "canary"),
     "it is switched": (BOTH, "switched", "soak"),
-    "it has the label, and another account than it is to have": (
-        {**BOTH, "new_service_account": "own"},
-        "credential",
-        "canary",
-    ),
+    "it has the label, and another account": ({**BOTH, "new_service_account": "own"}, "credential", "canary"),
     "somebody has taken its account back": ({"uses": "both", "steps": ["annotation"]}, "planned", "account"),
     "it has left": (ALONE, "left", "finish"),
     "something is in its way": ({"blocked": [blocker()]}, "blocked", "account"),
-    "it needs an issuer": (
-        {"steps": ["webhook", "label"], "blocked": [blocker("issuer_not_enabled")]},
-        "blocked",
-        "issuer",
-    ),
+    "it needs an issuer": ({"steps": ["webhook", "label"], "blocked": [NO_ISSUER]}, "blocked", "issuer"),
     "its owner has to change it": ({"steps": ["label"], "blocked": [OWNED]}, "awaiting_owner", "canary"),
     "its owner's turn is later": ({"blocked": [OWNED]}, "planned", "account"),
     "the owner is not all": ({"steps": ["label"], "blocked": [OWNED, blocker()]}, "blocked", "canary"),

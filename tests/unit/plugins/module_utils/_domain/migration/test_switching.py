@@ -69,13 +69,9 @@ def workload(
     note: str | None = None,
     **spec: Any,
 ) -> Raw:
-    pod = {
-        "metadata": {
-            "labels": {"app": "web", SELECTOR: "web"} if labels is None else labels,
-            "annotations": annotations or {},
-        },
-        "spec": {"serviceAccountName": account, "containers": [{"name": "app"}], "volumes": []},
-    }
+    labels = {"app": "web", SELECTOR: "web"} if labels is None else labels
+    of_pod = {"serviceAccountName": account, "containers": [{"name": "app"}], "volumes": []}
+    pod = {"metadata": {"labels": labels, "annotations": annotations or {}}, "spec": of_pod}
     made: Raw = {"jobTemplate": {"spec": {"template": pod}}} if kind == "CronJob" else {"template": pod, "replicas": 2}
     if kind == "DaemonSet":
         del made["replicas"]
@@ -298,6 +294,7 @@ def _account(value: str | None) -> Callable[[Raw], None]:
     return change
 
 
+OTHER_SELECTOR = _field("labels", SELECTOR, "other")
 MEANWHILE: dict[str, tuple[Callable[[Raw], None], dict[str, tuple[Any, Any]], Raw]] = {
     "nothing": (lambda raw: None, {}, {}),
     "the label goes": (_label(None), {}, {}),
@@ -307,11 +304,7 @@ MEANWHILE: dict[str, tuple[Callable[[Raw], None], dict[str, tuple[Any, Any]], Ra
     "no account": (_account(None), {"service_account": ("default", None)}, {"service_account": None}),
     "another proxy": (_field("annotations", PROXY, "yes"), {"proxy": (None, "yes")}, {"proxy": "yes"}),
     "the proxy goes": (_field("annotations", PROXY, None), {}, {}),
-    "another selector": (
-        _field("labels", SELECTOR, "other"),
-        {"aadpodidbinding": ("web", "other")},
-        {"aadpodidbinding": "other"},
-    ),
+    "another selector": (OTHER_SELECTOR, {"aadpodidbinding": ("web", "other")}, {"aadpodidbinding": "other"}),
     "the selector as before": (_field("labels", SELECTOR, "web"), {}, {}),
 }
 
@@ -371,23 +364,17 @@ def test_pods_that_will_not_do_are_restarted(state: str) -> None:
     assert len(seen) == 2 and back == before
 
 
+HALF, WITHOUT = {"maxUnavailable": "25%", "maxSurge": 1}, {"maxUnavailable": 1, "maxSurge": 0}
 STRATEGIES: dict[str, tuple[Raw, Raw, Raw, list[tuple[str, Any, Any]]]] = {
     "unavailable": (
-        {"maxUnavailable": "25%", "maxSurge": 1},
-        {"maxUnavailable": 1},
+        *(HALF, {"maxUnavailable": 1}),
         {"maxUnavailable": 1, "maxSurge": 1},
         [("maxUnavailable", "25%", 1)],
     ),
-    "surge": (
-        {"maxUnavailable": 1, "maxSurge": 0},
-        {"maxSurge": 2},
-        {"maxUnavailable": 1, "maxSurge": 2},
-        [("maxSurge", 0, 2)],
-    ),
-    "as before": ({"maxUnavailable": "25%", "maxSurge": 1}, {"maxUnavailable": "25%"}, {}, []),
+    "surge": (WITHOUT, {"maxSurge": 2}, {"maxUnavailable": 1, "maxSurge": 2}, [("maxSurge", 0, 2)]),
+    "as before": (HALF, {"maxUnavailable": "25%"}, {}, []),
     "both would be nothing": (
-        {"maxUnavailable": 1, "maxSurge": 0},
-        {"maxUnavailable": "0%"},
+        *(WITHOUT, {"maxUnavailable": "0%"}),
         {"maxUnavailable": "0%", "maxSurge": 1},
         [("maxUnavailable", 1, "0%"), ("maxSurge", 0, 1)],
     ),
@@ -412,26 +399,16 @@ SPECS = some.fixed_dictionaries(
     {"containers": some.lists(some.fixed_dictionaries({"name": some.text(max_size=3)}), min_size=1, max_size=2)},
     optional={"volumes": some.just([]), "hostNetwork": some.booleans()},
 )
+ACCOUNTS = some.sampled_from(["", "default", "one", "two"])
 RUNS = some.lists(
-    some.tuples(
-        some.sampled_from(switching.STATES),
-        some.sampled_from(["", "default", "one", "two"]),
-        some.booleans(),
-        some.booleans(),
-    ),
-    max_size=5,
+    some.tuples(some.sampled_from(switching.STATES), ACCOUNTS, some.booleans(), some.booleans()), max_size=5
 )
+BOTH_AMOUNTS = some.tuples(AMOUNTS, AMOUNTS).filter(lambda both: not all(each in (0, "0%") for each in both))
 
 
 @given(
-    some.sampled_from(list(KINDS)),
-    MAPS,
-    MAPS,
-    some.sampled_from([None, "default", "one"]),
-    SPECS,
-    some.tuples(AMOUNTS, AMOUNTS).filter(lambda both: not all(each in (0, "0%") for each in both)),
-    some.sampled_from([0, 1, 2]),
-    RUNS,
+    *(some.sampled_from(list(KINDS)), MAPS, MAPS, some.sampled_from([None, "default", "one"])),
+    *(SPECS, BOTH_AMOUNTS, some.sampled_from([0, 1, 2]), RUNS),
 )
 def test_any_template_comes_back_byte_for_byte(
     kind: str,
@@ -459,20 +436,9 @@ def test_any_template_comes_back_byte_for_byte(
 
 @table(
     "text",
-    "",
-    "no JSON",
-    "[]",
-    "{}",
-    "[" * 100_000,
-    '{"image": "x"}',
-    '{"label": 1}',
-    '{"service_account": "x"}',
-    '{"service_account": "x", "service_account_set": 1}',
-    '{"strategy": {"type": "Recreate"}}',
-    '{"strategy": {"maxSurge": {}}}',
-    '{"strategy": null}',
-    '{"unproved": false}',
-    '{"unproved": "true"}',
+    *("", "no JSON", "[]", "{}", "[" * 100_000, '{"image": "x"}', '{"label": 1}', '{"service_account": "x"}'),
+    *('{"service_account": "x", "service_account_set": 1}', '{"strategy": {"type": "Recreate"}}'),
+    *('{"strategy": {"maxSurge": {}}}', '{"strategy": null}', '{"unproved": false}', '{"unproved": "true"}'),
 )
 @pytest.mark.parametrize("state", switching.STATES)
 def test_a_note_that_is_none_of_ours_is_refused(text: str, state: str) -> None:

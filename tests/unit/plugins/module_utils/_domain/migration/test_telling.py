@@ -107,17 +107,9 @@ def test_the_workload_that_has_moved() -> None:
     assert (told["issuers"], told["subjects"]) == ([ISSUER], [SUBJECT])
     (account,) = data["service_accounts"]
     assert (account["name"], account["exists"], account["wanted_client_ids"]) == ("web", True, [CLIENT_ID])
-    assert data["summary"] | {"namespaces": []} == {
-        "templates": 1,
-        "ready": 1,
-        "needs": 0,
-        "blocked": 0,
-        "namespaces": [],
-        "codes": {},
-        "identities": 1,
-        "consumers": 0,
-        "not_looked_at": 0,
-    }
+    none = dict.fromkeys(("needs", "blocked", "consumers", "not_looked_at"), 0)
+    expected = {**none, "templates": 1, "ready": 1, "namespaces": [], "codes": {}, "identities": 1}
+    assert data["summary"] | {"namespaces": []} == expected
     assert data["summary"]["namespaces"] == [{"namespace": "team", "ready": 1, "needs": 0, "blocked": 0}]
 
 
@@ -154,11 +146,8 @@ def test_workloads_of_one_account_with_one_identity_get_the_same_new_one() -> No
 
     data = made(two).data()
     names = {(each["kind"], each["name"]): each["new_service_account"] for each in data["templates"]}
-    assert names == {
-        ("Deployment", "web"): "default-i",
-        ("Deployment", "twin"): "default-i",
-        ("StatefulSet", "web"): "default-j",
-    }
+    of_i = dict.fromkeys((("Deployment", "web"), ("Deployment", "twin")), "default-i")
+    assert names == {**of_i, ("StatefulSet", "web"): "default-j"}
     assert [(each["azure_identities"], each["credentials_missing"]) for each in data["identities"]] == [
         (["team/i"], 1),
         (["team/j"], 1),
@@ -270,11 +259,8 @@ def test_no_value_of_an_environment_gets_out() -> None:
         unlabelled(one)
         names = ("PASSWORD", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE")
         hidden = container("app", f"--password={SECRET}", SECRET, **dict.fromkeys(names, SECRET))
-        hidden["command"] = [
-            "sh",
-            "-c",
-            f"curl http://169.254.169.254?{SECRET} /var/run/secrets/azure/tokens/t {SECRET}",
-        ]
+        ask = f"curl http://169.254.169.254?{SECRET} /var/run/secrets/azure/tokens/t {SECRET}"
+        hidden["command"] = ["sh", "-c", ask]
         one.web["spec"]["containers"] = [hidden]
         one.web["spec"]["initContainers"] = [copy.deepcopy({**hidden, "name": "init"})]
         one.account["metadata"]["annotations"][CLIENT] = CLIENT_ID
@@ -377,11 +363,9 @@ def test_use_of_a_wrong_value_is_no_use() -> None:
     assert row(made(wrong).data(), "web")["steps"] == ["label"]
 
 
-OF_FILES = {
-    "apiVersion": "v1",
-    "kind": "List",
-    "items": [{"kind": kind, **raw} for kind, several in made(many_kinds).objects.items() for raw in several],
-}
+ALL = made(many_kinds).objects
+ITEMS = [{"kind": kind, **raw} for kind, several in ALL.items() for raw in several]
+OF_FILES = {"apiVersion": "v1", "kind": "List", "items": ITEMS}
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(0, 3), st.text(max_size=3)),
     lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)),

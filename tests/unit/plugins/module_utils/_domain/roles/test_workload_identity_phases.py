@@ -30,27 +30,15 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
-CLUSTER = {
-    "name": "prod",
-    "resource_group": "rg",
-    "id": "/subscriptions/s/resourcegroups/rg/providers/c/m/prod",
-    "node_resource_group": "nodes",
-}
+ID_OF_CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/c/m/prod"
+CLUSTER = {"name": "prod", "resource_group": "rg", "id": ID_OF_CLUSTER, "node_resource_group": "nodes"}
 RUN, CHECK = Run(), Run(check_mode=True)
 
 
 def trust(account: str = "web", **changed: str) -> dict[str, str]:
-    made = {
-        "identity_id": ID,
-        "app_id": "",
-        "tenant_id": "",
-        "client_id": "1",
-        "issuer": "https://issuer/",
-        "subject": f"system:serviceaccount:shop:{account}",
-        "audience": "api://AzureADTokenExchange",
-        "state": "missing",
-        "credential": "",
-    }
+    by = {"issuer": "https://issuer/", "subject": f"system:serviceaccount:shop:{account}"}
+    of = {"identity_id": ID, "app_id": "", "tenant_id": "", "client_id": "1", "audience": "api://AzureADTokenExchange"}
+    made = {**of, **by, "state": "missing", "credential": ""}
     return {**made, **changed}
 
 
@@ -71,15 +59,12 @@ def deployment(name: str, mark: object = None, **labels: str) -> dict[str, Any]:
 
 
 def observed(*templates: dict[str, Any], marks: dict[str, object] | None = None, **more: Any) -> dict[str, Any]:
+    bindings = ["RoleBinding other/reads", "ClusterRoleBinding sees"]
     accounts = [
-        {
-            "namespace": one["namespace"],
-            "name": name,
-            "client_id": one.get("told", "") if name == one["new_service_account"] else "",
-            "bindings": ["RoleBinding other/reads", "ClusterRoleBinding sees"],
-        }
+        {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings}
         for one in templates
         for name in {one["service_account"], one["new_service_account"]}
+        for told in [one.get("told", "") if name == one["new_service_account"] else ""]
     ]
     found = [
         deployment(one["name"], (marks or {}).get(one["name"]), app=one["name"], aadpodidbinding="shop")
@@ -113,13 +98,8 @@ def done(known: dict[str, Any], phase: str, *reasons: str, **options: Any) -> di
     Behind a reason that begins with "ended" nothing is tried any more.
     """
     if phase == "canary":
-        refused = dict(enumerate(reasons))
-        tokens = [
-            {"verdict": "federation_refused", "message": refused[number]}
-            if refused.get(number)
-            else {"verdict": "ok", "message": ""}
-            for number in range(len(known["canaries"]))
-        ]
+        why = [*reasons, *[""] * len(known["canaries"])][: len(known["canaries"])]
+        tokens = [{"verdict": "federation_refused" if each else "ok", "message": each} for each in why]
         return advance(known, phase, {"tokens": tokens}, **options)
     lists = {"account": "accounts", "credential": "credentials", "leave": "leaving"}
     items = known[lists[phase]] if phase in lists else next(filter(None, known["waves"]))
@@ -140,14 +120,8 @@ def test_the_whole_way_of_one_workload() -> None:
     known = work(mover())
     assert (states(known), known["message"], known["credentials"]) == (["planned"], "", [])
     (account,) = known["accounts"]
-    assert account == {
-        "namespace": "shop",
-        "name": "web",
-        "client_id": "1",
-        "like": "",
-        "override_client_id": False,
-        "movers": ["shop/Deployment/web"],
-    }
+    made = {"namespace": "shop", "name": "web", "client_id": "1", "like": ""}
+    assert account == {**made, "override_client_id": False, "movers": ["shop/Deployment/web"]}
     known = done(known, "account")
     assert (states(known), known["accounts"], known["canaries"]) == (["account"], [], [])
     (entry,) = known["credentials"]
@@ -158,23 +132,14 @@ def test_the_whole_way_of_one_workload() -> None:
     known = done(known, "credential")
     assert (states(known), known["credentials"], known["waves"]) == (["credential"], [], [[]])
     (canary,) = known["canaries"]
-    assert canary["question"] == {
-        "namespace": "shop",
-        "service_account": "web",
-        "labels": {"app": "web"},
-        "path": "workload_identity",
-        "expect": {"path": "workload_identity", "client_id": "1"},
-        "allow_blocked_evictions": True,
-    }
+    asked = {"namespace": "shop", "service_account": "web", "labels": {"app": "web"}, "allow_blocked_evictions": True}
+    expect = {"path": "workload_identity", "client_id": "1"}
+    assert canary["question"] == {**asked, "path": "workload_identity", "expect": expect}
     known = done(known, "canary")
     assert (states(known), known["canaries"]) == (["canary"], [])
     ((change,),) = known["waves"]
-    assert (change["kind"], change["name"], change["service_account"], change["client_id"]) == (
-        "Deployment",
-        "web",
-        "",
-        "1",
-    )
+    said = (change["kind"], change["name"], change["service_account"], change["client_id"])
+    assert said == ("Deployment", "web", "", "1")
     known = done(known, "switch")
     assert (states(known), known["waves"], known["rows"][0]["next"]) == (["switched"], [[]], "soak")
     assert not known["message"]
@@ -288,11 +253,8 @@ def test_a_canary_that_was_not_asked_proves_nothing() -> None:
 
 def node(pool: str, ready: str = "True", taints: tuple[dict[str, str], ...] = ()) -> dict[str, Any]:
     metadata = {"name": f"node-{pool}", "labels": {"agentpool": pool}}
-    return {
-        "metadata": metadata,
-        "spec": {"taints": list(taints)},
-        "status": {"conditions": [{"type": "Ready", "status": ready}]},
-    }
+    conditions = [{"type": "Ready", "status": ready}]
+    return {"metadata": metadata, "spec": {"taints": list(taints)}, "status": {"conditions": conditions}}
 
 
 def test_each_pool_is_tried_that_pods_may_come_to() -> None:
@@ -584,16 +546,9 @@ def soak(
 
 def gone(known: dict[str, Any], *assigned: str, home: str = "default") -> dict[str, Any]:
     metadata = {"namespace": "shop", "name": "new", "labels": {"aadpodidbinding": "shop"}}
-    found = {
-        "work": known,
-        "assigned": {
-            "resources": [
-                {"metadata": {"namespace": home}, "spec": {"podNamespace": "shop", "pod": each}} for each in assigned
-            ]
-        },
-        "pods": {"resources": [{"metadata": metadata, "status": {"phase": "Running"}}]},
-        "began": 5,
-    }
+    served = [{"metadata": {"namespace": home}, "spec": {"podNamespace": "shop", "pod": each}} for each in assigned]
+    pods = [{"metadata": metadata, "status": {"phase": "Running"}}]
+    found = {"work": known, "assigned": {"resources": served}, "pods": {"resources": pods}, "began": 5}
     return PARTS["gone"].plan({"until": "leave"}, found, RUN)
 
 
@@ -733,12 +688,8 @@ def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
 
 def test_a_consumer_that_asks_aad_pod_identity_keeps_it() -> None:
     alone = mover(uses="workload_identity", steps=[], selector="")
-    asks = {
-        "object": "TriggerAuthentication shop/queue",
-        "setting": "spec.podIdentity.provider: azure",
-        "workloads": [],
-        "blocks_finish": True,
-    }
+    what = {"object": "TriggerAuthentication shop/queue", "setting": "spec.podIdentity.provider: azure"}
+    asks = {**what, "workloads": [], "blocks_finish": True}
     known = work(dict(alone), until="finish", consumers=[asks])
     assert not known["finishes"] and not known["may_finish"]
     why = "TriggerAuthentication shop/queue (spec.podIdentity.provider: azure) may need AAD Pod Identity, so it stays."
@@ -1081,15 +1032,8 @@ def of_money(issuer: str, *accounts: str, **of: Any) -> dict[str, Any]:
     """The plan of a cluster, of which the identity is to trust these accounts. ``of``: who has to in its place."""
     there = [{"name": f"x{number}", "issuer": "https://other/", "subject": f"x{number}"} for number in range(18)]
     subjects = [f"system:serviceaccount:shop:{account}" for account in accounts]
-    row = {
-        "identity_id": ID.upper(),
-        "client_id": "1",
-        "credentials": there,
-        "credentials_used": len(there),
-        "credentials_missing": len(accounts),
-        "subjects": subjects,
-        **of,
-    }
+    told = {"identity_id": ID.upper(), "client_id": "1", "credentials": there, "subjects": subjects}
+    row = {**told, "credentials_used": len(there), "credentials_missing": len(accounts), **of}
     return {"cluster": {"issuer": issuer}, "identities": [row]}
 
 
