@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.tests import guides, reader
-from ansible_collections.azureops.pod_identity.tests.unit.roles.test_documented_plays import known
+from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import known
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 CHECKOUT = Path(__file__).resolve().parents[3]

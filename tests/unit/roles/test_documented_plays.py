@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import known
 
 ROLES = sorted(path.parent.name for path in CHECKOUT.glob("roles/*/README.md"))
 CONNECTIONS = ("aks_node_pod", "vmss_run_command")
@@ -25,16 +26,6 @@ CONNECTIONS = ("aks_node_pod", "vmss_run_command")
 def plays(role: str) -> list[dict[str, Any]]:
     blocks = re.findall(r"^```yaml\n(.*?)^```$", (CHECKOUT / f"roles/{role}/README.md").read_text(), re.M | re.S)
     return [play for block in blocks for play in yaml.safe_load(block)]
-
-
-def known() -> set[str]:
-    """The variables of all roles, and those that they take their defaults from."""
-    defaults = [path.read_text() for path in CHECKOUT.glob("roles/*/defaults/main.yml")]
-    found = {name for text in defaults for name in re.findall(r"\w+", text)}
-    for path in CHECKOUT.glob("roles/*/meta/argument_specs.yml"):
-        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
-            found |= set(entry.get("options") or {})
-    return found
 
 
 def set_variables(part: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.test_session import FILES, PREFIX, tasks
+from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import FILES, PREFIX, tasks
 
 # What goes on, and why.
 GOES_ON = {

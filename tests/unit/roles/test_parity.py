@@ -27,7 +27,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import plain
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 from ansible_collections.azureops.pod_identity.tests import readmes
-from ansible_collections.azureops.pod_identity.tests.unit.roles.test_plans import BY_PLAN
+from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import BY_PLAN
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[3] / "roles").iterdir() if path.is_dir())

@@ -21,6 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._roles import PARTS
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import BY_PLAN
 
 PLAN = "azureops.pod_identity.role_plan"
 SESSION = "azureops.pod_identity.cluster_session"
@@ -34,8 +35,6 @@ TASKS = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("p
 ALIASES = {"_pod_identity_chart_plan": "__pod_identity_chart_planned"}
 # Those that stand for what the session has of a role: the plan of its options.
 BEGUN = {"_pod_identity_bindings_plan": "pod_identity_bindings"}
-# Phases whose tasks run for the tag of any of several phases: the plan of the options tells whether they do.
-BY_PLAN = {"pod_identity_bindings_identities"}
 
 
 def asking(part: Any, action: str = PLAN) -> Iterator[dict[str, Any]]:

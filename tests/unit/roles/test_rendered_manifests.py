@@ -12,12 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.roles import (
-    test_workload_identity_phases as phases,
-)
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.roles import (
-    test_workload_identity_rendering as decided,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.moving import HELM, HOME, READY, mover, seen, tried
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 NAMES = {
@@ -29,7 +24,7 @@ NOT_A_TEMPLATE = "{{ lookup('pipe', 'false') }}"
 
 
 def test_a_second_run_writes_nothing(player: Player, tmp_path: Path) -> None:
-    home = tmp_path / "out" / "localhost" / decided.HOME
+    home = tmp_path / "out" / "localhost" / HOME
     # Directories, and then files.
     for arguments, changed in ((["--check", "--diff"], 2), ([], 2), ([], 0), (["--check"], 0)):
         status, output = rendered(player, tmp_path, *arguments)
@@ -44,7 +39,7 @@ def test_a_second_run_writes_nothing(player: Player, tmp_path: Path) -> None:
 
 def test_nothing_is_written_where_links_lead(player: Player, tmp_path: Path) -> None:
     """Nor is anything shown of what is there."""
-    home, elsewhere = tmp_path / "out" / "localhost" / decided.HOME, tmp_path / "elsewhere"
+    home, elsewhere = tmp_path / "out" / "localhost" / HOME, tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "key").write_text("a key")
     links = {home.parent: elsewhere, home / "PULL_REQUEST.md": elsewhere / "key"}
@@ -63,8 +58,8 @@ def test_nothing_is_written_where_links_lead(player: Player, tmp_path: Path) -> 
 
 def rendered(player: Player, folder: Path, *arguments: str) -> tuple[int, str]:
     """Exit status and output of a run that writes the files of one workload into ``out`` of the folder."""
-    one = phases.mover(**{**decided.READY, **decided.HELM, "owner": {"kind": "helm", "name": NOT_A_TEMPLATE}})
-    (folder / "work.json").write_text(json.dumps({"plan": decided.tried(decided.seen(one))}))
+    one = mover(**{**READY, **HELM, "owner": {"kind": "helm", "name": NOT_A_TEMPLATE}})
+    (folder / "work.json").write_text(json.dumps({"plan": tried(seen(one))}))
     # As the result of a task, of which nothing is a template.
     work = "{{ lookup('ansible.builtin.file', work_file) | from_json }}"
     render = {"name": "azureops.pod_identity.workload_identity_migration", "tasks_from": "render"}

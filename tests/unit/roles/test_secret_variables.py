@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
-from ansible_collections.azureops.pod_identity.tests.unit.roles.test_session import FILES, tasks
+from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import FILES, tasks
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 PLANTED = "planted-7d1c9e"

@@ -28,32 +28,21 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.graph import Node
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, identity, template
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
-    CARRIERS,
-    NODES,
     cluster,
-    diagnosis,
     document,
-    inventory,
     objects,
     plan,
     token,
 )
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.plugin_utils.hostile_report import (
+    HOSTILE,
+    STAGES,
+    observed,
+)
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 VOID = {"meta", "input", "br", "link"}
-STAGES = [{"workload": "Deployment team/web", "state": "switched", "next": "soak", "why": ""}]
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "</style></title></textarea></svg><b>",
-    "{{ 7 * 7 }}{% raw %}",
-    "javascript:alert(1)",
-    "' onfocus='alert(1)' autofocus='",
-    "&lt;&#x3c;&amp;",
-    "\u202egnp.exe\u2066\u0000\ud800",
-]
 
 
 class Page(HTMLParser):
@@ -94,22 +83,6 @@ class Page(HTMLParser):
 
     def values(self, name: str) -> list[str]:
         return [value for _tag, key, value in self.attributes if key == name]
-
-
-def observed(name: str = "web", selector: str = "nobody", of: str = "i") -> dict[str, Any]:
-    other = identity(of, "other", resourceID=f"{ID}other", clientID="client-other")
-    found = objects(Deployment=[template(), template(name, selector)], AzureIdentity=[identity(), other])
-    return document(
-        cluster(
-            inventory=inventory(found, audit=True),
-            diagnosis=diagnosis(found),
-            verification=[token(), token("not_assigned", pod=name, message=selector)],
-            nodes=NODES,
-            carriers=CARRIERS,
-            plan=plan(found),
-            stages=STAGES,
-        )
-    )
 
 
 PAGE = Page(report(observed("lost"))["html"])

@@ -31,7 +31,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
     inventory,
     objects,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.plugin_utils.test_report import HOSTILE, observed
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.plugin_utils.hostile_report import HOSTILE, observed
 
 DOMAIN = "ansible_collections.azureops.pod_identity.plugins.module_utils._domain"
 EAST = cluster("east", inventory=inventory(objects()))

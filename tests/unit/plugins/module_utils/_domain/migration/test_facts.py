@@ -153,7 +153,7 @@ def test_constraints_of_gatekeeper(match: Raw, looks: bool) -> None:
 
 def test_policies_of_others() -> None:
     rules = {"matchConstraints": {"resourceRules": [{"resources": ["pods"]}]}}
-    admission = [{"metadata": {"name": "a"}, "spec": rules}, {"metadata": {"name": "b"}, "spec": {}}]
+    admission: list[Raw] = [{"metadata": {"name": "a"}, "spec": rules}, {"metadata": {"name": "b"}, "spec": {}}]
     objects: dict[str, list[Raw]] = {
         "ValidatingAdmissionPolicy": admission,
         "ClusterPolicy": [{"metadata": {"name": "c"}}],

@@ -6,35 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import fleet
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.fleet import Planned
+from ansible_collections.azureops.pod_identity.tests.unit.fleet_objects import IDS, credential, identity, plan
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
-
-IDS = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
-
-
-def subject(name: str) -> str:
-    return f"system:serviceaccount:shop:{name}"
-
-
-def credential(issuer: str, account: str) -> dict[str, str]:
-    return {"name": f"{issuer}-{account}", "issuer": issuer, "subject": subject(account)}
-
-
-def identity(
-    *credentials: dict[str, str], wants: Sequence[str] = (), name: str = "web", read: bool = True
-) -> dict[str, Any]:
-    made = {"identity_id": f"{IDS}{name}", "client_id": "1", "credentials": list(credentials)}
-    used = len(credentials) if read else None
-    subjects = list(map(subject, wants))
-    return {**made, "credentials_used": used, "credentials_missing": len(wants), "subjects": subjects}
-
-
-def plan(issuer: str | None, *identities: dict[str, Any]) -> dict[str, Any]:
-    return {"cluster": {"issuer": issuer}, "identities": list(identities)}
 
 
 def overfull(**plans: dict[str, Any]) -> list[tuple[str, int, int, tuple[str, ...]]]:

@@ -16,27 +16,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.stages import Mover
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import plain
-
-
-def template(name: str = "web", **changed: Any) -> dict[str, Any]:
-    """A workload of which everything is still to be done."""
-    steps = ["annotation", "credential", "label", "proof"]
-    of = {"namespace": "shop", "kind": "Deployment", "name": name, "verdict": "needs", "steps": steps, "proxy": False}
-    empty: dict[str, Any] = {key: [] for key in ("blocked", "accepted", "not_looked_at", "credentials")}
-    uses = {"uses": "pod_identity", "selector": "shop", "identities": [{"name": "shop/money", "replacement": ""}]}
-    made = {**of, **empty, **uses, "client_id": "1", "service_account": name, "new_service_account": name}
-    return {**made, **changed}
+from ansible_collections.azureops.pod_identity.tests.unit.moving import ALONE, BOTH, OWNED, blocker, template
 
 
 def consumer(**changed: Any) -> dict[str, Any]:
     what = {"product": "KEDA", "object": "TriggerAuthentication shop/queue", "uses": "pod_identity"}
     made = {**what, "setting": "spec.podIdentity.provider: azure", "workloads": ["Deployment shop/web"]}
     return {**made, **changed}
-
-
-def blocker(code: str = "two_webhooks", stage: str = "switch", accepted_by: str = "") -> dict[str, str]:
-    said = {"object": "it", "reason": "It is so.", "remedy": "Change it."}
-    return {**said, "code": code, "stage": stage, "accepted_by": accepted_by}
 
 
 def raw(mark: object = None, kind: str = "Deployment", **labels: str) -> dict[str, Any]:
@@ -46,9 +32,6 @@ def raw(mark: object = None, kind: str = "Deployment", **labels: str) -> dict[st
     return {"kind": kind, "metadata": {"annotations": annotations}, "spec": spec}
 
 
-OWNED = blocker("manifest_has_owner", accepted_by="workload_identity_migration_override_owner")
-BOTH: dict[str, Any] = {"uses": "both", "steps": ["proof"]}
-ALONE: dict[str, Any] = {"uses": "workload_identity", "steps": [], "selector": ""}
 NO_ISSUER = blocker("issuer_not_enabled")
 TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "nothing is done": ({}, "planned", "account"),

@@ -12,11 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks.migrate import PARTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.migration.test_fleet import (
-    credential,
-    identity,
-    plan,
-)
+from ansible_collections.azureops.pod_identity.tests.unit.fleet_objects import credential, identity, plan
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 COUNTS = {"ready": 1, "needs": 2, "blocked": 0, "not_looked_at": 3}

@@ -418,7 +418,7 @@ def test_who_gets_the_roles() -> None:
 
 def test_a_cluster_is_parsed() -> None:
     of = {"fqdn": "one.azmk8s.io", "node_resource_group": "MC_one", "network_plugin": "azure"}
-    found = {"id": CLUSTER.id, "name": "one", "resource_group": "rg", **of}
+    found: Raw = {"id": CLUSTER.id, "name": "one", "resource_group": "rg", **of}
     found |= {"pod_identity_profile": {"enabled": True}, "kubelet_identity": {}}
     assert Cluster.parse(found) == CLUSTER
     assert not Cluster.parse({}).exists

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -21,99 +20,28 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.workload_identity_phases import (
     credential_name,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.migration.test_stages import (
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import CHECK, RUN, Raw
+from ansible_collections.azureops.pod_identity.tests.unit.moving import (
     BOTH,
+    CLUSTER,
+    ID,
     OWNED,
+    advance,
     blocker,
+    done,
+    mover,
+    observed,
+    states,
     template,
+    trust,
+    work,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
-
-ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
-ID_OF_CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/c/m/prod"
-CLUSTER = {"name": "prod", "resource_group": "rg", "id": ID_OF_CLUSTER, "node_resource_group": "nodes"}
-RUN, CHECK = Run(), Run(check_mode=True)
-
-
-def trust(account: str = "web", **changed: str) -> dict[str, str]:
-    by = {"issuer": "https://issuer/", "subject": f"system:serviceaccount:shop:{account}"}
-    of = {"identity_id": ID, "app_id": "", "tenant_id": "", "client_id": "1", "audience": "api://AzureADTokenExchange"}
-    made = {**of, **by, "state": "missing", "credential": ""}
-    return {**made, **changed}
-
-
-def mover(name: str = "web", **changed: Any) -> dict[str, Any]:
-    account = changed.get("new_service_account", name)
-    return template(name, **{"credentials": [trust(account)], **changed})
 
 
 def given_by(name: str) -> list[dict[str, str]]:
     """The AzureIdentity of a workload."""
     return [{"name": name, "replacement": ""}]
-
-
-def deployment(name: str, mark: object = None, **labels: str) -> dict[str, Any]:
-    annotations = {} if mark is None else {MIGRATION: json.dumps(mark)}
-    metadata = {"namespace": "shop", "name": name, "annotations": annotations}
-    return {"kind": "Deployment", "metadata": metadata, "spec": {"template": {"metadata": {"labels": labels}}}}
-
-
-def observed(*templates: dict[str, Any], marks: dict[str, object] | None = None, **more: Any) -> dict[str, Any]:
-    bindings = ["RoleBinding other/reads", "ClusterRoleBinding sees"]
-    accounts = [
-        {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings}
-        for one in templates
-        for name in {one["service_account"], one["new_service_account"]}
-        for told in [one.get("told", "") if name == one["new_service_account"] else ""]
-    ]
-    found = [
-        deployment(one["name"], (marks or {}).get(one["name"]), app=one["name"], aadpodidbinding="shop")
-        for one in templates
-    ]
-    info = {"templates": list(templates), "service_accounts": accounts, "consumers": more.pop("consumers", [])}
-    return {"info": info, "cluster": CLUSTER, "of Deployment": {"resources": found}, **more}
-
-
-def work(*templates: dict[str, Any], run: Run = RUN, until: str = "switch", **options: Any) -> dict[str, Any]:
-    more: dict[str, Any] = {"nodes": {"resources": options.pop("nodes")}} if "nodes" in options else {}
-    identities = options.pop("applications", [])
-    if (attached := options.pop("attached", None)) is not None:
-        more["scale_sets"] = attached
-    fleet = options.pop("fleet", {})
-    more |= {"host": "here", "clusters": list(fleet), "plans": list(fleet.values())}
-    more["consumers"] = options.pop("consumers", [])
-    seen = observed(*templates, marks=options.pop("marks", None), cluster=options.pop("cluster", CLUSTER), **more)
-    seen["info"] |= {"identities": identities, **fleet.get("here", {})}
-    return PARTS["work"].plan({"until": until, **options}, seen, run)
-
-
-def advance(known: dict[str, Any], phase: str, result: Any, run: Run = RUN, **options: Any) -> dict[str, Any]:
-    found = {"work": known, "phase": phase, "result": result}
-    return PARTS["advance"].plan({"until": "switch", **options}, found, run)
-
-
-def done(known: dict[str, Any], phase: str, *reasons: str, **options: Any) -> dict[str, Any]:
-    """With a result for each entry of the list of the phase; ``reasons``: why those with one failed.
-
-    Behind a reason that begins with "ended" nothing is tried any more.
-    """
-    if phase == "canary":
-        why = [*reasons, *[""] * len(known["canaries"])][: len(known["canaries"])]
-        tokens = [{"verdict": "federation_refused" if each else "ok", "message": each} for each in why]
-        return advance(known, phase, {"tokens": tokens}, **options)
-    lists = {"account": "accounts", "credential": "credentials", "leave": "leaving"}
-    items = known[lists[phase]] if phase in lists else next(filter(None, known["waves"]))
-    padded = [*reasons, *[""] * len(items)]
-    results = []
-    for item, why in zip(items, padded):
-        results.append({"item": item, "failed": bool(why), "msg": why or "It is as it was told to be."})
-        if why.startswith("ended"):
-            break
-    return advance(known, phase, {"results": results}, **options)
-
-
-def states(known: dict[str, Any]) -> list[str]:
-    return [row["state"] for row in known["rows"]]
 
 
 def test_the_whole_way_of_one_workload() -> None:
@@ -153,7 +81,7 @@ def test_nothing_is_left_to_do_for_one_that_is_switched() -> None:
 
 def test_an_account_of_its_own_takes_the_place_of_the_present_one() -> None:
     """It is looked at again until it serves, because a run that was killed may not have copied all rights."""
-    own: dict[str, Any] = {"service_account": "default", "new_service_account": "default-money"}
+    own: Raw = {"service_account": "default", "new_service_account": "default-money"}
     for steps in (["service_account", "annotation", "credential", "label"], ["label"]):
         (account,) = work(mover(steps=steps, **own))["accounts"]
         assert (account["name"], account["like"]) == ("default-money", "default")
@@ -168,7 +96,7 @@ def test_another_client_id_is_replaced_where_the_plan_says_so() -> None:
 
 
 def test_those_of_one_account_and_one_identity_are_one_entry() -> None:
-    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both"}
+    both: Raw = {"service_account": "both", "new_service_account": "both"}
     known = work(mover("web", **both), mover("api", **both), mover("other"))
     assert [each["name"] for each in known["accounts"]] == ["both", "other"]
     known = done(known, "account")
@@ -198,7 +126,7 @@ def test_a_change_that_has_begun_names_what_takes_it_back() -> None:
 @pytest.mark.parametrize("phase", ["account", "credential", "switch"])
 def test_what_is_behind_a_failure_that_ends_the_loop_goes_no_further(phase: str) -> None:
     """Whatever it has already: the account of one whose label alone is missing may lack rights."""
-    own: dict[str, Any] = {"service_account": "default", "new_service_account": "default-money"}
+    own: Raw = {"service_account": "default", "new_service_account": "default-money"}
     of_own = {"steps": ["credential", "label"] if phase == "credential" else ["label"]}
     waves = [["shop/*/*"]]
     known = work(mover("web"), mover("own", **own, **of_own, credentials=[trust(identity_id="/i/2")]), waves=waves)
@@ -218,7 +146,7 @@ def test_a_loop_that_has_not_begun_ends_the_role() -> None:
 
 
 def test_with_it_those_of_its_account_stop() -> None:
-    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both", "steps": ["label"]}
+    both: Raw = {"service_account": "both", "new_service_account": "both", "steps": ["label"]}
     known = done(work(mover("web", **both), mover("api", **both)), "canary", "AADSTS700213")
     assert known["message"] == "Deployment shop/web: federation_refused: AADSTS700213"
     assert states(known) == ["credential", "blocked"] and "none goes without the other" in known["rows"][1]["why"]
@@ -251,7 +179,7 @@ def test_a_canary_that_was_not_asked_proves_nothing() -> None:
     assert advance(known, "canary", other, CHECK)["message"]
 
 
-def node(pool: str, ready: str = "True", taints: tuple[dict[str, str], ...] = ()) -> dict[str, Any]:
+def node(pool: str, ready: str = "True", taints: tuple[dict[str, str], ...] = ()) -> Raw:
     metadata = {"name": f"node-{pool}", "labels": {"agentpool": pool}}
     conditions = [{"type": "Ready", "status": ready}]
     return {"metadata": metadata, "spec": {"taints": list(taints)}, "status": {"conditions": conditions}}
@@ -272,7 +200,7 @@ def test_each_pool_is_tried_that_pods_may_come_to() -> None:
 
 
 def test_what_can_be_tried_nowhere_is_not_switched() -> None:
-    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both", "steps": ["label"]}
+    both: Raw = {"service_account": "both", "new_service_account": "both", "steps": ["label"]}
     stopped = work(mover("web", **both), mover("api", **both), nodes=[node("a", ready="False")])
     assert states(stopped) == ["blocked", "blocked"] and stopped["canaries"] == [] and not stopped["message"]
     assert stopped["rows"][0]["next"] == "canary" and "No node is Ready" in stopped["rows"][0]["why"]
@@ -299,7 +227,7 @@ def test_waves_that_are_named() -> None:
     known = done(work(*(mover(name, steps=["label"]) for name in "abcd"), waves=waves), "canary", waves=waves)
     assert [[one["name"] for one in wave] for wave in known["waves"]] == [["b"], ["a", "c"]]
     assert known["rows"][3]["why"] == "No wave of workload_identity_migration_waves names it."
-    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both"}
+    both: Raw = {"service_account": "both", "new_service_account": "both"}
     with pytest.raises(Refused, match="Deployment shop/a, Deployment shop/b are to have ServiceAccount shop/both"):
         work(mover("a", **both), mover("b", **both), waves=waves)
 
@@ -326,7 +254,7 @@ def test_what_the_cluster_lacks_is_enabled_only_where_that_is_said(steps: str, o
     known = work(lacking)
     assert states(known) == ["blocked"] and f"workload_identity_migration_{option}=true" in known["rows"][0]["why"]
     assert not known[steps] and known["accounts"] == []
-    enabled: dict[str, Any] = {option: True}
+    enabled: Raw = {option: True}
     known = work(lacking, **enabled)
     assert known[steps] and known["accounts"] == []
     (need,) = known["azure"][:1]
@@ -370,7 +298,7 @@ def test_what_no_scale_set_has_is_given_to_nobody_whom_the_operator_does_not_nam
     for attached in (carrier, None):  # before the phase that grants it nobody asks
         assert states(work(mover(), attached=attached)) == ["planned"]
     refused = {"failed": True, "msg": "The scale sets could not be read.", "resources": []}
-    unread: dict[str, Any]
+    unread: Raw
     for unread in ({"resources": []}, refused):
         known = work(mover(), mover("done", steps=["label"]), attached=unread)
         assert states(known) == ["blocked", "credential"] and known["accounts"] == known["credentials"] == []
@@ -388,7 +316,7 @@ def of_principal(account: str = "web", **changed: str) -> dict[str, str]:
     return trust(account, **{"identity_id": "", "app_id": APP, "tenant_id": "t", "client_id": APP, **changed})
 
 
-def of_azure_identities(*names: str) -> list[dict[str, Any]]:
+def of_azure_identities(*names: str) -> list[Raw]:
     """What the plan tells of an application, beside what others name in vain."""
     rows = [
         {"identity_id": "", "client_id": APP.upper(), "azure_identities": list(names)},
@@ -426,7 +354,7 @@ def test_of_several_who_name_an_application_those_have_it_whom_the_operator_name
 
 def test_the_whole_way_of_an_application() -> None:
     """And of a workload that gets a managed identity beside it; no scale set is looked at for an application."""
-    options: dict[str, Any] = {"identities": [APP, ID]}
+    options: Raw = {"identities": [APP, ID]}
     both = mover("both", credentials=[trust("both"), of_principal("both")])
     known = work(mover(credentials=[of_principal()]), both, **options)
     assert [each["scope"] for each in known["azure"]][1:] == [ID]
@@ -451,7 +379,7 @@ def test_the_whole_way_of_an_application() -> None:
 
 
 def test_a_managed_identity_in_the_place_of_another_is_named_by_that() -> None:
-    none: dict[str, Any] = {"resources": []}
+    none: Raw = {"resources": []}
     assert states(work(mover(), attached=none)) == ["blocked"]
     known = work(mover(), attached=none, replacements={"shop/money": ID.upper()})
     assert states(known) == ["planned"]
@@ -483,7 +411,7 @@ def test_check_mode_expects_no_client_id_of_an_account_that_does_not_tell_it_yet
 def test_scope() -> None:
     other = mover("api", identities=given_by("shop/post"), credentials=[trust("api", identity_id=f"{ID}2")])
     several = (mover("web"), other)
-    scopes: list[dict[str, Any]] = [{"workloads": ["shop/Deployment/web"]}]
+    scopes: list[Raw] = [{"workloads": ["shop/Deployment/web"]}]
     scopes += [{"identities": ["shop/money"]}, {"identities": ["money"]}]
     for options in scopes:
         assert [row["workload"] for row in work(*several, **options)["rows"]] == ["Deployment shop/web"]
@@ -494,7 +422,7 @@ def test_scope() -> None:
 
 
 def test_one_of_a_shared_account_does_not_go_without_the_one_that_is_left_out() -> None:
-    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both"}
+    both: Raw = {"service_account": "both", "new_service_account": "both"}
     known = work(mover("web", **both), mover("api", **both), workloads=["shop/Deployment/web"])
     assert states(known) == ["blocked"] and "is left out of this run" in known["rows"][0]["why"]
 
@@ -537,14 +465,12 @@ def test_all_that_is_needed_is_asked_for_before_the_first_write() -> None:
 SOAKED = Soak(2, "2026-11-30T01:00:00Z", "2026-11-30T01:00:00Z", 9000).view()
 
 
-def soak(
-    known: dict[str, Any], run: Run = RUN, until: str = "leave", seconds: int = 7200, **seen: Any
-) -> dict[str, Any]:
+def soak(known: Raw, run: Run = RUN, until: str = "leave", seconds: int = 7200, **seen: Any) -> Raw:
     looked = {"soaks": [{**each, **SOAKED, **seen} for each in known["soaking"]]}
     return PARTS["soak"].plan({"until": until, "soak_seconds": seconds}, {"work": known, "looked": looked}, run)
 
 
-def gone(known: dict[str, Any], *assigned: str, home: str = "default") -> dict[str, Any]:
+def gone(known: Raw, *assigned: str, home: str = "default") -> Raw:
     metadata = {"namespace": "shop", "name": "new", "labels": {"aadpodidbinding": "shop"}}
     served = [{"metadata": {"namespace": home}, "spec": {"podNamespace": "shop", "pod": each}} for each in assigned]
     pods = [{"metadata": metadata, "status": {"phase": "Running"}}]
@@ -552,7 +478,7 @@ def gone(known: dict[str, Any], *assigned: str, home: str = "default") -> dict[s
     return PARTS["gone"].plan({"until": "leave"}, found, RUN)
 
 
-def leave(known: dict[str, Any], run: Run = RUN, **options: Any) -> dict[str, Any]:
+def leave(known: Raw, run: Run = RUN, **options: Any) -> Raw:
     results = [{"item": item} for item in known["leaving"]]
     return advance(known, "leave", {"results": results}, run, **{"until": "leave", **options})
 
@@ -665,7 +591,7 @@ def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
     finished = advance(known, "finish", {}, until="finish")
     assert states(finished) == ["finished"] and not finished["finishes"]
     node = template("node", uses="node", selector="", blocked=[blocker("takes_node_identity", "finish")])
-    cases: list[tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = [
+    cases: list[tuple[tuple[Raw, ...], Raw]] = [
         ((alone, mover("web2", **BOTH)), {}),
         ((alone, node), {}),
         ((alone,), {"namespaces": ["shop"]}),
@@ -749,8 +675,8 @@ CONFIRM = {"until": "leave", "soak_seconds": 3600}
     ({"replacements": {"shop/money": "7"}}, RUN, "_replacements has '7' for shop/money, which is not the resource"),
     ({"replacements": {"shop/money": ID}, "until": "account"}, RUN, ""),
 )
-def test_options(options: dict[str, Any], run: Run, reason: str) -> None:
-    def checked() -> dict[str, Any]:
+def test_options(options: Raw, run: Run, reason: str) -> None:
+    def checked() -> Raw:
         return PARTS["options"].plan(options, {"cluster_name": "prod"}, run)
 
     if reason:
@@ -771,10 +697,10 @@ def test_no_cluster_in_azure() -> None:
 
 MARKED = {"label": None, "service_account": "default", "service_account_set": "default-money"}
 API = "shop/Deployment/api"
-OWN: dict[str, Any] = {"service_account": "default-money", "new_service_account": "default-money"}
+OWN: Raw = {"service_account": "default-money", "new_service_account": "default-money"}
 
 
-def undo(*templates: dict[str, Any], marks: dict[str, object] | None = None, **options: Any) -> dict[str, Any]:
+def undo(*templates: Raw, marks: dict[str, object] | None = None, **options: Any) -> Raw:
     metadata = {"namespace": "shop", "name": "default-money", "annotations": {MIGRATION: '{"like":"default"}'}}
     more = {
         "accounts": {"resources": [{"metadata": metadata}, {"metadata": {"namespace": "shop", "name": "web"}}]},
@@ -784,7 +710,7 @@ def undo(*templates: dict[str, Any], marks: dict[str, object] | None = None, **o
     return PARTS["undo"].plan(options, observed(*templates, marks=marks, **more), options.pop("run", RUN))
 
 
-def undone(known: dict[str, Any], phase: str, result: Any, run: Run = RUN) -> dict[str, Any]:
+def undone(known: Raw, phase: str, result: Any, run: Run = RUN) -> Raw:
     """``result``: of a loop it is the list of its results."""
     told = {"results": result} if isinstance(result, list) else result
     return PARTS["undone"].plan({}, {"work": known, "phase": phase, "result": told}, run)
@@ -794,7 +720,7 @@ def ours(account: str = "default-money") -> dict[str, str]:
     return trust(account, state="exists", credential=credential_name(trust(account)))
 
 
-def original(known: dict[str, Any], stage: str = "original", **more: Any) -> list[dict[str, Any]]:
+def original(known: Raw, stage: str = "original", **more: Any) -> list[Raw]:
     return [{"item": item, "workload": {"stage": stage}, **more} for item in known["workloads"]]
 
 
@@ -886,7 +812,7 @@ def test_what_trusts_a_client_id_of_nobody_stays_and_is_told(told: str, stays: b
     assert bool(known["rows"][0]["why"]) == stays
 
 
-def left() -> dict[str, Any]:
+def left() -> Raw:
     gone = mover(**OWN, uses="workload_identity", steps=[], selector="")
     return undo(gone, marks={"web": {**MARKED, "aadpodidbinding": "billing"}})
 
@@ -951,7 +877,7 @@ def test_what_was_only_prepared_goes_at_once() -> None:
 def test_a_run_that_was_cut_in_a_rollout_waits_for_it_before_credentials_go() -> None:
     """Its template has no mark any more, and old pods have no other way to their tokens."""
 
-    def old(namespace: str = "shop", controller: str = "web-1", **status: str) -> dict[str, Any]:
+    def old(namespace: str = "shop", controller: str = "web-1", **status: str) -> Raw:
         owner = {"kind": "ReplicaSet", "name": controller, "controller": True}
         labels = {"pod-template-hash": "1"}
         metadata = {"namespace": namespace, "name": "web-1-a", "labels": labels, "ownerReferences": [owner]}
@@ -989,7 +915,7 @@ def test_an_account_goes_when_all_that_have_it_are_back() -> None:
     known = undo(*templates, marks=dict.fromkeys(("web", "api"), MARKED))
     known = undone(known, "workloads", original(known))
     one = {"tokens": [{"verdict": "ok", "message": ""}, {"verdict": "pod_unknown", "message": "No."}]}
-    both: dict[str, Any] = {"tokens": [{"verdict": "ok", "message": ""}] * 2}
+    both: Raw = {"tokens": [{"verdict": "ok", "message": ""}] * 2}
     assert [len(undone(known, "tokens", each)["accounts"]) for each in (one, both)] == [0, 1]
 
 
@@ -1028,7 +954,7 @@ def test_nobody_goes_back_to_what_is_gone() -> None:
     assert [each["movers"] for each in known["credentials"]] == [["shop/Deployment/two"]]
 
 
-def of_money(issuer: str, *accounts: str, **of: Any) -> dict[str, Any]:
+def of_money(issuer: str, *accounts: str, **of: Any) -> Raw:
     """The plan of a cluster, of which the identity is to trust these accounts. ``of``: who has to in its place."""
     there = [{"name": f"x{number}", "issuer": "https://other/", "subject": f"x{number}"} for number in range(18)]
     subjects = [f"system:serviceaccount:shop:{account}" for account in accounts]
@@ -1052,7 +978,7 @@ def test_an_identity_that_all_clusters_would_fill_gets_no_credential(others: tup
 
 @pytest.mark.parametrize(("others", "state"), [(("web",), "account"), (("web", "api"), "blocked")])
 def test_an_application_that_all_clusters_would_fill_gets_no_credential(others: tuple[str, ...], state: str) -> None:
-    of: dict[str, Any] = {"identity_id": "", "client_id": APP.upper(), "azure_identities": ["shop/money"]}
+    of: Raw = {"identity_id": "", "client_id": APP.upper(), "azure_identities": ["shop/money"]}
     fleet = {"here": of_money("https://issuer/", "web", **of), "away": of_money("https://away/", *others, **of)}
     one = mover(told="1", steps=["credential", "label"], credentials=[of_principal()])
     known = work(one, identities=[APP], fleet=fleet)

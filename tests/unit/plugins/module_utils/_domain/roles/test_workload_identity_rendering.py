@@ -11,51 +11,29 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.soaking import Soak
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.workload_identity_migration import (
     PARTS,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.migration.test_stages import (
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import RUN
+from ansible_collections.azureops.pod_identity.tests.unit.moving import (
     ALONE,
     BOTH,
+    CLUSTER,
+    HELM,
+    HOME,
     OWNED,
+    READY,
+    advance,
+    mover,
+    observed,
+    seen,
+    states,
+    tried,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
-from .test_workload_identity_phases import CLUSTER, RUN, advance, mover, observed, states
-
-KEY, HOME = "shop/Deployment/web", "shop/deployment-web"
-HELM: dict[str, Any] = {"blocked": [OWNED], "owner": {"kind": "helm", "name": "shop/web"}}
-READY: dict[str, Any] = {"steps": ["label"]}
-
-
-def seen(one: dict[str, Any], *revisions: dict[str, str], labels: dict[str, str] | None = None) -> dict[str, Any]:
-    """With former revisions of the workload, by the labels of their templates, and one of another."""
-    found = observed(one)
-    (raw,) = found["of Deployment"]["resources"]
-    raw["metadata"]["uid"] = "1"
-    raw["spec"]["template"]["metadata"]["labels"].update(labels or {})
-    sets = [
-        {
-            "metadata": {"ownerReferences": [{"uid": uid}]},
-            "spec": {
-                "template": {
-                    "metadata": {"labels": {"aadpodidbinding": "shop", **each}},
-                    "spec": {"serviceAccountName": "web"},
-                }
-            },
-        }
-        for uid, each in (("2", {"azure.workload.identity/use": "true"}), *(("1", each) for each in revisions))
-    ]
-    return {**found, "revisions: ReplicaSet": {"resources": sets}}
-
-
-def tried(found: dict[str, Any], run: Run = RUN, **options: Any) -> dict[str, Any]:
-    """After the canary of the one workload."""
-    given = {"until": "switch", "directory": "/out", **options}
-    known = PARTS["work"].plan(given, found, run)
-    token = {"verdict": "ok", "message": ""}
-    return advance(known, "canary", {"tokens": [token] * len(known["canaries"])}, run, **given)
+KEY = "shop/Deployment/web"
 
 
 def why(known: dict[str, Any]) -> str:
