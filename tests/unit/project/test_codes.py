@@ -37,12 +37,8 @@ POD_IDENTITY = """
 WORKLOAD_ID = "720 725 1115 773 774 647 790 863 1608 977 1200 995 1009 1424 1050 1270 1363"
 AKS = "1650 3897 4139 5472 5686 3982 5541"
 OTHERS = {
-    "kedacore/keda#2178",
-    "kedacore/keda#8152",
-    "Azure/aks-engine#4013",
-    "cilium/cilium#20103",
-    "MicrosoftDocs/azure-aks-docs#11",
-    "Azure/Microsoft.Azure.StackExchangeRedis#79",
+    *("kedacore/keda#2178", "kedacore/keda#8152", "Azure/aks-engine#4013", "cilium/cilium#20103"),
+    *("MicrosoftDocs/azure-aks-docs#11", "Azure/Microsoft.Azure.StackExchangeRedis#79"),
 }
 
 

@@ -22,12 +22,8 @@ NAMED = sorted(
 GUIDES = ("docs/awx.md", "docs/execution_environment.md")
 VARIABLE = re.compile(r"\b(?:pod_identity|imds_node_cleanup|workload_identity_migration)_\w+")
 FOLDERS = (
-    "README.md",
-    "playbooks/*.yml",
-    "playbooks/vars/*.yml",
-    "roles/*/meta/argument_specs.yml",
-    "roles/*/README.md",
-    "docs/docsite/rst/*.rst",
+    *("README.md", "playbooks/*.yml", "playbooks/vars/*.yml", "roles/*/meta/argument_specs.yml"),
+    *("roles/*/README.md", "docs/docsite/rst/*.rst"),
 )
 READ = {name for each in FOLDERS for file in CHECKOUT.glob(each) for name in VARIABLE.findall(file.read_text())}
 

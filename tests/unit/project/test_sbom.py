@@ -29,13 +29,8 @@ def package(name: str, version: str, digest: str, *, requested: bool = False, li
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    info = {
-        "namespace": "azureops",
-        "name": "pod_identity",
-        "version": "1.0.0",
-        "license": ["GPL-3.0-or-later"],
-        "dependencies": {"kubernetes.core": ">=6.0.0"},
-    }
+    of = {"namespace": "azureops", "name": "pod_identity", "version": "1.0.0"}
+    info = {**of, "license": ["GPL-3.0-or-later"], "dependencies": {"kubernetes.core": ">=6.0.0"}}
     content = json.dumps({"collection_info": info}).encode()
     path = tmp_path / "azureops-pod_identity-1.0.0.tar.gz"
     with tarfile.open(path, "w:gz") as archive:

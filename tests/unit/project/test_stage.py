@@ -60,11 +60,6 @@ def _names(root: Path) -> set[str]:
     (["sandbox-azure", "COMMAND=log --json"], "tests/sandbox/sandbox azure log --json"),
 )
 def test_make_reaches_the_sandbox(arguments: list[str], command: str) -> None:
-    done = subprocess.run(
-        ["make", "-n", "--no-print-directory", *arguments],
-        cwd=stage.CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command_line = ["make", "-n", "--no-print-directory", *arguments]
+    done = subprocess.run(command_line, cwd=stage.CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == command

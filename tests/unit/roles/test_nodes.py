@@ -66,19 +66,10 @@ def test_a_limit_is_refused(player: Player, arguments: tuple[str, ...]) -> None:
 
 def add(outcome: str, number: int) -> dict[str, Any]:
     """A node with the longest name that AKS gives, and the longest words that can stand beside it."""
-    result = {
-        "node": f"aks-twelveletter-12345678-vmss00000{number}",
-        "outcome": outcome,
-        "reason": "" if outcome in GOOD else f"It was {outcome}.",
-        "transport": "vmss_run_command",
-        "attempts": [],
-        "found": ["-A x"] * 12,
-        "removed": ["-A x"] * 12,
-        "left": [],
-        "saved": [],
-        "proof": "unknown",
-        "proof_method": "throw_away_namespace",
-    }
+    of = {"node": f"aks-twelveletter-12345678-vmss00000{number}", "outcome": outcome, "transport": "vmss_run_command"}
+    rules = {"found": ["-A x"] * 12, "removed": ["-A x"] * 12, "attempts": [], "left": [], "saved": []}
+    proof = {"proof": "unknown", "proof_method": "throw_away_namespace"}
+    result = {**of, **rules, **proof, "reason": "" if outcome in GOOD else f"It was {outcome}."}
     host = {"name": result["node"], "groups": "imds_node_cleanup_nodes", "imds_node_cleanup_result": result}
     return {"ansible.builtin.add_host": host, "changed_when": False}
 

@@ -192,12 +192,7 @@ def test_the_minimal_role_of_the_page_is_what_the_roles_ask_for() -> None:
     documented = json.loads(page.partition("```json")[2].partition("```")[0])["Actions"]
     cluster, bindings = _permissions(CLUSTER), _permissions(BINDINGS)
     left_out = {
-        "connect_as_admin",
-        "write_group",
-        "write_cluster",
-        "write_addon",
-        "use_identity",
-        "join_subnet",
+        *("connect_as_admin", "write_group", "write_cluster", "write_addon", "use_identity", "join_subnet"),
         "look_up_roles",
     }
     left_out |= {"delete_cluster", "delete_group", "read_scale_sets", "write_scale_sets", "attach_identities"}

@@ -62,6 +62,9 @@ def block(cidr: str, *holes: str) -> dict[str, Any]:
 DNS_ALONE = policy([{"ports": [{"protocol": "UDP", "port": 53}]}])
 
 
+OF_API = {"podSelector": {"matchLabels": {"app": "api"}}}
+
+
 @table(
     "policies, source, target, port, protocol, passed",
     ([], SHOP, LOGIN, 443, "tcp", True),
@@ -86,14 +89,7 @@ DNS_ALONE = policy([{"ports": [{"protocol": "UDP", "port": 53}]}])
     ([policy([to(block("::/0"))])], SHOP, LOGIN, 443, "tcp", False),
     ([policy([to({"podSelector": {}})])], SHOP, OTHER, 80, "tcp", False),
     ([policy([to({"namespaceSelector": {"matchLabels": {"team": "web"}}})])], SHOP, OTHER, 80, "tcp", True),
-    (
-        [policy([to({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "api"}}})])],
-        SHOP,
-        OTHER,
-        80,
-        "tcp",
-        False,
-    ),
+    ([policy([to({"namespaceSelector": {}, **OF_API})])], SHOP, OTHER, 80, "tcp", False),
 )
 def test_what_leaves_a_pod(
     policies: list[dict[str, Any]], source: str, target: str, port: int, protocol: str, passed: bool

@@ -53,6 +53,7 @@ ARGUMENTS = {
     "other": "{{ omit }}",
 }
 # What runs, each as a task of its own, in a fork and as a module.
+UNTIL = {"until": "it.times == 3", "retries": 5, "delay": 0, "register": "it"}
 ALIKE: dict[str, dict[str, Any]] = {
     "around": does("look"),
     "arguments": {WITNESS: ARGUMENTS},
@@ -104,13 +105,7 @@ ALIKE: dict[str, dict[str, Any]] = {
     "after it": does("look"),
     "a loop of environments": {**does("look"), "environment": {"WITNESS_SECRET": "of-{{ item }}"}, "loop": ["a", "b"]},
     "a loop with failures": {**does("{{ item }}"), "loop": ["fail", "warn", "raise", "deprecate"]},
-    "until": {
-        **does("until", file="{{ folder }}/until"),
-        "until": "it.times == 3",
-        "retries": 5,
-        "delay": 0,
-        "register": "it",
-    },
+    "until": {**does("until", file="{{ folder }}/until"), **UNTIL},
     "delegated here": {**does("look"), "delegate_to": "localhost"},
     "skipped": {**does("look"), "when": "false"},
     "atexit": does("keep", file="{{ folder }}/atexit"),
@@ -119,35 +114,33 @@ ALIKE: dict[str, dict[str, Any]] = {
     "a short timeout that is enough": {**does("look"), "timeout": 60},
 }
 # What is left to Ansible, and why.
+NODE_POD = "azureops.pod_identity.aks_node_pod"
+
+
+def having(**variables: Any) -> dict[str, Any]:
+    return {**does(), "vars": variables}
+
+
 LEFT: dict[str, tuple[dict[str, Any], str]] = {
     "become": ({**does(), "become": True}, "it becomes another user"),
     "async": ({**does(), "async": 30, "poll": 1}, "it is asynchronous"),
     "switched off": (
-        {**does(), "vars": {"pod_identity_in_process": "{{ 'no' }}"}},
+        having(pod_identity_in_process="{{ 'no' }}"),
         "the variable pod_identity_in_process turns it off",
     ),
     "another interpreter": (
-        {**does(), "vars": {"ansible_python_interpreter": "{{ folder }}/python"}},
+        having(ansible_python_interpreter="{{ folder }}/python"),
         "its interpreter .*/python is not that of ansible-playbook",
     ),
-    "another connection": (
-        {**does(), "vars": {"ansible_connection": "azureops.pod_identity.aks_node_pod"}},
-        "its connection is azureops.pod_identity.aks_node_pod",
-    ),
-    "another shell": (
-        {**does(), "vars": {"ansible_shell_executable": "/bin/dash"}},
-        "its shell executable is /bin/dash",
-    ),
+    "another connection": (having(ansible_connection=NODE_POD), f"its connection is {NODE_POD}"),
+    "another shell": (having(ansible_shell_executable="/bin/dash"), "its shell executable is /bin/dash"),
     "a name of a variable": ({**does(), "environment": {"A.B": "x"}}, "its environment names 'A.B'"),
     "for the interpreter": (
         {**does(), "environment": {"PYTHONWARNINGS": "error"}},
         "PYTHONWARNINGS of its environment is read when a process starts",
     ),
     "a locale": ({**does(), "environment": {"LC_ALL": "C.UTF-8"}}, "LC_ALL of its environment is read"),
-    "open files": (
-        {**does(), "vars": {"ansible_python_module_rlimit_nofile": 100}},
-        "the number of open files of modules is limited",
-    ),
+    "open files": (having(ansible_python_module_rlimit_nofile=100), "the number of open files of modules is limited"),
 }
 FAILING = {"another connection", "a name of a variable"}
 
@@ -383,15 +376,8 @@ def test_interrupted(tmp_path: Path, in_process: bool) -> None:
 def test_with_bash(tmp_path: Path) -> None:
     """Another shell hands on another environment."""
     tasks = [task(name, ALIKE[name]) for name in ("around", "a command", "an environment")]
-    fork, module = (
-        run(
-            tmp_path,
-            [{"hosts": "here", "gather_facts": False, "tasks": tasks}],
-            in_process=each,
-            executable="/bin/bash",
-        )
-        for each in (True, False)
-    )
+    plays = [{"hosts": "here", "gather_facts": False, "tasks": tasks}]
+    fork, module = (run(tmp_path, plays, in_process=each, executable="/bin/bash") for each in (True, False))
     assert fork.results == module.results
     assert len(fork.results) == len(tasks)
     assert fork.how("around") == [IN_A_FORK]

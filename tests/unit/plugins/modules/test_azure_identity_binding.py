@@ -18,10 +18,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 RESOURCE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 GOOD: dict[str, Any] = {
-    "name": "billing",
-    "namespace": "billing",
-    "binding_name": "billing",
-    "selector": "billing",
+    **dict.fromkeys(("name", "namespace", "binding_name", "selector"), "billing"),
     "resource_id": RESOURCE_ID,
     "client_id": CLIENT_ID,
     "labels": {"team": "a"},

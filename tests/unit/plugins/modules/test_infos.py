@@ -28,26 +28,12 @@ TOKEN_OPTIONS = sorted(pod_token_info.argument_spec().options)
 INVENTORY_OPTIONS = ["files", "mode", "force_namespaced", "version", "context", "host"]
 DIAGNOSIS_OPTIONS = [
     *INVENTORY_OPTIONS,
-    "namespace",
-    "workload",
-    "pod",
-    "log_files",
-    "logs",
-    "log_megabytes",
-    "log_hours",
-    "probe",
-    "check_mode_probe",
+    *("namespace", "workload", "pod", "log_files", "logs", "log_megabytes", "log_hours", "probe", "check_mode_probe"),
 ]
 MIGRATION_OPTIONS = [
     *INVENTORY_OPTIONS,
-    "namespaces",
-    "proxy_workloads",
-    "accept",
-    "override_owner",
-    "dry_run",
-    "exchanges",
-    "exchange_samples",
-    "exchange_min_rate",
+    *("namespaces", "proxy_workloads", "accept", "override_owner", "dry_run"),
+    *("exchanges", "exchange_samples", "exchange_min_rate"),
 ]
 
 

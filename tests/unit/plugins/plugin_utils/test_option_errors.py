@@ -9,15 +9,11 @@ from typing import Any
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._option_errors import wrong
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
+KIND, MISSPELT = {"type": "int", "choices": [0, 1]}, {"name": "b", "slector": 1}
 ENTRIES = {
     "type": "list",
     "elements": "dict",
-    "options": {
-        "name": {"required": True},
-        "type": {"type": "int", "choices": [0, 1]},
-        "selector": {},
-        "roles": {"type": "list", "elements": "str"},
-    },
+    "options": {"name": {"required": True}, "type": KIND, "selector": {}, "roles": {"type": "list", "elements": "str"}},
 }
 
 
@@ -40,11 +36,7 @@ ENTRIES = {
     (ENTRIES, [{"name": "a", "type": 1}], []),
     (ENTRIES, "a", ["x, entry 1 is a text, not a dictionary."]),
     (ENTRIES, [{"selector": "s"}], ["x, entry 1: name is missing."]),
-    (
-        ENTRIES,
-        [{"name": "a"}, {"name": "b", "slector": 1}],
-        ["x, entry 2 (b) has no key slector; did you mean selector?"],
-    ),
+    (ENTRIES, [{"name": "a"}, MISSPELT], ["x, entry 2 (b) has no key slector; did you mean selector?"]),
     (ENTRIES, [{"name": "a", "type": 7}], ["x, entry 1 (a): type is 7; it is one of 0, 1."]),
     (ENTRIES, [{"name": "a", "roles": [["b"]]}], ["x, entry 1 (a): roles, entry 1 is a list, not a text."]),
     (ENTRIES, [{"name": "a", "zzz": 1}], ["x, entry 1 (a) has no key zzz; it has name, roles, selector, type."]),

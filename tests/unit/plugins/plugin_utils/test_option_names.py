@@ -27,10 +27,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import table
     ("Remove them, or set wait_timeout to true.", "Remove them, or set R_wait_timeout to true."),
     ("check names and wait_timeout, or wait_timeout=9", "check names and R_wait_timeout, or R_wait_timeout=9"),
     ("/groups/wait_timeout stays", "/groups/wait_timeout stays"),
-    (
-        "as do wait_timeout/x, a-wait_timeout and R_wait_timeout",
-        "as do wait_timeout/x, a-wait_timeout and R_wait_timeout",
-    ),
+    ("as wait_timeout/x, a-wait_timeout and R_wait_timeout", "as wait_timeout/x, a-wait_timeout and R_wait_timeout"),
     ("what the role does not know, allow_in_use", "what the role does not know, allow_in_use"),
     ("in a state: set state to x, or state: true.", "in a state: set R_state to x, or R_state: true."),
     ("set state: [absent], in its state: absent", "set R_state: [absent], in its state: absent"),
@@ -59,26 +56,18 @@ def test_messages_with_options_of_one_word_name_the_variables_of_the_role() -> N
     assert of_role("set accept: [missing_identity]", passed) == "set pod_identity_bindings_accept: [missing_identity]"
 
 
+FORCE, LEASE = "pod_identity_cluster_force_delete_nonempty", "pod_identity_uninstall_lease_wait_timeout"
+
+
 @table(
     "role, option, value, variable",
+    ("pod_identity_cluster", "force_delete_nonempty", f"{{{{ {FORCE} }}}}", FORCE),
     (
-        "pod_identity_cluster",
-        "force_delete_nonempty",
-        "{{ pod_identity_cluster_force_delete_nonempty }}",
-        "pod_identity_cluster_force_delete_nonempty",
-    ),
-    (
-        "pod_identity_cluster",
-        "subscription_id",
+        *("pod_identity_cluster", "subscription_id"),
         "{{ pod_identity_cluster_subscription_id | default(omit, true) }}",
         "pod_identity_subscription_id",
     ),
-    (
-        "pod_identity_uninstall",
-        "wait_timeout",
-        "{{ pod_identity_uninstall_lease_wait_timeout }}",
-        "pod_identity_uninstall_lease_wait_timeout",
-    ),
+    ("pod_identity_uninstall", "wait_timeout", f"{{{{ {LEASE} }}}}", LEASE),
     ("imds_node_cleanup", "api_timeout", "{{imds_node_cleanup_api_timeout}}", "imds_node_cleanup_api_timeout"),
     ("pod_identity_uninstall", "resource_group", "{{ pod_identity_session.cluster.resource_group }}", None),
     ("pod_identity_uninstall", "resource_group", "{{ item.resource_group }}", None),
@@ -106,17 +95,14 @@ def test_whose_credentials_a_kubeconfig_holds_is_an_option_of_the_role_of_cluste
     assert of_role(message, passed) == f"{said} local account."
 
 
+BINDINGS, CLUSTER = "pod_identity_bindings_subscription_id", "pod_identity_cluster_subscription_id"
+
+
 @table(
     "variables, said",
     ({"pod_identity_subscription_id": "8A6A"}, "pod_identity_subscription_id"),
-    (
-        {"pod_identity_subscription_id": "11", "pod_identity_bindings_subscription_id": "8a6a"},
-        "pod_identity_bindings_subscription_id",
-    ),
-    (
-        {"pod_identity_subscription_id": "8a6a", "pod_identity_cluster_subscription_id": "8a6a"},
-        "pod_identity_subscription_id or pod_identity_cluster_subscription_id",
-    ),
+    ({"pod_identity_subscription_id": "11", BINDINGS: "8a6a"}, BINDINGS),
+    ({"pod_identity_subscription_id": "8a6a", CLUSTER: "8a6a"}, f"pod_identity_subscription_id or {CLUSTER}"),
     (
         {"pod_identity_bindings_list": [{"name": "one"}, {"name": "two", "subscription_id": "8a6a"}]},
         "subscription_id in pod_identity_bindings_list",

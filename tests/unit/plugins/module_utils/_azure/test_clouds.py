@@ -46,21 +46,13 @@ def test_where_a_cloud_describes_itself(setting: str, url: str) -> None:
     assert clouds.metadata_url(setting) == url
 
 
+ELSEWHERE = {"name": "Other", "resourceManager": "https://other/", "authentication": LOGIN}
+
+
 @table(
     "document, resource_manager, audience",
-    (
-        [
-            {"name": "Other", "resourceManager": "https://other/", "authentication": LOGIN},
-            {"name": "Mine", "resourceManager": "https://arm.local/", "authentication": LOGIN},
-        ],
-        "https://arm.local",
-        "https://arm.local/",
-    ),
-    (
-        [{"name": "Other", "resourceManager": "https://other/", "authentication": LOGIN}],
-        "https://other",
-        "https://management.core/",
-    ),
+    ([ELSEWHERE, {**ELSEWHERE, "resourceManager": "https://arm.local/"}], "https://arm.local", "https://arm.local/"),
+    ([ELSEWHERE], "https://other", "https://management.core/"),
     ({"graphEndpoint": "https://graph/", "authentication": LOGIN}, "https://arm.local", "https://arm.local/"),
 )
 def test_a_description_is_read(document: Any, resource_manager: str, audience: str) -> None:

@@ -15,14 +15,10 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 OPTIONS = {"client_id": "o", "tenant": "t", "secret": "x"}
 ENVIRON = {"AZURE_CLIENT_ID": "e", "AZURE_TENANT": "t", "AZURE_SECRET": "x", "AZURE_SUBSCRIPTION_ID": "env-sub"}
+CHINA = {"cloud_environment": "AzureChinaCloud"}
 PROFILES = {
     "default": {"client_id": "f", "tenant": "t", "secret": "x", "subscription_id": "file-sub"},
-    "work": {
-        "client_id": "w",
-        "tenant": "t",
-        "x509_certificate_path": "/c.pem",
-        "cloud_environment": "AzureChinaCloud",
-    },
+    "work": {"client_id": "w", "tenant": "t", "x509_certificate_path": "/c.pem", **CHINA},
 }
 
 

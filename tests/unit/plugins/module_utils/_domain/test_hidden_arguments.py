@@ -78,15 +78,8 @@ def test_aliases_of_modules_of_ansible(module: str) -> None:
 
 @table(
     "name",
-    "AZURE_SECRET",
-    "PGPASSWORD",
-    "MYSQL_PWD",
-    "K8S_AUTH_API_KEY",
-    "githubToken",
-    "PASS",
-    "DB_CONNECTION_STRING",
-    "apikey",
-    "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH",
+    *("AZURE_SECRET", "PGPASSWORD", "MYSQL_PWD", "K8S_AUTH_API_KEY", "githubToken", "PASS"),
+    *("DB_CONNECTION_STRING", "apikey", "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH"),
 )
 def test_a_variable_with_such_a_name_is_secret(name: str) -> None:
     assert hidden_arguments.hidden_variables({name: "x", "LANG": "C"}) == (name,)
@@ -95,11 +88,8 @@ def test_a_variable_with_such_a_name_is_secret(name: str) -> None:
 
 @table(
     "value",
-    "http://u:p@proxy:3128",
-    "-----BEGIN RSA PRIVATE KEY-----",
-    "eyJhbGci.eyJhdWQi.x",
-    "a;AccountKey=x",
-    "https://h/?sig=x",
+    *("http://u:p@proxy:3128", "-----BEGIN RSA PRIVATE KEY-----", "eyJhbGci.eyJhdWQi.x"),
+    *("a;AccountKey=x", "https://h/?sig=x"),
 )
 def test_a_variable_with_such_a_value_is_secret(value: str) -> None:
     assert hidden_arguments.hidden_variables([{"LANG": "C"}, {"X": value}]) == ("X",)

@@ -22,12 +22,8 @@ ROWS = [
 
 def test_where_the_codes_of_rows_are_explained_is_told_once() -> None:
     rows: list[dict[str, Any]] = [
-        {"references": ["a", "b"]},
-        {"references": []},
-        {},
-        {"references": ["c"], "verdict": "no_token"},
-        {"references": ["d"], "verdict": "ok"},
-        {"references": ["a"]},
+        *({"references": ["a", "b"]}, {"references": []}, {}, {"references": ["c"], "verdict": "no_token"}),
+        *({"references": ["d"], "verdict": "ok"}, {"references": ["a"]}),
     ]
     assert links(rows) == ["a", "c"]
 

@@ -37,8 +37,8 @@ def test_in_a_fork(change: dict[str, Any]) -> None:
     ({"become": True}, "it becomes another user"),
     ({"asynchronous": True}, "it is asynchronous"),
     (
-        {"interpreter": "/usr/bin/python3", "own_interpreter": False},
-        "its interpreter /usr/bin/python3 is not that of ansible-playbook",
+        {"interpreter": "/x/python", "own_interpreter": False},
+        "its interpreter /x/python is not that of ansible-playbook",
     ),
     ({"missing": "azure.identity"}, "ansible-playbook cannot import azure.identity"),
     ({"module_elsewhere": "/x/y.py"}, "its module is /x/y.py"),
@@ -80,13 +80,8 @@ def test_core(version: str, line: str) -> None:
     assert task_process.core(version) == line
 
 
-FACTS: dict[str, Any] = {
-    "release": "2.20",
-    "directory": "/work",
-    "logical": True,
-    "old_exists": True,
-    "python": "/venv/bin/python",
-}
+PLACE = {"directory": "/work", "python": "/venv/bin/python"}
+FACTS: dict[str, Any] = {**PLACE, "release": "2.20", "logical": True, "old_exists": True}
 
 
 @table(

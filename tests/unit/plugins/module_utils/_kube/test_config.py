@@ -35,16 +35,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def kubeconfig(server: str) -> str:
     contexts = [{"name": n, "context": {"cluster": n, "user": n}} for n in ("one", "two")]
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "one",
-            "clusters": [{"name": n, "cluster": {"server": f"{server}/{n}"}} for n in ("one", "two")],
-            "users": [{"name": n, "user": {"token": f"token-{n}"}} for n in ("one", "two")],
-            "contexts": contexts,
-        }
-    )
+    clusters = [{"name": n, "cluster": {"server": f"{server}/{n}"}} for n in ("one", "two")]
+    users = [{"name": n, "user": {"token": f"token-{n}"}} for n in ("one", "two")]
+    of = {"apiVersion": "v1", "kind": "Config", "current-context": "one"}
+    return yaml.safe_dump({**of, "clusters": clusters, "users": users, "contexts": contexts})
 
 
 @pytest.fixture
@@ -156,16 +150,9 @@ def test_kubeconfigs_that_are_none(home: Path, content: str) -> None:
 
 
 def test_tls_and_proxy_options() -> None:
-    settings = Settings.parse(
-        {
-            "host": "https://h",
-            "api_key": "k",
-            "validate_certs": False,
-            "proxy": "http://p:1",
-            "no_proxy": "x",
-            "proxy_headers": {"proxy_basic_auth": "u:p", "basic_auth": None, "user_agent": None},
-        }
-    )
+    headers = {"proxy_basic_auth": "u:p", "basic_auth": None, "user_agent": None}
+    by = {"proxy": "http://p:1", "no_proxy": "x", "proxy_headers": headers}
+    settings = Settings.parse({"host": "https://h", "api_key": "k", "validate_certs": False, **by})
     configuration = load_configuration(settings, None)
     assert (configuration.verify_ssl, configuration.proxy, configuration.no_proxy) == (False, "http://p:1", "x")
     assert configuration.proxy_headers["proxy-authorization"].startswith("Basic ")

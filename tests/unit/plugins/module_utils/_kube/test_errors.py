@@ -23,11 +23,8 @@ def status(code: int, **fields: Any) -> bytes:
 
 
 IDENTITY = {"name": "i", "group": "aadpodidentity.k8s.io", "kind": "azureidentities"}
-CONFLICT = {
-    "causes": [
-        {"reason": "FieldManagerConflict", "message": 'conflict with "kubectl" using v1', "field": ".spec.clientID"}
-    ]
-}
+OF_FIELD = {"message": 'conflict with "kubectl" using v1', "field": ".spec.clientID"}
+CONFLICT = {"causes": [{"reason": "FieldManagerConflict", **OF_FIELD}]}
 
 
 @table(
