@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests import guides, reader
+from ansible_collections.azureops.pod_identity.tests.support import guides, reader
 from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import known
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT
 
 PREFIX = "azureops.pod_identity."
 FILES = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("playbooks/*.yml"))]

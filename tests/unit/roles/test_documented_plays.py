@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import known
 
 ROLES = sorted(path.parent.name for path in CHECKOUT.glob("roles/*/README.md"))

@@ -20,7 +20,7 @@ import yaml
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import ROLE_PHASES
 from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._roles import PARTS
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT
 from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import BY_PLAN
 
 PLAN = "azureops.pod_identity.role_plan"

@@ -12,8 +12,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from ansible_collections.azureops.pod_identity.tests.unit.moving import HELM, HOME, READY, mover, seen, tried
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 NAMES = {
     *("1-switch/kustomization.yaml", "1-switch/patch.yaml", "2-leave/kustomization.yaml", "2-leave/patch.yaml"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import FILES, tasks
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT
 from ansible_collections.azureops.pod_identity.tests.unit.roles.role_files import FILES, tasks
 
 SESSION, VARIABLE = "azureops.pod_identity.cluster_session", "pod_identity_session"

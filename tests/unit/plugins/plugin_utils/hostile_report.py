@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, identity, template
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, identity, template
+from ansible_collections.azureops.pod_identity.tests.support.report_world import (
     CARRIERS,
     NODES,
     cluster,

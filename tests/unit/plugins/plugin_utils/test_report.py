@@ -28,13 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.graph import Node
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
-    cluster,
-    document,
-    objects,
-    plan,
-    token,
-)
+from ansible_collections.azureops.pod_identity.tests.support.report_world import cluster, document, objects, plan, token
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.plugin_utils.hostile_report import (
     HOSTILE,
     STAGES,

@@ -24,13 +24,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _report_files
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report_files import Made
-from ansible_collections.azureops.pod_identity.tests import report_schema
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
-    cluster,
-    document,
-    inventory,
-    objects,
-)
+from ansible_collections.azureops.pod_identity.tests.support import report_schema
+from ansible_collections.azureops.pod_identity.tests.support.report_world import cluster, document, inventory, objects
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.plugin_utils.hostile_report import HOSTILE, observed
 
 DOMAIN = "ansible_collections.azureops.pod_identity.plugins.module_utils._domain"
