@@ -331,7 +331,7 @@ def test_the_end_of_pod_identity(story: Story) -> None:
     }
     run = story.migrate(**options)
     assert story.states(run) == {MOVED: ("finished", "")} and "Uninstall the releases" in run.changes()
-    for name in (OF_SECRET, OF_CERTIFICATE):  # of what service principals had
+    for name in story.client_ids:  # of what service principals had, which the soak alone makes
         assert f"Secret {NAMESPACE}/{name}" in run.output
         assert operator.kubectl("get", "secret", name, "-n", NAMESPACE)["data"]
     kinds = operator.kubectl("get", "customresourcedefinitions,clusterroles,daemonsets,deployments", "-A")["items"]

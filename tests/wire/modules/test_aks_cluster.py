@@ -155,6 +155,13 @@ def test_without_wait_the_answer_comes_at_once(modules: Modules, azure: Simulate
     assert second["state"]["kubelet_identity"]["client_id"]
 
 
+def test_an_operation_that_takes_too_long_is_named(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    azure.compute.pause = lambda: asyncio.sleep(30)
+    failed = modules.fail("aks_cluster", **DEMO, location="westeurope", wait_timeout=1)
+    assert failed["msg"].startswith("Could not create the cluster demo in the resource group rg within 1 seconds (")
+    assert failed["msg"].endswith("run again to wait for it, or raise wait_timeout.")
+
+
 def test_all_waits_of_a_task_share_one_bound(modules: Modules, azure: SimulatedAzure) -> None:
     """The look whether somebody else's operation goes on takes all of it, so who refuses after that is asked once."""
     azure.cluster(name="demo")

@@ -541,7 +541,7 @@ def test_success_is_said_of_what_was_seen(modules: Modules, addon: Addon) -> Non
 
 def test_a_stopped_cluster_says_how_to_start_it(modules: Modules, addon: Addon) -> None:
     one = addon.identity("one")
-    addon.azure.control("POST", "/clusters/stop", {"cluster": "demo"})
+    addon.azure.wait(addon.azure.arm("POST", f"{PATH}/stop"))
     failed = modules.fail("aks_pod_identity", **DEMO, **entry("web", one))
     assert failed["msg"].endswith("start it (az aks start --resource-group rg --name demo) and run again.")
     assert failed["error"]["code"] == "BadRequest"

@@ -32,9 +32,10 @@ def state_of(azure: SimulatedAzure, path: str) -> str:
 
 def roles_of_somebody(azure: SimulatedAzure) -> list[str]:
     listed = azure.arm("GET", "/resourceGroups/rg/providers/Microsoft.Authorization/roleAssignments").json()["value"]
-    who = next(one for one in azure.control("GET", "/principals") if one["name"] == SOMEBODY)
+    known = azure.in_loop(lambda: list(azure.server.azure.state.principals.values()))
+    (who,) = (one.object_id for one in known if one.name == SOMEBODY)
     found = [one["properties"] for one in listed]
-    return [one["roleDefinitionId"][-36:] for one in found if one["principalId"] == who["object_id"]]
+    return [one["roleDefinitionId"][-36:] for one in found if one["principalId"] == who]
 
 
 @dataclass(frozen=True)
