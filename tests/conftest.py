@@ -34,6 +34,8 @@ except ImportError:
     _package("ansible_collections", [])
 _package("ansible_collections.azureops", [])
 _package("ansible_collections.azureops.pod_identity", [str(CHECKOUT)])
+# What tests share tells the values of an assertion that fails, as the tests do.
+pytest.register_assert_rewrite("ansible_collections.azureops.pod_identity.tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:

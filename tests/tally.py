@@ -12,6 +12,7 @@ pyproject.toml, in seconds of processor: the machine's speed and load say little
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -92,9 +93,15 @@ def _name(case: ElementTree.Element) -> str:
 
 
 def _problems(case: ElementTree.Element) -> list[str]:
-    """The first line of each."""
+    """Return the place and the first line of each failure and error of a case."""
     found = (*case.iter("failure"), *case.iter("error"))
-    return [(each.get("message") or "no message").partition("\n")[0][:200] for each in found]
+    return [_place(each) + (each.get("message") or "no message").partition("\n")[0][:200] for each in found]
+
+
+def _place(problem: ElementTree.Element) -> str:
+    """Return where pytest says that it was raised, as ``file:line: ``, or nothing."""
+    places = re.findall(r"^(\S+:\d+: )\w", problem.text or "", re.MULTILINE)
+    return str(places[-1]) if places else ""
 
 
 def main(reports: list[Path]) -> int:

@@ -16,7 +16,8 @@ from ansible_collections.azureops.pod_identity.tests.tally import Counts, Sessio
 
 CASES = {
     "passes": '<testcase classname="a.test_it" name="test_a"/>',
-    "fails": '<testcase classname="a.test_it" name="test_b"><failure message="assert False&#10;more"/></testcase>',
+    "fails": '<testcase classname="a.test_it" name="test_b"><failure message="assert False&#10;more">'
+    "    assert False\ntests/test_it.py:7: AssertionError</failure></testcase>",
     "errs": '<testcase classname="a.test_it" name="test_c"><error message="collection failure"/></testcase>',
     "skips": '<testcase classname="a.test_it" name="test_d"><skipped message="why"/></testcase>',
 }
@@ -33,7 +34,12 @@ CASES = {
         (
             "failed",
             ["passes", "fails", "errs"],
-            Session("it", 60, Counts(1, 2), ("test_it::test_b: assert False", "test_it::test_c: collection failure")),
+            Session(
+                "it",
+                60,
+                Counts(1, 2),
+                ("test_it::test_b: tests/test_it.py:7: assert False", "test_it::test_c: collection failure"),
+            ),
         ),
         ("failed", ["passes"], Session("it", 60, Counts(1, 1), ("the session failed; see its output above",))),
         ("failed", [], Session("it", 60, Counts(0, 1), ("the session failed; see its output above",))),
