@@ -77,7 +77,8 @@ def objects(world: World) -> set[str]:
         for each in world.client.list_all(kind)
         if each["metadata"]["namespace"] not in ending
     }
-    return found | {f"release {each}" for each in world.server.helm("list", "-A", "--all", "--short").split()}
+    releases = json.loads(world.server.helm("list", "-A", "--all", "--output", "json"))
+    return found | {f"release {each['name']}" for each in releases if each["namespace"] not in ending}
 
 
 def defined(world: World) -> list[Kind]:
