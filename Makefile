@@ -38,7 +38,7 @@ live: python  ## the guides on real AKS, for money, then nothing is left: make l
 	@$(PYTHON) -m tests.live $(if $(SUBSCRIPTION),--subscription $(SUBSCRIPTION)) $(if $(LOCATION),--location $(LOCATION)) $(if $(ACCEPT_USD),--accept-usd $(ACCEPT_USD)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(GUIDES),--guides $(GUIDES))
 
 soak: python  ## the long cases of tests, all of them; SOAK=name goes on with the soak of that name
-	@SOAK=$(or $(SOAK),soak) $(NOX) --session soak stories forks plays_of_a_lane defects -- $(CASES)
+	@SOAK=$(or $(SOAK),soak) $(NOX) --session soak stories forks plays_of_a_lane sanity_of_pythons defects -- $(CASES)
 
 sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down: sandbox-%: python  ## build, start, show, empty or stop the sandbox
 	$(SANDBOX) $*

@@ -30,12 +30,13 @@ SANDBOX = "tests/sandbox/sandbox"
 LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
 # Pythons of managed nodes that modules must compile and import on.
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
-# Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane.
-SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
-# Files of tests/unit with many plays. In an older lane those of FEW_PLAYS stand for all: a playbook from its command
-# line on, and modules as tasks run them. `make soak` runs all.
-PLAYS = ("tests/unit/roles/test_*.py", "tests/unit/plugins/action/test_in_process.py")
-FEW_PLAYS = ("test_players.py", "test_in_process.py")
+# Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane. That each
+# file is imported there, the tests of units of that lane tell in the usual run, and `sanity_of_pythons` in a soak.
+SANITY_OF_A_LANE = ("ansible-doc", "validate-modules")
+# Files of tests/unit with plays. In an older lane those of FEW_PLAYS stand for all: a playbook from its command line to
+# the results of its modules. `make soak` runs all.
+PLAYS = ("tests/unit/roles/test_*.py", "tests/unit/plugins/action/test_*.py")
+FEW_PLAYS = ("test_players.py",)
 # What most tests of tests/sandbox use; what few use is built by the first of them.
 SANDBOX_PARTS = ("sandbox", "az")
 KUBE_PARTS = ("sandbox", "workload-identity", "flux")
@@ -230,23 +231,37 @@ def _what_releases(session: nox.Session) -> None:
 @nox.parametrize(["core", "python"], LANES[::-1], ids=[core for core, _python in LANES[::-1]])
 def sanity(session: nox.Session, core: str) -> None:
     """ansible-test sanity: all of it in the newest lane, in the others what a lane can change."""
+    newest = core == NEWEST
+    # Modules on the oldest and on the newest Python of a node: what lies between, `make soak` tells.
+    pythons = _found((TARGETS[0], str(session.python))) if newest else [str(session.python)]
+    _sanity(session, core, pythons, () if newest else SANITY_OF_A_LANE)
+    if newest and TARGETS[0] not in pythons:
+        session.skip(f"it passed, but not on Python {TARGETS[0]}, which this machine does not have")
+
+
+@nox.session(default=False)
+@nox.parametrize(["core", "python"], LANES[::-1], ids=[core for core, _python in LANES[::-1]])
+def sanity_of_pythons(session: nox.Session, core: str) -> None:
+    """What is imported, in each lane and on each Python of a node; a part of each soak."""
+    if session.posargs:
+        session.skip("its tests are no cases of a soak")
+    pythons = _found(TARGETS) if core == NEWEST else [str(session.python)]
+    _sanity(session, core, pythons, ("compile", "import"))
+
+
+def _sanity(session: nox.Session, core: str, pythons: list[str], tests: tuple[str, ...]) -> None:
+    """Run those tests, or all."""
     install(session, f"core-{core}")
     session.chdir(ansible(session))
     session.env["HOME"] = str(_home_of_ansible_test(session, core))
-    newest = core == NEWEST
-    # In an older lane that of its controller; what modules are on each Python of a node, the newest lane tells.
-    pythons = _found(TARGETS) if newest else [str(session.python)]
     session.run(
         *("ansible-test", "sanity", "--color", "no", "--controller", f"origin:python={session.python}"),
         # They lie beside the collection, not in what is published; ruff and mypy hold them.
         *(word for each in _folders_of_tests(session) for word in ("--exclude", each)),
         *(word for each in pythons for word in ("--target-python", each)),
-        *(word for each in (() if newest else SANITY_OF_A_LANE) for word in ("--test", each)),
+        *(word for each in tests for word in ("--test", each)),
         *session.posargs,
     )
-    missing = sorted(set(TARGETS) - set(_found(TARGETS)))
-    if newest and missing:
-        session.skip(f"it passed, but not on Python {', '.join(missing)}, which this machine does not have")
 
 
 @checked()

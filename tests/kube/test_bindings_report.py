@@ -135,6 +135,7 @@ def world(api_server: ApiServer, client: Client, crds: None, namespace: str, tmp
         yield World(Player(tmp_path), api_server, namespace, other)
 
 
+@pytest.mark.soak
 def test_a_first_run_ends_with_who_gets_what(world: World) -> None:
     team, other = world.team, world.other
     first = world.play("--check")

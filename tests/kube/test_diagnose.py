@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB
@@ -50,6 +52,7 @@ def test_the_likeliest_cause_comes_first_and_its_command_is_named(
     assert player.play(PLAYBOOK, "--check", **given)[0] == 0
 
 
+@pytest.mark.soak
 def test_a_request_is_made_where_it_is_wanted(
     api_server: ApiServer, client: Client, world: Installation, tmp_path: Path
 ) -> None:

@@ -229,6 +229,7 @@ def test_mic_cannot_login_as_managed_identity(api_server: ApiServer, client: Cli
             assert "the identity with which it works is not on its node" in texts(look)
 
 
+@pytest.mark.soak
 def test_mic_holds_itself_back(api_server: ApiServer, client: Client) -> None:
     with programs.running(api_server, "--clientQps=1") as mic:
         pods = {("default", f"p{number}"): pod() for number in range(12)}

@@ -191,9 +191,8 @@ def changed(output: str) -> dict[str, str]:
     return dict(re.findall(r"(\w+) +: ok=\d+ +changed=(\d+)", output))
 
 
-@pytest.mark.parametrize(
-    "serial", [pytest.param([], id="at once"), pytest.param([1, "100%"], id="in batches", marks=pytest.mark.soak)]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("serial", [[], [1, "100%"]], ids=["at once", "in batches"])
 def test_one_identity_of_three_clusters_is_never_overfull(fleet: Fleet, serial: list[object]) -> None:
     """What all of them need is counted before anything is written for one; then each gets what it needs."""
     trusting(fleet)

@@ -188,6 +188,7 @@ def test_a_release_where_a_real_one_is(place: Place) -> None:
     assert client.get(kinds.CONFIG_MAP, place.tenant, "theirs") and client.list_all(JOB) == ()
 
 
+@pytest.mark.soak
 def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place, tmp_path: Path) -> None:
     """helm would delete what the record names and the chart does not."""
     client = place.client
@@ -233,6 +234,7 @@ def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place,
     client.delete(kinds.CLUSTER_ROLE, None, f"{place.tenant}-view")
 
 
+@pytest.mark.soak
 def test_a_record_that_is_doubted_can_be_accepted(place: Place, tmp_path: Path) -> None:
     place.revise(2, config={**of(place.real)["config"], "extra": 1})
     told = "its values 'extra' are none that are passed to helm again unseen"

@@ -351,6 +351,7 @@ def test_what_takes_tokens_of_the_node_keeps_aad_pod_identity(site: Site, tmp_pa
         assert played.status == 0 and {where for where, _what in played.every_write()} == {"default"}  # the Lease
 
 
+@pytest.mark.soak
 def test_a_reader_is_told_all_that_is_missing_before_the_first_write(site: Site, tmp_path: Path) -> None:
     """Of each phase, in one run."""
     scope = f"/subscriptions/{site.azure.subscription_id}"

@@ -20,7 +20,6 @@ from ansible_collections.azureops.pod_identity.tests.kube import documented as e
 from ansible_collections.azureops.pod_identity.tests.kube.documented import namespaces, shared
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.ways import Ways
 
 __all__ = ["namespaces", "shared"]  # fixtures
@@ -79,7 +78,8 @@ def terminating(client: Client) -> list[str]:
     return [each["name"] for each in found if "deletionTimestamp" in each]
 
 
-@pytest.mark.parametrize("share", fixed(range(SHARES), 0))
+@pytest.mark.soak
+@pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("arguments", [("--check",), ()], ids=["predicted", "done"])
 def test_whole_results(
     client: Client, api_server: ApiServer, shared: None, tmp_path: Path, arguments: tuple[str, ...], share: int

@@ -31,6 +31,7 @@ def nmi(client: Client, namespace: str) -> Iterator[None]:
     client.delete(DAEMON_SET, namespace, "nmi")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["pod_identity_info", "nmi_info"])
 def test_an_api_server_that_goes_while_it_is_asked(name: str, api_server: ApiServer, crds: None, nmi: None) -> None:
     look = Runner(api_server, name)

@@ -61,6 +61,7 @@ def play(
     )
 
 
+@pytest.mark.soak
 def test_one_file_for_all_clusters(api_server: ApiServer, pods: str, tmp_path: Path) -> None:
     player, target = Player(tmp_path / "play"), tmp_path / "found"
     status, output = play(api_server, player, target, "--check")

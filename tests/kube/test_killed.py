@@ -194,7 +194,8 @@ def one_in(several: int, known: Iterable[Moment]) -> list[Moment]:
     return [each for each in known if zlib.crc32(str(each).encode()) % several == 0]
 
 
-@pytest.mark.parametrize("name", fixed(JOBS, "uninstall", "bindings"))
+@pytest.mark.soak
+@pytest.mark.parametrize("name", JOBS)
 def test_every_write_is_a_moment(world: World, name: str) -> None:
     job = JOBS[name]
     job.build(world)
@@ -206,21 +207,8 @@ def test_every_write_is_a_moment(world: World, name: str) -> None:
     nothing_changes(world)
 
 
-# One of each job that protects something, and of each death.
-@pytest.mark.parametrize(
-    "moment",
-    fixed(
-        one_in(8, MOMENTS),
-        "site-kubernetes-17-before-interrupt",
-        "bindings-kubernetes-3-after-worker",
-        "uninstall-kubernetes-5-before-all",
-        "uninstall_addon-azure-3-before-all",
-        "restore-kubernetes-9-before-all",
-        "leftovers-azure-1-before-all",
-        "uninstall_addon-lease-2-after-all",
-    ),
-    ids=str,
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", one_in(8, MOMENTS), ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) -> None:
     JOBS[moment.job].build(world)
     world.die(moment)
@@ -231,9 +219,7 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
     nothing_changes(world)
 
 
-@pytest.mark.parametrize(
-    "moment", fixed(one_in(4, undone()), "uninstall-kubernetes-6-before-all", "site_addon-azure-3-after-all"), ids=str
-)
+@pytest.mark.parametrize("moment", fixed(one_in(4, undone()), "uninstall-kubernetes-6-before-all"), ids=str)
 def test_an_undo_brings_back_what_was(world: World, moment: Moment) -> None:
     UNDOS[moment.job](world)
     world.die(moment)
@@ -242,7 +228,8 @@ def test_an_undo_brings_back_what_was(world: World, moment: Moment) -> None:
     assert world.left() == []
 
 
-@pytest.mark.parametrize("remedy", fixed(["deleted", "over"], "over"))
+@pytest.mark.soak
+@pytest.mark.parametrize("remedy", ["deleted", "over"])
 def test_a_run_that_was_killed_on_another_machine_keeps_the_cluster_for_a_while(world: World, remedy: str) -> None:
     """Until its Lease is over, or somebody deletes it, as the README of the role has it."""
     uninstall_chart(world)

@@ -56,7 +56,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.objects import create,
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, DEATHS
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
@@ -359,7 +358,8 @@ def test_every_write_is_a_moment(world: SoonAtWork, name: str) -> None:
     require_end(world)
 
 
-@pytest.mark.parametrize("moment", fixed(every_moment(), "there-kubernetes-5-after-all"), ids=str)
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", list(every_moment()), ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(world: SoonAtWork, moment: Moment) -> None:
     JOBS[moment.job].build(world)
     world.die(moment)
@@ -367,9 +367,8 @@ def test_the_next_run_makes_up_for_a_killed_one(world: SoonAtWork, moment: Momen
     require_end(world)
 
 
-@pytest.mark.parametrize(
-    "moment", fixed((each for each in every_moment() if each.job == "there"), "there-kubernetes-9-before-all"), ids=str
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", [each for each in every_moment() if each.job == "there"], ids=str)
 def test_the_way_back_of_a_killed_run(world: SoonAtWork, moment: Moment) -> None:
     there(world)
     before = state(world)

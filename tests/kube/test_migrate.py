@@ -42,6 +42,7 @@ def shop(client: Client, namespace: str) -> None:
     workload(client, namespace, "api", labels=OWNED, annotations=RELEASE)
 
 
+@pytest.mark.soak
 def test_the_plan_is_told_written_and_changes_nothing(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_files_without_a_cluster(
     assert api_server.requests()[before:] == []
 
 
+@pytest.mark.soak
 def test_a_cluster_that_cannot_be_reached_stops_no_other(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ def test_no_batch_of_clusters_follows_one_that_failed(
     assert table.count("1 awaiting_owner 1 credential") == 2, table
 
 
+@pytest.mark.soak
 def test_service_accounts_are_prepared_and_taken_back(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:

@@ -28,7 +28,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.objects import make
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import workload_identity
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 OF_OTHERS = [CONSTRAINT, *(kind for kind in OPTIONAL if kind.name != "ValidatingAdmissionPolicy")]
 """Kinds that a cluster has where somebody has installed them."""
@@ -108,7 +107,8 @@ def crd(name: str) -> Raw:
     return {"crd": {"spec": {"names": {"kind": name}}}}
 
 
-@pytest.mark.parametrize("kind", fixed(LISTED, LISTED[0]), ids=lambda kind: kind.resource)
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", LISTED, ids=lambda kind: kind.resource)
 def test_a_kind_that_may_not_be_listed(whole: Whole, kind: Kind) -> None:
     """It is named; nothing is told wrongly for the lack of it, and what is not known any more is told as that."""
     with rights(whole.place.site, *lists(kind)):

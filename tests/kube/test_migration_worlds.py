@@ -46,6 +46,7 @@ def test_every_problem_has_its_world() -> None:
     assert told >= {(each.row, each.code) for each in plan.TABLE if each.row} - {(11, "proxy_not_annotated")}
 
 
+@pytest.mark.soak
 def test_where_all_is_done_nothing_is_told(site: Site) -> None:
     with workload_identity.running(site.api_server) as webhook, migration_site.place(site, webhook) as place:
         place.usual()

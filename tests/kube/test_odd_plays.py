@@ -30,7 +30,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KU
 from ansible_collections.azureops.pod_identity.tests.kube.odd_plays import BY_HELM, Ended, Look, Stage, Write, stage
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.odd_answers import CLASSES, Read, require_sentences
 
 GONE = ("404 page", "404 type", "404 empty", "204")
@@ -228,7 +227,8 @@ def theater(api_server: ApiServer, client: Client, tmp_path: Path, tmp_path_fact
     return Theater(api_server, client, tmp_path, base.parent if base.name.startswith("popen-") else base)
 
 
-@pytest.mark.parametrize(("job", "part"), fixed(CASES, ("uninstall", 0), ("restore", 0), ("leftovers", 0)), ids=str)
+@pytest.mark.soak
+@pytest.mark.parametrize(("job", "part"), CASES, ids=str)
 def test_nothing_follows_an_odd_answer(
     theater: Theater, record_property: Callable[[str, object], None], job: str, part: int
 ) -> None:

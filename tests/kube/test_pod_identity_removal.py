@@ -123,6 +123,7 @@ def test_what_was_saved_can_be_applied_again(api_server: ApiServer, client: Clie
     assert again["spec"]["resourceID"] == ID and again["metadata"]["labels"] == OURS
 
 
+@pytest.mark.soak
 def test_definitions_that_hang_on_a_dead_mic(api_server: ApiServer, client: Client, world: str) -> None:
     """They were deleted first, as many instructions have it, and wait for a finalizer that nobody takes away."""
     for kind in CUSTOM:
@@ -148,6 +149,7 @@ def test_what_is_held_by_somebody_else_is_named(api_server: ApiServer, client: C
     client.merge(kinds.AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": None}})
 
 
+@pytest.mark.soak
 def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, world: str) -> None:
     """Its manifest is that of an old chart, and its record says that somebody began to remove it."""
     values = f"mic.podDisruptionBudget.minAvailable=1,nameOverride={world},installMICException=false"

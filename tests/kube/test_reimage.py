@@ -163,6 +163,7 @@ def world(api_server: ApiServer, client: Client, tmp_path: Path) -> Iterator[Wor
     azure.close()
 
 
+@pytest.mark.soak
 def test_nodes_take_turns(world: World) -> None:
     """Both in one batch; pods that the API server let go do not end on a node whose kubelet is dead."""
     before = world.states()

@@ -45,6 +45,7 @@ def report(folder: Path) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in data["clusters"]}
 
 
+@pytest.mark.soak
 def test_clusters_become_one_report(api_server: ApiServer, world: Installation, tmp_path: Path) -> None:
     world.state_of("mic-a", "mic", crashing())
     lost = "F0301 09:00:00.000000 1 mic.go:9] lost leader lease <script>{{ 7*7 }}\n"

@@ -206,6 +206,7 @@ def predicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "state": "would be restored" if row["state"] == "restored" else row["state"]} for row in rows]
 
 
+@pytest.mark.soak
 def test_check_mode_shows_the_table_of_the_run(site: Site) -> None:
     """Some of it is there, something else is, and some of it is refused."""
     for each in documents(site.namespace, site.identity)[1:]:

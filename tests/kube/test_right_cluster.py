@@ -17,6 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Elsewhere, elsewhere
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer, programs
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/one"
@@ -36,13 +37,15 @@ def node(client: Client) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("token", "fqdn", "group", "sentence"),
     [
-        pytest.param(RESTRICTED, "127.0.0.1", "", "", id="name"),
+        pytest.param(RESTRICTED, "127.0.0.1", "", "", id="name", marks=pytest.mark.soak),
         pytest.param(ADMIN, "one.azmk8s.io", "MC_one", "", id="nodes"),
         pytest.param(
             RESTRICTED, "one.azmk8s.io", "MC_one", "the user of the connection may not list nodes", id="neither"
         ),
         pytest.param(ADMIN, "one.azmk8s.io", "MC_two", "belongs to another cluster than one", id="another"),
-        pytest.param(ADMIN, "", "MC_two", "belongs to another cluster than one", id="nameless"),
+        pytest.param(
+            *(ADMIN, "", "MC_two", "belongs to another cluster than one"), id="nameless", marks=pytest.mark.soak
+        ),
     ],
 )
 def test_the_right_cluster_is_told_by_its_name_or_its_nodes(
@@ -59,7 +62,7 @@ def test_the_right_cluster_is_told_by_its_name_or_its_nodes(
     assert (status, sentence in output) == (2 if sentence else 0, True), output
 
 
-@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("private", fixed([True, False], True))
 def test_a_private_name_that_is_unknown_here_is_said_so(api_server: ApiServer, tmp_path: Path, private: bool) -> None:
     name = "one-1a2b.11111111-1111-4111-8111-111111111111.privatelink.westeurope.invalid"
     found = {"id": CLUSTER, "name": "one", "resource_group": "rg", "node_resource_group": "MC_one", "fqdn": name}

@@ -216,6 +216,7 @@ def test_the_demo_application_of_a_run_is_that_of_this_run(
     assert f"{namespace}/(demo) not_verified billing" in said, output
 
 
+@pytest.mark.soak
 def test_the_life_of_an_exception(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.token_requests import 
     success,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
+from ansible_collections.azureops.pod_identity.tests.support.fixed import pairs
 
 __all__ = ["certificate", "image"]  # fixtures
 
@@ -100,9 +101,14 @@ def verdict(answer: token_request.Answer) -> token.Verdict:
     return token.judge(answer, token.Expectation(resource=RESOURCE, client_id=CLIENT_ID, identity="a/billing"))
 
 
-@pytest.mark.parametrize(("unknown", "seconds", "status"), [(2, 60, 200), (99, 0, 500), (0, 60, 200)])
-def test_asks_until_the_pod_is_known(image: Image, unknown: int, seconds: int, status: int) -> None:
-    shell, environment = image
+def of_images(name: str, cases: Sequence[object]) -> pytest.MarkDecorator:
+    """Each case with each image; of the fixed set as few as hold each of them."""
+    return pytest.mark.parametrize(("image", name), pairs(list(IMAGES), cases), indirect=["image"])
+
+
+@of_images("wait", [(2, 60, 200), (99, 0, 500), (0, 60, 200)])
+def test_asks_until_the_pod_is_known(image: Image, wait: tuple[int, int, int]) -> None:
+    (shell, environment), (unknown, seconds, status) = image, wait
     if has_own_wget(image) and unknown:
         seconds, status = 0, 500
     with serving(200, success()) as server:
@@ -113,10 +119,10 @@ def test_asks_until_the_pod_is_known(image: Image, unknown: int, seconds: int, s
     assert server.asked == (unknown + 1 if seconds else 1)
 
 
-@pytest.mark.parametrize(("samples", "unknown"), [(3, 0), (3, 1)])
-def test_asks_as_often_as_samples_are_wanted(image: Image, samples: int, unknown: int) -> None:
+@of_images("unknown", [0, 1])
+def test_asks_as_often_as_samples_are_wanted(image: Image, unknown: int) -> None:
     """One answer after the other, each printed whole, with the pauses in between."""
-    shell, environment = image
+    (shell, environment), samples = image, 3
     unknown = 0 if has_own_wget(image) else unknown
     with serving(200, success()) as server:
         server.before = [UNKNOWN_POD] * unknown
@@ -147,37 +153,36 @@ def test_token_of_nmi(image: Image) -> None:
     assert "compute" not in output, "the machine's metadata left the pod"
 
 
+NEW = 0  # seconds since a token was issued
 ASSIGNING = (
     b'getting "assigned" identities for pod a/b\\c in CREATED state failed after 16 attempts, retry duration [5]s'
 )
-TOLD: dict[str, tuple[tuple[int, bytes, dict[str, str]], Reply, tuple[str, str, str]]] = {
-    "NMI blocks metadata": ((200, success(), {}), BLOCKED, ("ok", "", "nmi")),
+TOLD: dict[str, tuple[int, bytes | int, dict[str, str], Reply, tuple[str, str, str]]] = {
+    "NMI blocks metadata": (200, NEW, {}, BLOCKED, ("ok", "", "nmi")),
     # Its token looks like one of NMI; the second request tells.
     "IMDS behind something that strips headers": (
-        (200, success(), {}),
+        *(200, NEW, {}),
         (200, METADATA[1], {}),
         ("unclear", "", "unknown"),
     ),
-    "IMDS": ((200, success(), IMDS), METADATA, ("raw_imds", "V1", "imds")),
-    "the proxy": ((200, success(), PROXY), METADATA, ("ok", "", "workload_identity_proxy")),
-    "an old token of the proxy": (
-        (200, success(iat=int(time.time()) - 7200), PROXY),
-        METADATA,
-        ("stale_token", "V15", ""),
-    ),
-    "a refusal": ((404, ASSIGNING, {}), METADATA, ("not_assigned", "V4", "")),
+    "IMDS": (200, NEW, IMDS, METADATA, ("raw_imds", "V1", "imds")),
+    "the proxy": (200, NEW, PROXY, METADATA, ("ok", "", "workload_identity_proxy")),
+    "an old token of the proxy": (200, 7200, PROXY, METADATA, ("stale_token", "V15", "")),
+    "a refusal": (404, ASSIGNING, {}, METADATA, ("not_assigned", "V4", "")),
 }
 
 
-@pytest.mark.parametrize("name", TOLD)
+@of_images("name", list(TOLD))
 def test_who_answers_and_what(image: Image, name: str) -> None:
-    reply, metadata, (wanted, code, who) = TOLD[name]
-    with serving(*reply, metadata) as server:
+    status, told, headers, metadata, (wanted, code, who) = TOLD[name]
+    # A token is of the moment of the test, which is minutes behind that of its collection.
+    body = told if isinstance(told, bytes) else success(iat=int(time.time()) - told)
+    with serving(status, body, headers, metadata) as server:
         answer, output = ask(image, server.host)
     found = verdict(answer)
-    assert answer.status == reply[0] and answer.instance and answer.instance.status == metadata[0], output
-    if has_own_wget(image) and 400 in (reply[0] // 100 * 100, metadata[0] // 100 * 100):
-        assert found.verdict == "unclear" and (reply[0] == 200 or "probe_pod" in found.message), output
+    assert answer.status == status and answer.instance and answer.instance.status == metadata[0], output
+    if has_own_wget(image) and 400 in (status // 100 * 100, metadata[0] // 100 * 100):
+        assert found.verdict == "unclear" and (status == 200 or "probe_pod" in found.message), output
         return
     assert found.verdict == wanted and (not code or found.code == code), output
     assert not who or found.answered_by == who, output
@@ -185,7 +190,7 @@ def test_who_answers_and_what(image: Image, name: str) -> None:
         assert all(check.ok for check in found.checks) and found.checks
 
 
-@pytest.mark.parametrize("length", range(4))
+@of_images("length", range(4))
 def test_every_length_of_padding(image: Image, length: int) -> None:
     with serving(200, success(filler="x" * length)) as server:
         answer, output = ask(image, server.host)
@@ -205,7 +210,7 @@ def test_a_refusal_that_holds_a_token_does_not_leave(image: Image) -> None:
     assert answer.complete and verdict(answer).verdict != "ok"
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"access_token":""}', b'{"access_token":"a.b.c"}', b"\x00\xff\x1b[31m"])
+@of_images("body", [b"", b"{}", b'{"access_token":""}', b'{"access_token":"a.b.c"}', b"\x00\xff\x1b[31m"])
 def test_answers_that_are_no_token(image: Image, body: bytes) -> None:
     with serving(200, body) as server:
         answer, output = ask(image, server.host)

@@ -43,6 +43,7 @@ def release(api_server: ApiServer, crds: None, namespace: str) -> Iterator[str]:
     api_server.helm("uninstall", namespace, "--namespace", namespace, "--ignore-not-found")
 
 
+@pytest.mark.soak
 def test_helm_is_killed_and_deletes_nothing_any_more(api_server: ApiServer, player: Player, release: str) -> None:
     """Its first deletion waits for an answer; the second one would follow it."""
     binaries, _charts = server.programs()
@@ -79,6 +80,7 @@ class Silent(Instead):
         return "/secrets" in path
 
 
+@pytest.mark.soak
 def test_a_role_tells_what_helm_could_not_read(api_server: ApiServer, player: Player, release: str) -> None:
     binaries, charts = server.programs()
     proxy = Silent()

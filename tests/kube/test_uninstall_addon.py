@@ -164,6 +164,7 @@ def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> Non
     assert (status, changed(output), len(site.bundles())) == (0, 0, 1), output
 
 
+@pytest.mark.soak
 def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
     before, attached, mark = profile(site), site.attached(), site.modules.mark()
     put(site.client, kinds.AZURE_IDENTITY, site.namespace, "theirs", {"type": 0, "clientID": "c", "resourceID": "r"})

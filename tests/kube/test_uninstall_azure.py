@@ -86,6 +86,7 @@ def credential(site: Site) -> dict[str, Any]:
     return manifest
 
 
+@pytest.mark.soak
 def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: SimulatedAzure, own: str) -> None:
     """On all scale sets with nodes, and nothing else changes there; a second run finds nothing to do."""
     again, odd, lost = identity(azure, "again"), identity(azure, "odd"), identity(azure, "lost", "own")
@@ -150,6 +151,7 @@ def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: Simulat
     assert (status, "changed=0 " in output) == (0, True), output
 
 
+@pytest.mark.soak
 def test_everything_that_is_not_permitted_is_told_at_once(site: Site, azure: SimulatedAzure, own: str) -> None:
     kubelet = azure.cluster(name="demo")["properties"]["identityProfile"]["kubeletidentity"]["objectId"]
     for place in (scope(azure, NODES), site.billing):

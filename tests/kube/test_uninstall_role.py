@@ -84,6 +84,7 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert azure.arm("GET", site.billing).status_code == 200
 
 
+@pytest.mark.soak
 def test_a_release_that_a_tenant_wrote_stays(site: Site, release: None) -> None:
     """Its hook would run, and what its manifest names would go, with the rights of the operator."""
     tenant, client = f"{site.namespace}-tenant", site.client
@@ -174,6 +175,7 @@ def order(requests: list[str]) -> list[str]:
     return [steps[each] for each in reversed(dict.fromkeys(reversed(requests))) if each in steps]
 
 
+@pytest.mark.soak
 def test_one_run_at_a_time(site: Site, azure: SimulatedAzure) -> None:
     """A second one names the first, or waits for it; a look needs no turn, and each gives its own back."""
     other = {"kubeconfig": site.server.kubeconfig(), "holder": "bob@elsewhere", "process": "boot/1/2/3"}
@@ -199,6 +201,7 @@ def test_a_run_that_fails_gives_its_turn_back(site: Site) -> None:
     assert (status, "leaseDurationSeconds" in output) == (2, True), output
 
 
+@pytest.mark.soak
 def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
     make(site.client, kinds.DEPLOYMENT, site.namespace, "asleep", "billing")
     before, attached, mark = site.look(), site.attached(), site.modules.mark()
@@ -216,6 +219,7 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: S
     site.client.delete(kinds.DEPLOYMENT, site.namespace, "asleep")
 
 
+@pytest.mark.soak
 def test_what_the_cluster_needs_stays(site: Site) -> None:
     """Though pods had it: its AzureAssignedIdentity goes, and nothing is left open that was not open before."""
     attached = site.attached()

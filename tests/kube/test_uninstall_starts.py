@@ -25,7 +25,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.objects import create,
 from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import Site, azure, changed, helm, put, site
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support import forged_release
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 
 __all__ = ["azure", "site"]  # fixtures
 
@@ -331,7 +330,8 @@ def cluster(site: Site) -> Iterator[Site]:
             client.delete(kinds.NAMESPACE, None, each["metadata"]["name"])
 
 
-@pytest.mark.parametrize("name", fixed(WORLDS, "manifests"))
+@pytest.mark.soak
+@pytest.mark.parametrize("name", WORLDS)
 def test_from_any_state_to_a_cluster_without_a_trace(cluster: Site, name: str) -> None:
     """More than a minute each."""
     world = WORLDS[name]

@@ -203,6 +203,7 @@ def test_an_account_takes_the_place_of_another(
     assert place.written() == before
 
 
+@pytest.mark.soak
 def test_what_happens_to_the_other_account_is_followed(run: Runner, client: Client, place: Place) -> None:
     run(**stand_in(place)).ok()
     before = place.written()
@@ -425,8 +426,9 @@ def test_an_identity_that_is_not_known_yet(run: Runner, place: Place) -> None:
     assert "pass the real value" in run(**wish).failure()
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", fixed(range(1, 5), 2))
+@pytest.mark.parametrize(
+    ("number", "after"), fixed([(number, after) for number in range(1, 5) for after in (False, True)], (2, True))
+)
 def test_a_run_that_is_killed_at_a_write(
     run: Runner, api_server: ApiServer, place: Place, tmp_path: Path, number: int, after: bool
 ) -> None:

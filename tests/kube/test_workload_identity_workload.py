@@ -179,6 +179,7 @@ def rollout(outcome: Outcome) -> list[int]:
     return [told[key] for key in ("replicas", "updated", "available", "mutated")]
 
 
+@pytest.mark.soak
 def test_the_way_back_is_over_once_former_pods_have_ended(cluster: Cluster) -> None:
     """They ask with their credential until then."""
     cluster.make(replicas=1)
@@ -417,6 +418,7 @@ def breaks_at_the_second_pod(
     server.until("the webhook is called again", lambda: workload_identity._is_called(cluster.client))
 
 
+@pytest.mark.soak
 def test_the_webhook_goes_in_the_middle(cluster: Cluster) -> None:
     """Old pods serve, the cause is named, and everything comes back without it."""
     before = cluster.make(replicas=3)
@@ -450,6 +452,7 @@ def test_a_pod_that_the_webhook_did_not_see_ends_it_at_once(cluster: Cluster) ->
     assert cluster.get()["spec"] == before["spec"]
 
 
+@pytest.mark.soak
 def test_the_webhook_goes_while_a_workload_leaves(cluster: Cluster) -> None:
     """NMI serves its pods again at once, though the controller would go on, and none is missing."""
     cluster.make(replicas=3)
@@ -487,6 +490,7 @@ def test_pods_of_before_the_account_was_annotated_are_restarted(cluster: Cluster
     assert cluster.get()["spec"] == before["spec"] and cluster.kubelets.fewest == 2
 
 
+@pytest.mark.soak
 def test_what_stops_a_rollout_is_named_and_it_goes_on(cluster: Cluster) -> None:
     """A quota, then an image, then a probe; and the same again when that is mended."""
     cluster.make()
@@ -578,6 +582,7 @@ spec:
 """
 
 
+@pytest.mark.soak
 def test_a_helm_release_is_upgraded_meanwhile(cluster: Cluster, own_server: ApiServer, tmp_path: Path) -> None:
     """What was added stays; what the chart declares itself is as the chart says, and is told or set again."""
     (tmp_path / "templates").mkdir()

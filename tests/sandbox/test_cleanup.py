@@ -61,6 +61,7 @@ def cached(world: World) -> dict[str, Any]:
     return {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": folder}
 
 
+@pytest.mark.soak
 def test_the_cache_of_the_inventory_saves_requests(world: World) -> None:
     cache = cached(world)
     first = world.inventory(**cache)
@@ -103,6 +104,7 @@ def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World
     broken.sandbox.az("vmss", "identity", "remove", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
 
 
+@pytest.mark.soak
 def test_what_the_inventory_tells_is_asked_again(broken: World) -> None:
     """Its cache is of the time when NMI lived, which would keep the rules."""
     role = "azureops.pod_identity.imds_node_cleanup"
@@ -414,6 +416,7 @@ def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(bare: World, other:
         each.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=60s")
 
 
+@pytest.mark.soak
 def test_a_node_that_goes_while_the_run_is_under_way_is_no_failure(world: World) -> None:
     """It is in the cluster when the nodes are found, and neither there nor to be reached when its turn comes. The run
     goes on with the next one.

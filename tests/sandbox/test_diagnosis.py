@@ -25,7 +25,7 @@ from sandboxes import Sandbox, eventually, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes.cluster_nodes import USER_RULES_LABEL
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 TEAM, API = "billing", "api"
 TOKEN = "identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/"
@@ -131,7 +131,6 @@ def test_a_node_does_not_reach_its_metadata_service(shop: Shop) -> None:
     eventually(lambda: shop.ask(f"deploy/{API}") == OK, 60)
 
 
-@pytest.mark.soak
 def test_a_policy_keeps_a_pod_from_nmi(shop: Shop) -> None:
     policy = {
         "apiVersion": "networking.k8s.io/v1",
@@ -156,7 +155,6 @@ def test_a_policy_keeps_a_pod_from_nmi(shop: Shop) -> None:
     assert shop.ask(f"deploy/{API}") == OK
 
 
-@pytest.mark.soak
 def test_nmi_died_on_a_node_and_its_rules_are_left(shop: Shop) -> None:
     """It is stopped there, so that it cannot clean up, while its DaemonSet leaves the node."""
     other = shop.other

@@ -117,6 +117,7 @@ def install(home: Path) -> list[str]:
     return [f"export HOME={shlex.quote(str(home))}", "unset ${!ANSIBLE@} ${!PYTHON@}", activate]
 
 
+@pytest.mark.soak
 def test_a_stranger_gets_from_the_readme_to_the_end_of_the_first_guide(sandbox: Sandbox, folder: Path) -> None:
     shell = install(folder / "home")
     sandbox.run("reset")

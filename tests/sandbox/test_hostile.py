@@ -21,7 +21,7 @@ import tenant
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import eventually, running
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 UNINSTALL, RESTORE, DESTROY, CLEANUP, LEFTOVERS, INVENTORY, VERIFY = (
     f"azureops.pod_identity.{name}"
@@ -191,14 +191,12 @@ def test_an_uninstall_leaves_what_is_his(town: Town) -> None:
     assert all(f"i{number}" in run.output for number in range(7))
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("transport", ["ssh", "vmss_run_command"])
 def test_a_node_is_cleaned(bare: Town, transport: str) -> None:
     run = bare.clean(transport)
     assert [(each["outcome"], each["proof"]) for each in run.ok().nodes.values()] == [("cleaned", "imds")]
 
 
-@pytest.mark.soak
 def test_no_privileged_pod_starts_in_his_namespace(bare: Town) -> None:
     """With the namespace that the message asks for the node is cleaned through a pod."""
     refused = bare.clean("aks_node_pod")
@@ -211,7 +209,6 @@ def test_no_privileged_pod_starts_in_his_namespace(bare: Town) -> None:
     assert tenant.IMAGE not in used
 
 
-@pytest.mark.soak
 def test_what_was_removed_comes_back(bare: Town) -> None:
     """The first bundle has all of it. What the tenant forged as bundles is in Secrets, which nobody named."""
     bundle = str(min(Path(bare.operator.variables["pod_identity_artifact_target"]).glob(f"{CLUSTER}-*.json")))
@@ -222,7 +219,6 @@ def test_what_was_removed_comes_back(bare: Town) -> None:
     assert {(each["kind"], each["metadata"]["name"]): each["spec"] for each in back} == bare.specs
 
 
-@pytest.mark.soak
 def test_what_the_tenant_cannot_reach_goes_with_the_cluster(bare: Town) -> None:
     """Last of all."""
     operator = bare.operator

@@ -25,11 +25,10 @@ from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Op
 from private_files import private_files
 from sandboxes import running
 
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, DEATHS, INTERRUPT, WORKER
 from azsandbox.network import WORKSTATION_ADDRESS
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,12 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
         yield Operator(sandbox, tmp_path_factory.mktemp("operator"), SITE)
 
 
-@pytest.mark.parametrize("moment", fixed(MOMENTS, "write-4-worker"), ids=str)
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(operator: Operator, moment: Moment) -> None:
     operator.sandbox.run("reset")
     require_site(operator, operator.play_after_kill("azureops.pod_identity.site", moment.fault, moment.death))
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("way", ["requests", "writes"])
 def test_each_run_goes_on_where_the_one_before_died(
     operator: Operator, record_property: Callable[[str, object], None], way: str

@@ -100,6 +100,7 @@ def test_issuer_webhook_account_and_credential(story: Story) -> None:
         assert story.paths(name) == ["nmi"]
 
 
+@pytest.mark.soak
 def test_check_mode_predicts_the_switch(story: Story) -> None:
     run = story.migrate("--check", until="switch")
     assert set(story.states(run).values()) == {("switched", "soak")}
@@ -107,6 +108,7 @@ def test_check_mode_predicts_the_switch(story: Story) -> None:
     assert story.deployment(MOVED)["spec"] == story.templates[MOVED]
 
 
+@pytest.mark.soak
 def test_a_pool_that_does_not_reach_entra_stops_the_switch(story: Story) -> None:
     """Though the workloads have no pod there yet, or it is the other one that has."""
     (node,) = story.operator.kubectl("get", "nodes", "-l", "agentpool=apps")["items"]
@@ -138,6 +140,7 @@ def test_the_switch(story: Story) -> None:
     assert not story.migrate(until="switch").changes()
 
 
+@pytest.mark.soak
 def test_a_soak_that_is_not_over(story: Story) -> None:
     """A run that ends with it waits for nothing."""
     run = story.migrate(until="soak")
@@ -348,6 +351,7 @@ def test_the_end_of_pod_identity(story: Story) -> None:
     assert not story.migrate(**options).changes()
 
 
+@pytest.mark.soak
 def test_it_comes_back(story: Story) -> None:
     """To tokens by NMI, from what the end has saved."""
     listed = story.operator.kubectl("get", "secrets", "-n", "default")["items"]
@@ -361,6 +365,7 @@ def test_it_comes_back(story: Story) -> None:
     assert story.last_path(MOVED) == "workload_identity"
 
 
+@pytest.mark.soak
 def test_one_that_has_left_comes_back_too(story: Story) -> None:
     """After the end of AAD Pod Identity and its return; and the service account goes that was made for it."""
     run = story.migrate(undo=True)

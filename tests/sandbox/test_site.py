@@ -102,16 +102,16 @@ def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tu
     assert counted(operator.requests()) == {(each.method, each.place): each.count for each in UNCHANGED}
 
 
-def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path: Path) -> None:
-    """With what the run itself has found, and with all else that can be looked at.
+def test_a_report_is_written_in_its_end_and_the_diagnosis_is_that_it_is_healthy(
+    operator: Operator, done: Run, tmp_path: Path
+) -> None:
+    """The report tells what the run itself has found, and all else that can be looked at.
 
     MIC detaches an identity again that no pod has any more, so a pod keeps it.
     """
     target = {"pod_identity_report_target": str(tmp_path / "report")}
     operator.sandbox.exec("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
     eventually(lambda: states(operator) == {"billing": "Assigned"}, 120)
-    assert operator.site("--check", variables=target).ok().changes() == ["Write the report"]
-    assert not (tmp_path / "report").exists()
     assert operator.site(variables=target).ok().changes() == ["Write the report"]
     (cluster,) = json.loads((tmp_path / "report/pod-identity-report.json").read_text())["clusters"]
     assert (cluster["name"], cluster["failure"]) == (CLUSTER, "")
@@ -124,8 +124,16 @@ def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path:
         ("selector", "billing", "identity"),
         ("identity", "billing", "scale set"),
     }
+    _is_healthy(operator)
     operator.sandbox.exec("kubectl", "-n", "billing", "delete", "deployment", "api")
     eventually(lambda: states(operator) == {}, 120)
+
+
+def _is_healthy(operator: Operator) -> None:
+    diagnosed = operator.play("azureops.pod_identity.diagnose").ok()
+    assert diagnosed.changes() == []
+    (found,) = diagnosed.stats["pod_identity_diagnosis"].values()
+    assert (found["verdict"], found["causes"], found["unread"]) == ("healthy", [], [])
 
 
 @pytest.mark.soak
@@ -337,6 +345,7 @@ clusters:
 """
 
 
+@pytest.mark.soak
 def test_two_clusters_are_two_hosts(operator: Operator, done: Run) -> None:
     variables = {"pod_identity_cluster_name": UNSET, "pod_identity_hosts": "clusters"}
     run = operator.site(variables=variables, inventory=INVENTORY).ok()

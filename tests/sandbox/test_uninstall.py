@@ -221,11 +221,8 @@ def test_each_way_that_is_named_leads_out_of_an_outage(used: Operator) -> None:
     assert {(each["outcome"], each["proof"]) for each in clean.nodes.values()} == {("clean", "imds")}
 
 
-def test_what_was_removed_comes_back(used: Operator) -> None:
+def test_what_was_removed_comes_back(used: Operator, gone: Run) -> None:
     """By playbooks/restore.yml, to a verified token, and a second time it has nothing to do."""
-    used.site().ok()
-    attach_spare(used)
-    used.play(UNINSTALL, variables=IN_USE).ok()
     assert attached(used).isdisjoint({"billing", "spare"})
     regretted = {"pod_identity_restore_bundle": str(bundle_files(used)[-1])}
     predicted = used.play(RESTORE, "--check", "--diff", variables=regretted).ok()

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 from sandboxes import Sandbox, eventually
 
+pytestmark = pytest.mark.story
+
 SANDBOX = Path(__file__).with_name("sandbox")
 NAME = f"world-{os.getpid()}"
 STATE = Path("/run/azureops-sandbox") / NAME
@@ -176,12 +178,14 @@ def world(before: dict[str, object]) -> None:
 # What the sandbox can do
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_nodes_are_ready_and_status_says_so() -> None:
     assert shell("kubectl get nodes --no-headers").count(" Ready ") == NODES
     assert sandbox("status").stdout.count("  Ready") == NODES
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_status_may_be_cut_off() -> None:
     """As by `| head -1`: nobody reads the rest."""
@@ -194,6 +198,7 @@ def test_status_may_be_cut_off() -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_a_second_up_changes_nothing() -> None:
     before = (STATE / "init.pid").read_text()
@@ -228,6 +233,7 @@ def pod(name: str, node: str, *, privileged: bool = False) -> None:
     shell(f"kubectl wait --for=condition=Ready pod/{name} --timeout=60s")
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_pods_resolve_names_and_reach_each_other() -> None:
     nodes = shell("kubectl get nodes -o name").replace("node/", "").split()
@@ -246,6 +252,7 @@ def test_pods_resolve_names_and_reach_each_other() -> None:
         assert "resolve" in outside
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_three_ways_lead_to_the_same_node() -> None:
     node, address = shell(
@@ -266,6 +273,7 @@ def test_three_ways_lead_to_the_same_node() -> None:
     assert shell(f"ssh -o BatchMode=yes azureuser@{address} whoami") == "azureuser"
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_the_workstation_reaches_what_an_operator_may_reach() -> None:
     node = shell("kubectl get nodes -o jsonpath='{.items[0].status.addresses[0].address}'")
@@ -283,6 +291,7 @@ def test_the_workstation_reaches_what_an_operator_may_reach() -> None:
     assert "unreachable" in sandbox("exec", "--", "bash", "-c", "</dev/tcp/8.8.8.8/53", check=False).stderr
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_exec_passes_on_input_status_and_directory(tmp_path: Path) -> None:
     assert sandbox("exec", "--", "cat", stdin="hello").stdout == "hello"
@@ -294,6 +303,7 @@ def test_exec_passes_on_input_status_and_directory(tmp_path: Path) -> None:
     assert done.stdout.strip() == str(tmp_path)
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_exec_passes_on_signals() -> None:
     script = "trap 'echo stopped; exit 5' TERM; echo started; sleep 1000 & wait"
@@ -307,6 +317,7 @@ def test_exec_passes_on_signals() -> None:
     assert command.returncode == 5
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_exec_on_a_terminal_is_interrupted_by_control_c() -> None:
     process, terminal = pty.fork()
@@ -327,6 +338,7 @@ def test_exec_on_a_terminal_is_interrupted_by_control_c() -> None:
 # What is left when parts are killed
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_a_killed_exec_leaves_nothing_inside() -> None:
     word = f"{time.time_ns()}"
@@ -338,6 +350,7 @@ def test_a_killed_exec_leaves_nothing_inside() -> None:
     eventually(lambda: not processes(word))
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_a_killed_node_takes_all_of_it_along_and_nothing_else() -> None:
     inits = node_inits()
@@ -362,6 +375,7 @@ def _target(link: Path) -> str:
         return ""
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("world")
 def test_reset_empties_the_subscription_even_when_azure_was_killed() -> None:
     for directory in Path("/proc").iterdir():
@@ -381,11 +395,13 @@ def _arguments(directory: Path) -> str:
         return ""
 
 
+@pytest.mark.soak
 def test_nothing_remains_after_down(before: dict[str, object], world: None) -> None:
     sandbox("down")
     assert host() == before
 
 
+@pytest.mark.soak
 def test_nothing_remains_when_init_was_killed(before: dict[str, object]) -> None:
     start()
     assert node_inits()

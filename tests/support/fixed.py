@@ -27,14 +27,15 @@ def fixed(cases: Iterable[object], *kept: object) -> list[ParameterSet]:
     return [_parameter(case, any(_is(case, each) for each in kept)) for case in all_cases]
 
 
-def pairs(first: Sequence[First], second: Sequence[Second]) -> list[ParameterSet]:
-    """Return each pair; of the fixed set are as few as hold every one of `first` and every one of `second`."""
-    kept = {(place % len(first), place % len(second)) for place in range(max(len(first), len(second)))}
-    return [
-        _parameter((one, other), (place, turn) in kept)
-        for place, one in enumerate(first)
-        for turn, other in enumerate(second)
-    ]
+def pairs(first: Sequence[First], second: Sequence[Second], few: Sequence[First] = ()) -> list[ParameterSet]:
+    """Return each pair; of the fixed set are as few as hold every one of `second` and every one of `first`.
+
+    Of `few` instead, where those stand for all of `first`.
+    """
+    those = few or first
+    turns = range(max(len(those), len(second)))
+    kept = [(those[turn % len(those)], second[turn % len(second)]) for turn in turns]
+    return [_parameter((one, other), (one, other) in kept) for one in first for other in second]
 
 
 def _is(case: object, kept: object) -> bool:

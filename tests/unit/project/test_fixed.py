@@ -36,3 +36,9 @@ def test_pairs_hold_each_of_both_in_as_few_as_can_be(first: int, second: int) ->
     assert len(kept(made)) == max(first, second)
     assert {one for one, _other in kept(made)} == set(range(first))
     assert {other for _one, other in kept(made)} == set(range(second))
+
+
+def test_few_stand_for_all() -> None:
+    made = pairs(range(9), range(3), few=[4, 7])
+    assert len(made) == 27
+    assert kept(made) == [(4, 0), (4, 2), (7, 1)]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player, role
 from azsandbox.azure.loopback import SimulatedAzure
@@ -91,6 +92,7 @@ def test_a_cluster_of_somebody_else_stays_as_it_is(
     assert azure.arm("GET", path).content == before
 
 
+@pytest.mark.soak
 def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
     modules: Modules, azure: SimulatedAzure, player: Player, group: str
 ) -> None:
@@ -148,7 +150,7 @@ def test_a_fetched_kubeconfig_is_proved_too(modules: Modules, azure: SimulatedAz
     assert (status, "The API server https://127.0.0.1:9 cannot be reached" in output) == (2, True), output
 
 
-@pytest.mark.parametrize("entra", [True, False], ids=["entra", "certificate"])
+@pytest.mark.parametrize("entra", fixed([True, False], True))
 def test_the_token_of_a_connection_is_renewed(
     modules: Modules, azure: SimulatedAzure, player: Player, entra: bool
 ) -> None:

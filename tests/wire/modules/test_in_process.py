@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.ways import Ways
 from ansible_collections.azureops.pod_identity.tests.wire.modules import documented as examples
@@ -42,7 +41,8 @@ def failing() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("name", fixed([*examples.CASES, "failures"], "failures"))
+@pytest.mark.soak
+@pytest.mark.parametrize("name", [*examples.CASES, "failures"])
 @pytest.mark.parametrize("arguments", [("--check",), ()], ids=["predicted", "done"])
 def test_whole_results(modules: Modules, tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
     tasks = failing() if name == "failures" else examples.tasks(name, modules, examples.CASES[name][0], tmp_path)

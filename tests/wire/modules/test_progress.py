@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
@@ -81,6 +83,7 @@ def test_what_azure_says_is_shown_while_it_works(modules: Modules, azure: Simula
     assert left_behind(modules.home) == []
 
 
+@pytest.mark.soak
 def test_it_is_turned_off_for_all_tasks_of_a_play(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster(name="plain")
     modules.fault("GET", "/operations/", status=200, body={"status": POOLS}, count=4)
@@ -89,6 +92,7 @@ def test_it_is_turned_off_for_all_tasks_of_a_play(modules: Modules, azure: Simul
     assert lines == []
 
 
+@pytest.mark.soak
 def test_a_pause_that_azure_asks_for_is_shown(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster(name="plain")
     slow = {"error": {"code": "TooManyRequests", "message": "Slow down."}}

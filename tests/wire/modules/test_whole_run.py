@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from azsandbox.azure.loopback import SimulatedAzure
@@ -47,6 +48,7 @@ def whole_run() -> list[dict[str, Any]]:
     return [{"block": tasks, "always": [{session: {"state": "absent"}, **register}]}]
 
 
+@pytest.mark.soak
 def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     player = Player(tmp_path / "player", modules.environment)
     entry = {"name": "billing", "selector": "billing", "roles": [{"role": "Reader"}]}
@@ -131,7 +133,7 @@ def addon(modules: Modules, azure: SimulatedAzure, brought: bool) -> str:
     return str(control["properties"]["principalId"] if brought else made["identity"]["principal_id"])
 
 
-@pytest.mark.parametrize("brought", [False, True], ids=["system-assigned", "user-assigned"])
+@pytest.mark.parametrize("brought", fixed([False, True], True))
 def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path, brought: bool) -> None:
     principal = addon(modules, azure, brought)
     status, output = Player(tmp_path / "player", modules.environment).play(
@@ -145,6 +147,7 @@ def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure,
     assert (status, granting(output)) == (2, {(principal, "Managed Identity Operator", "billing")}), output
 
 
+@pytest.mark.soak
 def test_exceptions_of_the_addon(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     """They come, change and go with the entries, each time by one update of the cluster, and alone too."""
     addon(modules, azure, brought=False)
