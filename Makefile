@@ -27,7 +27,7 @@ check: python  ## what to run while writing: format, lint, types, imports, unit 
 
 test: python  ## every check and every level of test: the same cases for the same files, in 30 minutes
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
-	-@$(NOX) --parallel 2 --tags static --report $(RESULTS)/static.json
+	-@$(NOX) --parallel 3 --tags static --report $(RESULTS)/static.json
 	-@$(NOX) --tags level --report $(RESULTS)/levels.json
 	@$(PYTHON) tests/tally.py $(RESULTS)/static.json $(RESULTS)/levels.json
 

@@ -140,6 +140,13 @@ def imports(session: nox.Session) -> None:
     session.run("lint-imports", "--no-logo", "--no-cache", str(collection / "pyproject.toml"))
 
 
+@checked(python=NEWEST_PYTHON, tags=["check", "static"])
+def unit(session: nox.Session) -> None:
+    """tests/unit: decisions, parsers, the plan, our own tools."""
+    # Plays are in few of its files, and some tests share one.
+    _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=2", "--dist=worksteal")
+
+
 @checked()
 def reuse(session: nox.Session) -> None:
     """Copyright and license of every file."""
@@ -275,13 +282,6 @@ def unit_of_a_lane(session: nox.Session, core: str) -> None:
 def _unit_of_a_lane(session: nox.Session, core: str, *others: str) -> None:
     folders = [f"tests/unit/{folder}" for folder in ("project", "plugins/module_utils/_domain")]
     _pytest(session, f"core-{core}", ["tests/unit"], *(f"--ignore={each}" for each in (*folders, *others)))
-
-
-@checked(python=NEWEST_PYTHON, tags=["check", "static"])
-def unit(session: nox.Session) -> None:
-    """tests/unit: decisions, parsers, the plan, our own tools."""
-    # Plays are in few of its files, and some tests share one.
-    _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=2", "--dist=worksteal")
 
 
 @checked(python=TARGETS[0])

@@ -49,7 +49,9 @@ class Session:
 
 def session(entry: dict[str, object], folder: Path) -> Session:
     """One entry of a report of nox, with the report of its pytest."""
-    name, result, seconds = str(entry["name"]), entry["result"], float(str(entry["duration"]))
+    signatures = entry.get("signatures")  # the first has the parameters, which the name has not
+    name = str(signatures[0] if isinstance(signatures, list) else entry["name"])
+    result, seconds = entry["result"], float(str(entry["duration"]))
     used = folder / f"{name}.processor"
     processor = float(used.read_text()) if used.exists() else 0
     reason = str(entry["reason"] or f"the session {result}; see its output above")

@@ -121,6 +121,7 @@ def test_nmi_without_known_rights_covers_its_node_and_it_is_told(look: Runner, c
         assert f"may not list {kind}.rbac" in sentence and sentence.endswith(Belief.EVERYWHERE)
 
 
+@pytest.mark.soak
 def test_nmi_is_not_blamed_for_an_api_server_that_goes(api_server: ApiServer, nmi: str, silent: socket.socket) -> None:
     silent.settimeout(60)
     with Runner(api_server, "nmi_info").start() as process:

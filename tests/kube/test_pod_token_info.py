@@ -107,6 +107,7 @@ def test_other_scale_set_is_refused(token_info: Runner, client: Client, workload
     assert "did not start" in sibling["message"] and sibling["node"] == nodes["a1"]
 
 
+@pytest.mark.soak
 def test_without_a_running_pod_it_is_refused(token_info: Runner, client: Client, workload: str) -> None:
     nobody = told(token_info, workload, selector="nobody-has-this")
     assert "did not start" in nobody["message"], "no binding selects it, so nothing can be detached"
@@ -117,6 +118,7 @@ def test_without_a_running_pod_it_is_refused(token_info: Runner, client: Client,
     assert "does not run" in token_info(namespace=workload, pod="api-7d9f8-x2x4k").failure()
 
 
+@pytest.mark.soak
 def test_service_that_publishes_unready_pods(token_info: Runner, client: Client, workload: str) -> None:
     to = {"selector": {"app": "api"}, "ports": [{"port": 80}]}
     create(client, kinds.SERVICE, workload, "peers", spec={"clusterIP": "None", "publishNotReadyAddresses": True, **to})
@@ -142,6 +144,7 @@ def test_a_killed_run_leaves_nothing_to_the_next(token_info: Runner, client: Cli
     assert probes(client, workload) == []
 
 
+@pytest.mark.soak
 def test_a_probe_that_was_crowded_out_is_run_again_by_itself(
     token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
 ) -> None:
@@ -218,6 +221,7 @@ def test_each_list_is_read_once(api_server: ApiServer, crds: None, workload: str
     assert asked == dict.fromkeys(lists, 1)
 
 
+@pytest.mark.soak
 def test_samples_come_from_each_node_of_the_workload(
     token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
 ) -> None:

@@ -87,6 +87,7 @@ def test_what_is_different_by_now_stays(restoration: Runner, client: Client, crd
     assert there(client, namespace)["AzureIdentity"]["spec"]["clientID"] == "new"
 
 
+@pytest.mark.soak
 def test_without_definitions_it_is_predicted_but_refused(
     restoration: Runner, client: Client, definitions: list[dict[str, Any]], namespace: str
 ) -> None:

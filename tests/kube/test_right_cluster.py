@@ -38,9 +38,11 @@ def node(client: Client) -> Iterator[None]:
     ("token", "fqdn", "group", "sentence"),
     [
         pytest.param(RESTRICTED, "127.0.0.1", "", "", id="name", marks=pytest.mark.soak),
-        pytest.param(ADMIN, "one.azmk8s.io", "MC_one", "", id="nodes"),
+        pytest.param(ADMIN, "one.azmk8s.io", "MC_one", "", id="nodes", marks=pytest.mark.soak),
         pytest.param(
-            RESTRICTED, "one.azmk8s.io", "MC_one", "the user of the connection may not list nodes", id="neither"
+            *(RESTRICTED, "one.azmk8s.io", "MC_one", "the user of the connection may not list nodes"),
+            id="neither",
+            marks=pytest.mark.soak,
         ),
         pytest.param(ADMIN, "one.azmk8s.io", "MC_two", "belongs to another cluster than one", id="another"),
         pytest.param(
@@ -168,7 +170,7 @@ def test_a_run_goes_where_it_was_proved_whatever_environment_and_defaults_say(
     assert list(player.temporary.glob("azureops-pod-identity-*")) == []
 
 
-@pytest.mark.parametrize("right", [True, False], ids=["right", "another"])
+@pytest.mark.parametrize("right", fixed([True, False], False))
 def test_the_environment_chooses_before_the_proof(
     api_server: ApiServer, node: None, tmp_path: Path, right: bool
 ) -> None:

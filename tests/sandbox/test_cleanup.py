@@ -87,6 +87,7 @@ def test_nobody_answers_on_broken_nodes(broken: World) -> None:
     assert groups["nmi_missing"] == groups["rules_suspected"] == sorted(broken.nodes)
 
 
+@pytest.mark.soak
 def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World) -> None:
     identity = broken.sandbox.az("identity", "create", "-g", GROUP, "-n", "stray", "-l", "westeurope")["id"]
     scale_set = broken.nodes[0][:-6]

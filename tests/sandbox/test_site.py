@@ -93,7 +93,10 @@ def test_tokens_are_verified(done: Run) -> None:
     assert {"aud", "tid", "appid", "oid"} <= set(row["claims_checked"].split())
 
 
-@pytest.mark.parametrize("arguments", [(), ("--check", "--diff")], ids=["run", "check"])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param((), id="run"), pytest.param(("--check", "--diff"), id="check", marks=pytest.mark.soak)],
+)
 def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tuple[str, ...]) -> None:
     operator.forget_requests()
     # As -e key=value gives them: text.

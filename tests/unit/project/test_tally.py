@@ -49,7 +49,7 @@ def test_a_session_is_counted(tmp_path: Path, result: str, cases: list[str] | No
     if cases is not None:
         body = "".join(CASES[case] for case in cases)
         (tmp_path / "it.xml").write_text(f"<testsuites><testsuite>{body}</testsuite></testsuites>")
-    entry: dict[str, object] = {"name": "it", "result": result, "reason": None, "duration": 60.0}
+    entry: dict[str, object] = {"name": "of", "signatures": ["it"], "result": result, "reason": None, "duration": 60.0}
     assert tally.session(entry, tmp_path) == expected
 
 
