@@ -249,7 +249,7 @@ def main() -> None:
     PAGE.write_text(page())
     GUIDE.write_text(guided(GUIDE.read_text()))
     PERMITTED.write_text(permitted(PERMITTED.read_text()))
-    report_schema = importlib.import_module("tests.report_schema")
+    report_schema = importlib.import_module("tests.support.report_schema")
     report_schema.SCHEMA.write_text(report_schema.text(DOMAIN))
 
 

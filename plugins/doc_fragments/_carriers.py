@@ -34,7 +34,14 @@ options:
   provider_ids:
     description:
       - What C(spec.providerID) of the nodes of the cluster says. The scale sets and virtual machines that they are on
-        are meant too, in whatever resource group they lie, such as node pools that somebody manages himself.
+        are meant too, where they lie in O(further_resource_groups), such as node pools that somebody manages himself.
+      - Whoever registers a node chooses its providerID. So what lies elsewhere is left alone, and is told.
+    type: list
+    elements: str
+    default: []
+  further_resource_groups:
+    description:
+      - Resource groups, by name or by id, in which nodes of the cluster may lie besides its node resource group.
       - A resource group of another cluster is refused.
     type: list
     elements: str

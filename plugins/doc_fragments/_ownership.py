@@ -14,10 +14,13 @@ class ModuleDocFragment:
 options:
   inventory:
     description:
-      - What M(azureops.pod_identity.pod_identity_info) returned of the cluster. The managed identities that its
-        AzureIdentities and AzureAssignedIdentities name are known; those that its workloads get are used, and stay.
-      - The C(releases) that M(azureops.pod_identity.pod_identity_removal_info) returned may be added to it; what the
-        values of a helm release name is known too.
+      - What M(azureops.pod_identity.pod_identity_info) returned of the cluster. The identities that its workloads get
+        are used, and stay.
+      - Whoever may write an AzureIdentity, an AzureAssignedIdentity or the record of a helm release chooses what it
+        names. So a managed identity that one of these names is known only if a principal of MIC holds the role Managed
+        Identity Operator on it. Principals of MIC are the kubelets' identity, the system-assigned identities of the
+        machines, that of the control plane where the add-on is on, and O(mic_principals).
+      - The C(releases) that M(azureops.pod_identity.pod_identity_removal_info) returned may be added to it.
     type: dict
   known_identities:
     description:
@@ -62,6 +65,7 @@ options:
     description:
       - Object ids or client ids of the principals as which MIC wrote, for the activity log, besides the kubelets'
         identity or the service principal of the cluster, and the system-assigned identities of the machines.
+      - Object ids count for the roles that prove what objects of the cluster name, too.
     type: list
     elements: str
     default: []

@@ -84,6 +84,7 @@ def carriers() -> ArgumentSpec:
             "resource_group": dict(text),
             "cluster_name": dict(text),
             "provider_ids": {"type": "list", "elements": "str", "default": []},
+            "further_resource_groups": {"type": "list", "elements": "str", "default": []},
             "protected_identities": {"type": "list", "elements": "str", "default": []},
         },
         mutually_exclusive=(("resource_id", "node_resource_group"),),

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from ._domain.change import Change
 from ._domain.errors import Failure
+from ._domain.printed import printed
 
 Document = t.Mapping[str, t.Any]
 T = t.TypeVar("T")
@@ -148,7 +149,7 @@ def guarded(module: Module, job: t.Callable[[], t.Any]) -> t.NoReturn:
 
 def _finish(module: Module, plan: Plan, key: str) -> None:
     for warning in plan.warnings:
-        module.warn(warning)
+        module.warn(printed(warning))
     outcome = plan.after if plan.result is None else plan.result
     needed = {"permissions": _permissions(plan.steps)} if module.check_mode else {}
     done: list[Step] = []
@@ -160,7 +161,7 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
             results = {**_extra_results(module, plan), **needed, **failure.results}
             # A step may have failed after its write.
             results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
-            results.update(_told(done), failed_action=step.summary, failed_change=step.change.view())
+            results.update(_told(done), failed_action=printed(step.summary), failed_change=step.change.view())
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
     result = {
         **_extra_results(module, plan),
@@ -175,7 +176,7 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
 
 
 def _told(done: t.Sequence[Step]) -> dict[str, t.Any]:
-    return {"actions": [step.summary for step in done], "changes": [step.change.view() for step in done]}
+    return {"actions": [printed(step.summary) for step in done], "changes": [step.change.view() for step in done]}
 
 
 def _permissions(steps: t.Iterable[Step]) -> list[dict[str, t.Any]]:
@@ -219,7 +220,7 @@ def _carry_out(
 
 def _extra_results(module: Module, plan: Plan) -> dict[str, t.Any]:
     for warning in plan.watch.warnings if plan.watch else ():
-        module.warn(warning)
+        module.warn(printed(warning))
     return {**plan.extra_results, **(plan.watch.results if plan.watch else {})}
 
 

@@ -18,7 +18,7 @@ description:
     they are O(path) with C(.incomplete.json) and C(.incomplete.csv), which name it with the reason; what an earlier run
     wrote of all clusters stays. A later run that looks at all clusters removes the incomplete files.
   - Each file is replaced as a whole or not at all, and none before both are on the disk. A new file has the mode
-    C(0644); one that is replaced keeps its mode.
+    C(0600); one that is replaced keeps its mode.
   - In the CSV file an apostrophe stands before what a spreadsheet would take for a formula.
   - It serves the playbook C(azureops.pod_identity.inventory).
 extends_documentation_fragment:
@@ -267,7 +267,7 @@ def make_plan(options: t.Mapping[str, t.Any]) -> _plan.Plan:
     counts = join(clusters, new[0].write, new[1].write)
 
     def write() -> None:
-        with _files.replacing(0o644, *files) as (document, table):
+        with _files.replacing(0o600, *files) as (document, table):
             join(clusters, document, table)
 
     steps, after = [], dict(zip(files, map(str, new)))

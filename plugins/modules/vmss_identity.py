@@ -240,6 +240,11 @@ ownership:
       returned: always
       type: bool
       sample: true
+    claimed:
+      description: Whether it is V(unknown) although objects of the cluster name it.
+      returned: always
+      type: bool
+      sample: false
 permissions:
   description: What whoever makes the change has to be allowed, apart from reading.
   returned: in check mode, once it is known what would be done
@@ -380,6 +385,7 @@ def make_plan(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, 
         return of_nothing(options, ids)
     where = azure.place(arm, options)
     found = azure.carriers(arm, options, where)
+    left_alone = azure.elsewhere(arm, options, where)
     if not found:
         return of_nothing(options, ids)
     if wait:
@@ -389,7 +395,7 @@ def make_plan(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, 
         allowed, unjudged = options["allow_detach_protected"], options["allow_unknown_owner"]
         attached.refuse_protected(found, ids, protection, allowed=allowed, unjudged=unjudged)
     after = [attached.changed(each, ids, attach=attach, unknown=KNOWN_AFTER_APPLY) for each in found]
-    warnings = attached.dead_warnings(found) if attach else ()
+    warnings = (*(attached.dead_warnings(found) if attach else ()), *left_alone)
     work = {each.id: attached.outstanding(each, ids, attach=attach) for each in found}
     bundle = options["restore_bundle"] or ""
     made = tuple(steps(arm, found, work, attach=attach, bundle=bundle))
@@ -416,6 +422,7 @@ def clean(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, pred
     after = [attached.changed(each, work[each.id], attach=False, unknown="") for each in found]
     told = [{"resource_id": carrier, **judged.view(each)} for carrier, several in verdicts.items() for each in several]
     made = tuple(steps(arm, found, work, attach=False, bundle=options["restore_bundle"] or "", alone=True))
+    undetermined += azure.elsewhere(arm, options, where)
     warnings = tuple(sentence for sentence in (protection.gap, *unread.values(), *undetermined) if sentence)
     return Plan(view(found), view(after), made, warnings=warnings, extra_results={"ownership": told})
 

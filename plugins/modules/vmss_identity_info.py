@@ -192,6 +192,11 @@ resources:
           returned: always
           type: bool
           sample: true
+        claimed:
+          description: Whether it is V(unknown) although objects of the cluster name it.
+          returned: always
+          type: bool
+          sample: false
 cluster_id:
   description: Resource id of the cluster that the scale sets belong to; empty where that cannot be told.
   returned: success
@@ -248,6 +253,7 @@ def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
     named = attached.wanted(options["identities"])
     claims, undetermined = known.claims(arm, options, cluster, found, named=named)
+    undetermined += azure.elsewhere(arm, options, where)
     return {
         "resources": [judged.report(each, protection, claims, existing, unread) for each in found],
         "cluster_id": str((cluster or {}).get("id", "")),

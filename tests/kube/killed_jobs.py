@@ -217,10 +217,6 @@ def uninstall_chart(world: World, *, identity_too: bool = True) -> None:
     billing, _foreign = assign(world.modules, world.client, world.namespace)
     secret = json.dumps(CREDENTIAL)
     world.server.helm("install", CHART, "CHART", "--namespace", "default", "--set-json", f"adminsecret={secret}")
-    (cluster,) = world.modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
-    principal = cluster["kubelet_identity"]["object_id"]
-    role = "Managed Identity Operator"
-    world.modules.succeed("role_assignment", scope=billing, role=role, principal_id=principal)
     uninstall(world, pod_identity_uninstall_delete_identities=[billing] if identity_too else [])
     before = attached(world)
 

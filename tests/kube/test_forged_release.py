@@ -150,7 +150,7 @@ def test_a_release_of_a_tenant(place: Place, scope: str) -> None:
     assert [f"{each['namespace']}/{each['name']}" for each in found["releases"]] == [f"{place.namespace}/real"]
     assert place.tenant not in found["release_namespaces"]
     told = place.audit()[f"helm release {place.tenant}/aad-pod-identity"]
-    assert "it has hooks" in told
+    assert f"no ClusterRoleBinding gives service accounts of the namespace {place.tenant} the rights" in told
 
     done = Runner(place.server, "pod_identity_removal")(parts=["records"], scope=scope).ok()
     assert not [each for each in done["actions"] if place.tenant in each.partition(":")[0]]

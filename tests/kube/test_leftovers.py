@@ -59,8 +59,8 @@ def test_objects_tell_what_is_known_and_what_is_used(
     node: str,
     tmp_path: Path,
 ) -> None:
-    used, bound, orphan, _stranger = attach(world, "used", "bound", "orphan", "stranger")
-    for name, identity in (("used", used), ("bound", bound)):
+    used, bound, orphan, claimed, _stranger = attach(world, "used", "bound", "orphan", "claimed", "stranger")
+    for name, identity in (("used", used), ("bound", bound), ("claimed", claimed)):
         spec = {"type": 0, "resourceID": identity, "clientID": f"client-{name}"}
         create(client, AZURE_IDENTITY, namespace, name, spec=spec)
     create(client, AZURE_IDENTITY_BINDING, namespace, "used", spec={"azureIdentity": "used", "selector": namespace})
@@ -78,6 +78,9 @@ def test_objects_tell_what_is_known_and_what_is_used(
     home = tmp_path / "home"
     home.mkdir()
     modules = Modules(world.azure, home)
+    kubelet = world.cluster["properties"]["identityProfile"]["kubeletidentity"]["objectId"]
+    for each in (bound, orphan):  # which MIC could attach
+        modules.succeed("role_assignment", scope=each, role="Managed Identity Operator", principal_id=kubelet)
     shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     player = Player(tmp_path / "play", {**modules.environment, **shown})
     desired = {
@@ -93,16 +96,20 @@ def test_objects_tell_what_is_known_and_what_is_used(
         "used": ("used", "stays"),
         "bound": ("removable", "can be detached"),
         "orphan": ("removable", "can be detached"),
+        "claimed": ("unknown", "stays"),
         "stranger": ("unknown", "stays"),
         "c1-agentpool": ("protected", "stays"),
     }
     assert rows["used"]["why"] == f"it is still for Deployment {namespace}/web"
-    assert rows["bound"]["why"] == f"known from AzureIdentity {namespace}/bound"
-    assert rows["orphan"]["why"] == f"known from AzureAssignedIdentity {namespace}/gone-{namespace}-money"
+    proof = f", and the identity of the kubelets holds the role Managed Identity Operator at {bound}"
+    assert rows["bound"]["why"].lower() == f"known from AzureIdentity {namespace}/bound{proof}".lower()
+    assert rows["orphan"]["why"].startswith(f"known from AzureAssignedIdentity {namespace}/gone-{namespace}-money, and")
     codes = {(each["code"], each["object"]) for each in found["residue"]}
     assert ("identity_left", f"AzureIdentity {namespace}/bound") in codes
     assert ("assignment_orphaned", f"AzureAssignedIdentity {namespace}/gone-{namespace}-money") in codes
-    back, detach = found["undetermined"]
+    back, detach, by_name = found["undetermined"]
+    assert by_name.startswith("Objects of the cluster name claimed, but nothing proves that MIC attached that.")
+    assert f'{{"pod_identity_leftovers_identities": ["{claimed}"]}}'.lower() in by_name.lower()
     # Other tests share the API server, and may have an NMI there at the same time.
     others = {code for code, what in codes if what.startswith("DaemonSet ")}
     nobody, doubted = "no NMI is installed to serve them.", "it is not known whether NMI serves them: DaemonSet "
@@ -119,7 +126,7 @@ def test_objects_tell_what_is_known_and_what_is_used(
     status, output = player.play(PLAYBOOK, **desired, **remove)
     assert status == 0, output
     assert {name for name, outcome in outcomes(output).items() if outcome == "detached"} == {"bound", "orphan"}
-    assert world.carried() == {"used", "stranger", "c1-agentpool"}
+    assert world.carried() == {"used", "claimed", "stranger", "c1-agentpool"}
     assert not list(player.temporary.glob("azureops-pod-identity-*"))
 
 

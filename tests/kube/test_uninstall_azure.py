@@ -104,6 +104,7 @@ def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: Simulat
     nodes = nodes_of(azure)
     before = {each: body(azure, each) for each in (nodes, own)}
     desired: dict[str, Any] = {
+        "pod_identity_uninstall_further_resource_groups": ["own"],
         "pod_identity_uninstall_remove_unknown_identities": [odd.upper()],
         "pod_identity_uninstall_delete_identities": [site.billing],
         "pod_identity_uninstall_vault_id": "shop",

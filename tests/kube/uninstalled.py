@@ -112,8 +112,14 @@ def site(
 
 
 def assign(modules: Modules, client: Client, namespace: str) -> tuple[str, str]:
-    """The ids of the identity that a pod had, and of that of somebody else; both are on the scale set."""
+    """The ids of the identity that a pod had, and of that of somebody else; both are on the scale set.
+
+    The kubelets' identity, as which MIC ran, may attach the first.
+    """
     billing, foreign = identities(modules, "billing", "foreign")
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
+    principal = cluster["kubelet_identity"]["object_id"]
+    modules.succeed("role_assignment", scope=billing["id"], role="Managed Identity Operator", principal_id=principal)
     modules.succeed("vmss_identity", **CARRIER, identities=[billing["id"], foreign["id"]], poll_interval=0.1)
     ids = billing["id"], billing["client_id"]
     made = pair(client, namespace, "billing", *ids, selector="billing", labels=marks("shop"))

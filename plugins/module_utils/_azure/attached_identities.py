@@ -55,7 +55,7 @@ def place(arm: Arm, options: Options) -> Place:
 def carriers(arm: Arm, options: Options, where: Place) -> tuple[Carrier, ...]:
     """What the options mean and is there.
 
-    One resource, or the scale sets and single machines of the group; and what nodes elsewhere are on.
+    One resource, or the scale sets and single machines of the group; and what nodes in groups that are named are on.
     """
     bodies: list[Body] = []
     if options["resource_id"]:
@@ -64,14 +64,39 @@ def carriers(arm: Arm, options: Options, where: Place) -> tuple[Carrier, ...]:
     elif where.group:
         machines = virtual_machines.list_group(arm, where.group)
         bodies = [*scale_sets.list_group(arm, where.group), *(one for one in machines if not attached.set_of(one))]
+        if not bodies and where.cluster and arm_id.same(clusters.node_group(where.cluster), where.group):
+            attached.require_listed(where.cluster, where.group)
     known = {arm_id.normal(str(body["id"])) for body in bodies}
-    for each in attached.of_nodes(options["provider_ids"]):
+    within, _elsewhere = _nodes(arm, options, where)
+    for each in within:
         listed = not options["resource_id"] and arm_id.same(arm_id.group_of(each), where.group)
         body = None if listed else _of_node(arm, each)
         if body and arm_id.normal(str(body["id"])) not in known:
             known.add(arm_id.normal(str(body["id"])))
             bodies.append(body)
     return tuple(each for each in map(Carrier.parse, bodies) if not each.going)
+
+
+def elsewhere(arm: Arm, options: Options, where: Place) -> tuple[str, ...]:
+    """A sentence for each scale set or machine that a node names, and that is left alone for where it lies."""
+    _within, outside = _nodes(arm, options, where)
+    return tuple(attached.left_alone(each) for each in outside)
+
+
+def _nodes(arm: Arm, options: Options, where: Place) -> tuple[list[str], list[str]]:
+    """Ids of what nodes are on: in the groups that may be touched, and elsewhere.
+
+    A node's providerID is written by whoever registers it, so that it chooses nothing outside of what is proved or
+    named.
+    """
+    groups = {arm_id.normal(where.group)}
+    for each in options["further_resource_groups"]:
+        groups.add(arm_id.normal(each if each.startswith("/") else arm_id.resource_group(arm.subscription, each)))
+    within: list[str] = []
+    outside: list[str] = []
+    for each in attached.of_nodes(options["provider_ids"]):
+        (within if arm_id.normal(arm_id.group_of(each)) in groups else outside).append(each)
+    return within, outside
 
 
 def _of_node(arm: Arm, resource: str) -> Body | None:
@@ -177,16 +202,24 @@ def holders(arm: Arm, identity: str) -> list[str]:
 def client_ids(arm: Arm, ids: t.Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Client ids of the identities that exist in the groups of ``ids``, by normal id; one list for each group.
 
-    And why a group (normal id) could not be listed.
+    And why a group (normal id) could not be read. That a list lacks one of ``ids`` proves nothing: its own answer does.
     """
     found: dict[str, str] = {}
     unread: dict[str, str] = {}
-    for group in dict.fromkeys(arm_id.normal(arm_id.group_of(each)) for each in ids):
+    asked: dict[str, list[str]] = {}
+    for each in dict.fromkeys(map(arm_id.normal, ids)):
+        asked.setdefault(arm_id.normal(arm_id.group_of(each)), []).append(each)
+    for group, several in asked.items():
         try:
-            for body in identities.list_group(arm, group):
-                found[arm_id.normal(body["id"])] = str((body.get("properties") or {}).get("clientId") or "")
+            bodies = identities.list_group(arm, group)
+            listed = {arm_id.normal(body["id"]) for body in bodies}
+            alone = (identities.get_by_id(arm, each) for each in several if each not in listed)
+            bodies += [body for body in alone if body is not None]
         except Failure as failure:
             unread[group] = failure.sentence
+            continue
+        for body in bodies:
+            found[arm_id.normal(body["id"])] = str((body.get("properties") or {}).get("clientId") or "")
     return found, unread
 
 

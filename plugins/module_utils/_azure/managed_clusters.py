@@ -71,12 +71,13 @@ def write(
 ) -> Body:
     """PUT what ``change`` makes of the cluster as it was observed.
 
-    Where AKS is busy, or somebody else has written since, the cluster is read again and ``change`` is asked again.
+    Where AKS is busy, or somebody else has written since, the cluster is read again and ``change`` is asked again. AKS
+    tells of the latter only by an eTag, which not each of its answers has; without one it is read again in any case.
     """
 
     def put(again: bool) -> Body:
         current = observed
-        if again or (observed is not None and not long_running.ended(provisioning_state(observed))):
+        if again or (observed is not None and not (observed.get("eTag") and _has_settled(observed))):
             current = settled(arm, group, name)
         body = change(current)
         if again and current is not None and body == current and not clusters.is_unsuccessful(current):
@@ -96,9 +97,14 @@ def write(
         written = get(arm, group, name)
         if written is None:
             raise Failure(f"The cluster {name} in the resource group {group} was deleted meanwhile; run again.")
+        clusters.require_tags(doing, written, wanted)
         return written
 
     return _when_free(arm, name, put)
+
+
+def _has_settled(cluster: Body) -> bool:
+    return long_running.ended(provisioning_state(cluster))
 
 
 def delete(arm: Arm, group: str, name: str, *, wait: bool) -> None:

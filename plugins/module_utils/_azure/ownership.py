@@ -16,7 +16,7 @@ from .._domain.azure import arm_id, ownership
 from .._domain.azure.attached_identities import Carrier
 from .._domain.azure.ownership import Claims
 from .._domain.errors import Failure
-from . import activity_log
+from . import activity_log, authorization
 from .attached_identities import Options
 from .client import Arm, Body
 
@@ -30,8 +30,8 @@ def claims(
     named: t.Iterable[str] = (),
 ) -> tuple[Claims, list[str]]:
     """What the options of ``_azure_options.ownership`` tell, and sentences about what could not be told."""
-    known, used = ownership.inventoried(options["inventory"] or {})
-    known += [(each["id"], each["source"]) for each in options["known_identities"]]
+    claimed, used = ownership.inventoried(options["inventory"] or {})
+    known = [(each["id"], each["source"]) for each in options["known_identities"]]
     for path in options["known_files"]:
         known += [(each, f"the file {path}") for each in ownership.named_by_objects(_read(path))]
     undetermined: list[str] = []
@@ -39,7 +39,41 @@ def claims(
         written, undetermined = _written(arm, options, cluster, carriers)
         known += written
     used += [(each["id"], each["source"]) for each in options["used_identities"]]
-    return Claims(ownership.reasons(known), ownership.reasons(used), ownership.normal_ids(named)), undetermined
+    in_question = _in_question(carriers, {arm_id.normal(each) for each, _source in claimed})
+    proved, unread = _proved(arm, options, cluster, carriers, in_question)
+    undetermined += unread
+    told = {"known": known, "used": used, "claimed": claimed, "proved": proved}
+    found = {name: ownership.reasons(pairs) for name, pairs in told.items()}
+    return Claims(named=ownership.normal_ids(named), **found), undetermined
+
+
+def _in_question(carriers: t.Iterable[Carrier], claimed: t.Collection[str]) -> list[str]:
+    """Of what objects of the cluster name, by normal id, what is attached."""
+    attached = {arm_id.normal(identity.id) for each in carriers for identity in each.identities}
+    return sorted(attached.intersection(claimed))
+
+
+def _proved(
+    arm: Arm, options: Options, cluster: Body | None, carriers: t.Iterable[Carrier], ids: t.Sequence[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """The identities that a principal of MIC could attach, each with the proof; one request for each principal.
+
+    A role is given by whoever owns the identity, not by whoever may write objects of the cluster.
+    """
+    found: list[tuple[str, str]] = []
+    unread: list[str] = []
+    principals = log.operators(cluster, (each.principal_id for each in carriers), options["mic_principals"])
+    subscriptions = sorted({f"/subscriptions/{arm_id.parse(each).subscription}" for each in ids})
+    for subscription in subscriptions:
+        for principal, who in principals.items():
+            try:
+                held = authorization.held(arm, subscription, principal)
+            except Failure as failure:
+                unread.append(failure.sentence)
+                continue
+            proofs = ((each, ownership.proof(each, who, held)) for each in ids if arm_id.contains(subscription, each))
+            found += [(each, proof) for each, proof in proofs if proof]
+    return found, unread
 
 
 def _written(

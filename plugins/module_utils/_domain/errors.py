@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .printed import each_printed, printed
+
 # The code of an answer that is none of an API server.
 UNEXPECTED = "UnexpectedAnswer"
 
@@ -39,9 +41,9 @@ class Failure(Exception):
         error: t.Mapping[str, t.Any] | None = None,
         results: t.Mapping[str, t.Any] | None = None,
     ) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.error = dict(error or {})
+        self.sentence = printed(sentence)
+        super().__init__(self.sentence)
+        self.error = each_printed(dict(error or {}))
         self.results = dict(results or {})
 
     @property

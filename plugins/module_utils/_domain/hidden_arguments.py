@@ -20,7 +20,7 @@ _WORDS = frozenset(
     ("pass", "passwd", "password", "passphrase", "pwd", "secret", "secrets", "token", "tokens", "credential")
     + ("credentials", "key", "keys", "apikey", "cookie", "bearer", "pat", "sas", "jwt", "dsn")
 )
-_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "credentials")
+_ENDS = ("password", "passwd", "passphrase", "pgpass", "secret", "token", "apikey", "credentials", "authorization")
 # What such a name ends with where the value only tells where the secret is, or which one it is.
 _PLACES = frozenset(("file", "path", "dir", "name", "id", "url", "uri", "endpoint", "type"))
 _NONE = frozenset(("PWD", "OLDPWD"))
@@ -70,7 +70,7 @@ def _looks_secret(name: str, value: t.Any) -> bool:
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     if not words or words[-1] in _PLACES:
         return False
-    pair = words[-2:] in (["connection", "string"], ["basic", "auth"])
+    pair = words[-2:] == ["connection", "string"] or words[-1] == "auth"
     return bool(_WORDS.intersection(words)) or words[-1].endswith(_ENDS) or pair
 
 

@@ -13,6 +13,8 @@ import ipaddress
 import re
 import typing as t
 
+from .printed import printed
+
 FIELD_MANAGER = "azureops.pod_identity"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "azureops.pod_identity"
@@ -37,7 +39,7 @@ RESOURCE_ID = re.compile(
 def listed(several: t.Sequence[str], most: int = 3) -> str:
     """The first of them, and how many there are beside."""
     more = f" and {len(several) - most} more" if len(several) > most else ""
-    return ", ".join(several[:most]) + more
+    return ", ".join(map(printed, several[:most])) + more
 
 
 def marks(owner: str) -> dict[str, str]:

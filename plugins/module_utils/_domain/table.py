@@ -16,6 +16,8 @@ from __future__ import annotations
 import textwrap
 import typing as t
 
+from .printed import printed
+
 _GAP = "  "
 _BELOW, _LAST = "├ ", "└ "
 _NOTHING = "-"
@@ -25,7 +27,7 @@ def render(columns: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], width: i
     """Lines of a table with a header. None is longer than ``width``, but where a single word is, which stays whole."""
     table = []
     for index, heading in enumerate(columns):
-        cells = [" ".join(row[index].split()) or _NOTHING if index < len(row) else _NOTHING for row in rows]
+        cells = [printed(" ".join(row[index].split())) or _NOTHING if index < len(row) else _NOTHING for row in rows]
         table.append([heading.upper(), *cells])
     blocks = _blocks(table, width)
     return [line for index in range(len(rows) + 1) for line in _row([cells[index] for cells in table], blocks, width)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .._domain.errors import Failure
 from .._domain.nodes.node_rules import Redirect, Wanted
-from .._domain.nodes.node_rules_text import printable
+from .._domain.printed import escaped
 from .programs import Node
 
 
@@ -64,7 +64,7 @@ def look(node: Node, through: tuple[Way, ...]) -> Connections:
     for command in commands(node, through):
         answer = node.run(command)
         if answer.code != 0:
-            return Connections(reason=f"conntrack cannot list connections: {printable(answer.complaint)}")
+            return Connections(reason=f"conntrack cannot list connections: {escaped(answer.complaint)}")
         count += len(answer.out.splitlines())
     return Connections(conntrack, through, count)
 
@@ -79,6 +79,6 @@ def end(node: Node, connections: Connections) -> int:
         if answer.code != 0 and "0 flow entries have been deleted" not in answer.err:
             raise Failure(
                 f"conntrack cannot delete the connections to {way.address}:{way.port} through port {way.nmi_port} "
-                f"({printable(answer.complaint)}); run the task again, or restart the pods that hold them."
+                f"({escaped(answer.complaint)}); run the task again, or restart the pods that hold them."
             )
     return ended

@@ -13,7 +13,7 @@ import socket
 import struct
 import typing as t
 
-from .._domain.nodes.node_rules_text import printable
+from .._domain.printed import escaped
 from .kernel import Listener, unreadable_proc
 from .programs import Node
 
@@ -29,7 +29,7 @@ def living(node: Node, ports: t.Iterable[int]) -> list[str]:
     """What was seen of a living NMI, in words; empty when there is none."""
     try:
         # What lives in another network namespace cannot write to these tables.
-        seen = [f"process {process.number} ({printable(process.program)})" for process in node.processes(NAME)]
+        seen = [f"process {process.number} ({escaped(process.program)})" for process in node.processes(NAME)]
     except OSError as error:
         raise unreadable_proc(f"{error.filename}: {error.strerror}") from error
     known, wanted = node.listeners(), frozenset(ports)

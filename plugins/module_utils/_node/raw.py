@@ -20,7 +20,7 @@ import typing as t
 
 from .._domain.errors import Failure
 from .._domain.nodes import raw_commands
-from .._domain.nodes.node_rules_text import printable
+from .._domain.printed import escaped
 from . import kernel, processes
 from .programs import PROGRAMS, Answer, Arguments, Node, Process
 
@@ -157,6 +157,6 @@ def _lines(path: str, text: str) -> list[str]:
 
 def _error(complaint: str, path: str) -> OSError:
     """``grep: /proc/net/tcp6: No such file or directory``"""
-    reason = printable(complaint.strip().rpartition(": ")[2]) or "it was not written as it was sent"
+    reason = escaped(complaint.strip().rpartition(": ")[2]) or "it was not written as it was sent"
     missing = reason == os.strerror(errno.ENOENT)
     return OSError(errno.ENOENT if missing else errno.EIO, reason, path)

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from .._domain.errors import Failure
 from .._domain.nodes import node_rules
 from .._domain.nodes.node_rules import Changes, Decision, Deletion, Wanted
-from .._domain.nodes.node_rules_text import Table, parse, printable
+from .._domain.nodes.node_rules_text import Table, parse
+from .._domain.printed import escaped
 from . import kernel
 from .programs import Answer, Node
 
@@ -92,7 +93,7 @@ def remove(
         decision = node_rules.decide(seen.table, wanted)
         if not decision.deletions:
             return node_rules.compare(before, seen.table, wanted)
-    said = f"; a command said: {printable(failed.complaint)}" if failed else ""
+    said = f"; a command said: {escaped(failed.complaint)}" if failed else ""
     raise Failure(
         f"The {seen.back_end} nat table still holds {decision.removed[0]} after {_LOOKS} removals{said}; "
         "find out who writes it, most likely an NMI, and stop that first."
@@ -141,7 +142,7 @@ def _read(node: Node, seen: Seen, first: Answer | None = None) -> Seen:
         return replace(seen, text=answer.out, table=parse(answer.out))
     _refuse(seen, answer, 0)
     raise Failure(
-        f"The {seen.back_end} nat table cannot be read ({printable(answer.complaint)}); run the task again, "
+        f"The {seen.back_end} nat table cannot be read ({escaped(answer.complaint)}); run the task again, "
         "and look at the table by hand if it stays so."
     )
 

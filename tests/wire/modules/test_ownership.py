@@ -382,11 +382,12 @@ def test_nodes_in_other_groups_are_found(modules: Modules, world: World) -> None
     instances = ((own, "0"), (own.lower(), "1"), (world.scale_set, "0"), (f"{world.scale_set}gone", "0"))
     providers = [provider(*each) for each in (*instances, (f"{own}gone", "0"), (machine,), (member,))]
     providers += ["kind://docker/kind/worker", ""]
-    told = modules.succeed(INFO, **CLUSTER, provider_ids=providers)
+    named = {"provider_ids": providers, "further_resource_groups": ["own"]}
+    told = modules.succeed(INFO, **CLUSTER, **named)
     assert {each["id"].lower() for each in told["resources"]} == {each.lower() for each in carriers}
     assert len(told["resources"]) == len(carriers) and told["unread"] == []
     before = {each: world.body(each) for each in (unseen, member)}
-    done = modules.check_and_do(MODULE, **CLEAN, provider_ids=providers, known_identities=known(left, world.kubelet))
+    done = modules.check_and_do(MODULE, **CLEAN, **named, known_identities=known(left, world.kubelet))
     assert len(done["actions"]) == len(carriers)
     stays = [{"stranger", "c1-agentpool"}, {"stranger"}, {"c1-agentpool"}, {"stranger"}]
     assert [world.carried(each) for each in carriers] == stays
@@ -398,6 +399,7 @@ def test_the_group_of_another_cluster_is_refused(modules: Modules, world: World)
     world.azure.cluster(name="c2")
     theirs = world.azure.scale_set("MC_rg_c2_westeurope", "workers", **carrying(world, left))
     desired = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(theirs, "0")]}
+    desired["further_resource_groups"] = ["MC_rg_c2_westeurope"]
     for place in (CLUSTER, {"node_resource_group": NODES, "cluster_name": None, "resource_group": None}):
         failed = modules.fail(MODULE, **{**desired, **place})
         assert "belongs to the cluster " in failed["msg"] and "managedClusters/c2" in failed["msg"]
@@ -410,6 +412,7 @@ def test_a_group_that_may_not_be_read_leaves_everything(modules: Modules, world:
     own = world.azure.scale_set("own", "workers", **carrying(world, left))
     modules.fault("GET", "/resourcegroups/own\\?", status=403, body={"error": {"code": "AuthorizationFailed"}}, count=0)
     desired = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(own, "0")]}
+    desired["further_resource_groups"] = [own.partition("/providers/")[0]]
     done = modules.succeed(MODULE, **desired)
     assert not done["changed"] and {each["ownership"] for each in done["ownership"]} == {"protected"}
     assert "It cannot be told which identities must stay: Could not read the resource group" in str(done["warnings"])
@@ -422,7 +425,7 @@ def test_what_is_assumed_counts_as_detached_in_check_mode_alone(modules: Modules
     own = world.azure.scale_set("own", "workers", **carrying(world, left))
     assumed = [{"id": left.upper(), "provider_id": provider(world.scale_set, "0")}]
     desired = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(own, "0")]}
-    desired["assume_detached"] = assumed
+    desired.update(assume_detached=assumed, further_resource_groups=["own"])
     predicted = modules.succeed(MODULE, check=True, **desired)
     assert predicted["actions"] == ["detach left from the scale set workers"]
     assert len(modules.succeed(MODULE, **desired)["actions"]) == 2
@@ -432,7 +435,85 @@ def test_the_values_of_a_release_tell_what_is_known(modules: Modules, world: Wor
     (left,) = attach(world, "left")
     values = {"azureIdentities": {"left": {"type": 0, "resourceID": left.lower(), "clientID": "c"}}, "mic": {}}
     release = {"namespace": "default", "name": "aad-pod-identity", "given_values": values}
+    operates(modules, world, left)
     done = modules.check_and_do(MODULE, **CLEAN, inventory={"releases": [release]})
     said = reasons(done["ownership"])["left"]
-    assert said == "known from the values of the helm release default/aad-pod-identity"
+    assert said.startswith(
+        "known from the values of the helm release default/aad-pod-identity, and the identity of the"
+    )
     assert world.carried() == {"c1-agentpool"}
+
+
+# what a tenant writes
+
+
+def operates(modules: Modules, world: World, identity: str, principal: str = "") -> None:
+    """A principal, if unset the kubelets' identity, may attach it, as whoever owns it has decided."""
+    who = principal or world.cluster["properties"]["identityProfile"]["kubeletidentity"]["objectId"]
+    modules.succeed("role_assignment", scope=identity, role="Managed Identity Operator", principal_id=who)
+
+
+def test_a_node_chooses_no_scale_set_of_others(modules: Modules, world: World) -> None:
+    """Whoever registers a node writes its providerID."""
+    (left,) = attach(world, "left")
+    world.azure.group("payments")
+    theirs = world.azure.scale_set("payments", "payments-vmss", **carrying(world, left))
+    desired = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(theirs, "0")]}
+    (told,) = modules.succeed(INFO, **CLUSTER, provider_ids=desired["provider_ids"])["unread"]
+    assert told.startswith(f"{theirs}, which the providerID of a node names, was left alone")
+    assert told.endswith("if nodes of it lie in the resource group payments, name that in further_resource_groups.")
+    done = modules.check_and_do(MODULE, **desired)
+    assert told in str(done["warnings"]) and len(done["actions"]) == 1
+    assert (world.carried(), world.carried(theirs)) == ({"c1-agentpool"}, {"left"})
+    for state in ("absent", "present"):
+        modules.succeed(MODULE, **{**desired, "state": state}, identities=[left])
+        assert world.carried(theirs) == {"left"}
+
+
+@pytest.mark.parametrize("place", ["identities", "assigned"])
+def test_an_object_of_the_cluster_alone_proves_nothing(modules: Modules, world: World, place: str) -> None:
+    """Its author chooses what it names; whoever owns the identity chooses who may attach it."""
+    (by_hand,) = attach(world, "by-hand")
+    claimed = {"namespace": "tenant", "name": "x", "type": 0, "resource_id": by_hand.upper()}
+    desired = {**CLEAN, "inventory": {place: [claimed]}}
+    # The role of somebody else is no proof either.
+    operates(modules, world, by_hand, world.azure.principal("somebody").object_id)
+    done = modules.succeed(MODULE, **desired)
+    assert not done["changed"] and shown(done["ownership"])["by-hand"] == ("unknown", False)
+    said = reasons(done["ownership"])["by-hand"]
+    assert "tenant/x names it, but that alone is no proof that MIC attached it" in said
+    operates(modules, world, by_hand)
+    modules.check_and_do(MODULE, **desired)
+    assert world.carried() == {"c1-agentpool"}
+
+
+def test_whom_the_roles_may_not_be_shown_is_told_so(modules: Modules, world: World) -> None:
+    (left,) = attach(world, "left")
+    operates(modules, world, left)
+    refused = {"error": {"code": "AuthorizationFailed", "message": "No."}}
+    modules.fault("GET", "Microsoft.Authorization/roleAssignments", status=403, body=refused, count=0)
+    claimed = {"namespace": "tenant", "name": "x", "type": 0, "resource_id": left}
+    done = modules.succeed(MODULE, **CLEAN, inventory={"identities": [claimed]})
+    assert not done["changed"] and "Could not list the role assignments of " in str(done["warnings"])
+
+
+@pytest.mark.parametrize("answer", ["ResourceGroupNotFound", "ResourceNotFound", "NotFound", ""], ids=str)
+def test_a_list_that_lacks_an_identity_proves_nothing(modules: Modules, world: World, answer: str) -> None:
+    attach(world, "alive")
+    refusal = {"error": {"code": answer, "message": "It is not there."}}
+    body: dict[str, Any] = refusal if answer else {"value": []}
+    path = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities\\?"
+    modules.fault("GET", path, status=404 if answer else 200, body=body, count=0)
+    done = modules.succeed(MODULE, **CLEAN)
+    assert not done["changed"] and shown(done["ownership"])["alive"] == ("unknown", False)
+    (resource,) = modules.succeed(INFO, **CLUSTER, check_existence=True)["resources"]
+    assert {each["exists"] for each in resource["identities"]} == {True}
+
+
+def test_a_group_without_the_scale_sets_of_its_cluster_is_no_answer(modules: Modules, world: World) -> None:
+    attach(world, "left")
+    modules.fault("GET", "/virtualMachineScaleSets\\?", status=200, body={"value": []}, count=0)
+    for state in ("clean", "absent"):
+        failed = modules.fail(MODULE, **{**CLEAN, "state": state}, identities=[])
+        assert "Azure lists no scale set in the resource group MC_rg_c1_westeurope, though the cluster" in failed["msg"]
+    assert "Azure lists no scale set" in modules.fail(INFO, **CLUSTER)["msg"]

@@ -50,6 +50,24 @@ def principals(cluster: Body | None, carriers: t.Iterable[str], named: t.Iterabl
     return frozenset(str(each).strip().lower() for each in found if each and str(each).lower() != "msi")
 
 
+def operators(cluster: Body | None, carriers: t.Iterable[str], named: t.Iterable[str]) -> dict[str, str]:
+    """Object ids of the principals that may have attached for MIC, lower case, each with words for people.
+
+    Of a cluster with the add-on that of its control plane, which runs MIC there.
+    """
+    properties = (cluster or {}).get("properties") or {}
+    kubelet = (properties.get("identityProfile") or {}).get("kubeletidentity") or {}
+    found = {str(kubelet.get("objectId") or ""): "the identity of the kubelets"}
+    if (properties.get("podIdentityProfile") or {}).get("enabled"):
+        identity = (cluster or {}).get("identity") or {}
+        brought = (identity.get("userAssignedIdentities") or {}).values()
+        own = [identity.get("principalId"), *((each or {}).get("principalId") for each in brought)]
+        found.update({str(each or ""): "the identity of the control plane" for each in own})
+    found.update(dict.fromkeys(carriers, "the system-assigned identity of the nodes"))
+    found.update({each.strip(): f"the principal {each.strip()}" for each in named})
+    return {each.lower(): who for each, who in found.items() if each}
+
+
 def writes(events: t.Iterable[Body], callers: t.Collection[str]) -> Writes:
     """What the ``callers`` wrote. MIC sends nothing but identities; a body with more is somebody else's."""
     found: dict[str, str] = {}

@@ -107,6 +107,8 @@ def page(doing: str, text: str, *, named: bool, kind: str = "") -> Page:
     values = body.get("value") if isinstance(body, dict) else None
     if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
         raise NotAzure(doing, "the answer is empty" if body is None else "the answer is not a list of resources")
+    if "@odata.context" in body:
+        raise NotAzure(doing, "the answer is a list of Microsoft Graph")
     if named and not all(isinstance(each.get("id"), str) and arm_id.normal(each["id"]) for each in values):
         raise NotAzure(doing, "the answer lists something without a resource id")
     for each in values:

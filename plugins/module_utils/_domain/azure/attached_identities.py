@@ -27,6 +27,7 @@ LIMIT = 150
 SCALE_SET, _MACHINE_TYPE = "Microsoft.Compute/virtualMachineScaleSets", "Microsoft.Compute/virtualMachines"
 INSTANCE = f"{SCALE_SET}/virtualMachines"
 _TYPES = {each.lower(): each for each in (SCALE_SET, _MACHINE_TYPE)}
+_POOL_OF_SETS = "virtualmachinescalesets"  # the type of a node pool
 _KINDS = {SCALE_SET: "scale set", _MACHINE_TYPE: "virtual machine"}
 # A scale set or a machine, or what is in one.
 _MACHINE = re.compile(
@@ -136,6 +137,27 @@ def of_nodes(provider_ids: t.Iterable[str]) -> tuple[str, ...]:
     """Ids of the scale sets and machines that nodes are on, once each."""
     found = {arm_id.normal(each): each for each in map(of_node, provider_ids) if each}
     return tuple(found.values())
+
+
+def require_listed(cluster: Body, group: str) -> None:
+    """Raises Failure where a cluster whose nodes are on scale sets has none by the list of its node resource group."""
+    pools = (cluster.get("properties") or {}).get("agentPoolProfiles") or ()
+    on_sets = [str(each.get("name")) for each in pools if str(each.get("type") or "").lower() == _POOL_OF_SETS]
+    if on_sets:
+        raise Failure(
+            f"Azure lists no scale set in the resource group {arm_id.last_segment(group)}, though the cluster "
+            f"{cluster.get('name')} has the node pools {names.listed(on_sets)} there, so it cannot be told what "
+            "they carry; look who answers for Azure here, such as a proxy, and run again."
+        )
+
+
+def left_alone(resource: str) -> str:
+    """Why what a node is on, given by its id, is not touched."""
+    group = arm_id.last_segment(arm_id.group_of(resource))
+    return (
+        f"{resource}, which the providerID of a node names, was left alone: it does not lie in the node resource "
+        f"group of the cluster; if nodes of it lie in the resource group {group}, name that in further_resource_groups."
+    )
 
 
 def wanted(ids: t.Iterable[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import ipaddress
 import re
 import typing as t
 
+from .. import names
 from ..errors import Failure
 from ..needs import AzureNeed
 from . import arm_answers, arm_id, groups, long_running, needs, tags
@@ -229,6 +230,17 @@ def writable(body: Body) -> dict[str, t.Any]:
             }
         result["identity"] = identity
     return result
+
+
+def require_tags(doing: str, written: Body, wanted: Body) -> None:
+    """Raises Failure where the cluster lacks tags with which it was written, because somebody else wrote it then."""
+    tags = written.get("tags") or {}
+    lost = [name for name, value in (wanted.get("tags") or {}).items() if tags.get(name) != value]
+    if lost:
+        raise Failure(
+            f"Could not {doing} for good: right after it the cluster lacks the tags {names.listed(lost)} as they were "
+            "written, so somebody else writes it too; look who that is and run again."
+        )
 
 
 def is_of_service_principal(body: Body) -> bool:

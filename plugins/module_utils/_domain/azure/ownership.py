@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from .. import names
 from ..errors import Failure
-from . import arm_id, attached_identities, long_running
+from . import arm_id, attached_identities, azure_roles, long_running
 from .attached_identities import Attached, Carrier, is_dead
 from .protected_identities import Protection
 
@@ -32,6 +32,9 @@ SETS = (PROTECTED, USED, GHOST, REMOVABLE, UNKNOWN)
 Reasons = t.Mapping[str, t.Sequence[str]]
 
 _MANAGED = 0  # the type of an AzureIdentity that is on scale sets
+
+# The role that MIC needs on an identity to attach it.
+OPERATOR = "Managed Identity Operator"
 
 # The field of AzureIdentities and of the values of the chart; resources of Azure spell theirs resourceId.
 _FIELD = re.compile(
@@ -45,23 +48,30 @@ _FIELD = re.compile(
 class Claims:
     """What is known of identities besides what a cluster names: reasons by normal id.
 
-    ``known``: that pod identity has handled them. ``used``: which pods are to get them. ``named`` may go although they
-    are unknown.
+    ``known``: that pod identity has handled them. ``claimed``: that objects of the cluster name them, which whoever may
+    write these chooses; it counts only with what is ``proved``, which nobody in the cluster writes. ``used``: which
+    pods are to get them. ``named`` may go although they are unknown.
     """
 
     known: Reasons = field(default_factory=dict)
     used: Reasons = field(default_factory=dict)
     named: t.AbstractSet[str] = frozenset()
+    claimed: Reasons = field(default_factory=dict)
+    proved: Reasons = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One identity of a carrier, the set that it is in, why, and whether it may be detached."""
+    """One identity of a carrier, the set that it is in, why, and whether it may be detached.
+
+    ``claimed``: that objects of the cluster name it.
+    """
 
     identity: Attached
     set: str
     because: str
     removable: bool
+    claimed: bool = False
 
 
 def reasons(pairs: t.Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -117,6 +127,15 @@ def inventoried(inventory: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]]
     return known, used
 
 
+def proof(identity: str, principal: str, assignments: t.Iterable[azure_roles.Assignment]) -> str:
+    """What proves that a principal of MIC could attach the identity; '' where none of its role assignments does."""
+    for each in assignments:
+        role = azure_roles.named(each.role_definition_id)
+        if role is not None and role.name == OPERATOR and arm_id.contains(each.scope, identity):
+            return f"{principal} holds the role {OPERATOR} at {each.scope}"
+    return ""
+
+
 def judge(
     carrier: Carrier,
     protection: Protection,
@@ -145,12 +164,16 @@ def judge(
             return Verdict(attached, GHOST, _end(identity, looked), removable=True)
         if claims.known.get(identity):
             return Verdict(attached, REMOVABLE, f"known from {names.listed(claims.known[identity])}", removable=True)
+        claimed, proved = claims.claimed.get(identity, ()), claims.proved.get(identity, ())
+        if claimed and proved:
+            because = f"known from {names.listed(claimed)}, and {names.listed(proved)}"
+            return Verdict(attached, REMOVABLE, because, removable=True)
         named = identity in claims.named
         if dead:
             because = "it has no client id, so it was deleted, but whether it exists again could not be looked up"
             return Verdict(attached, GHOST, because, removable=named)
-        because = "it is named to be detached" if named else "nothing says that pod identity attached it"
-        return Verdict(attached, UNKNOWN, because, removable=named)
+        because = "it is named to be detached" if named else _unproved(claimed)
+        return Verdict(attached, UNKNOWN, because, removable=named, claimed=bool(claimed))
 
     return tuple(map(verdict, carrier.identities))
 
@@ -191,6 +214,7 @@ def view(verdict: Verdict) -> dict[str, t.Any]:
         "ownership": verdict.set,
         "ownership_because": verdict.because,
         "removable": verdict.removable,
+        "claimed": verdict.claimed,
     }
 
 
@@ -206,6 +230,15 @@ def report(
     for entry, verdict in zip(shown["identities"], judge(carrier, protection, claims, client_ids, unread)):
         entry.update(view(verdict))
     return shown
+
+
+def _unproved(claimed: t.Sequence[str]) -> str:
+    if not claimed:
+        return "nothing says that pod identity attached it"
+    return (
+        f"{names.listed(claimed)} names it, but that alone is no proof that MIC attached it: neither does a principal "
+        f"of MIC hold the role {OPERATOR} on it, nor does the activity log or a file that is named tell it"
+    )
 
 
 def _end(identity: str, existing: t.Mapping[str, str]) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from ..printed import escaped
+
 LONGEST_TEXT = 500
 _CUT = " ..."
 # A token as Entra and the API server give out: whatever writes one into a log, it is shown to nobody.
@@ -27,12 +29,7 @@ def shown(text: object, longest: int = LONGEST_TEXT) -> str:
     cut = len(said) > longest
     said = said[:longest]
     if not said.isprintable():
-        said = "".join(map(_escaped, said))
+        said = escaped(said)
         cut = cut or len(said) > longest
         said = said[:longest]
     return said[: longest - len(_CUT)] + _CUT if cut else said
-
-
-def _escaped(sign: str) -> str:
-    """As Python writes it, in ASCII."""
-    return sign if sign.isprintable() else ascii(sign)[1:-1]

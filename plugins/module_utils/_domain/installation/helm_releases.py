@@ -21,6 +21,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ..decompression import gunzip
 from . import chart_manifest
 from .trusted_namespaces import CHART, Belief
 
@@ -119,14 +120,9 @@ def find(secrets: t.Iterable[Raw]) -> tuple[Release, ...]:
 
     helm takes for a revision whatever Secret has the labels of one, so each of them makes the whole release doubtful.
     """
-    groups: dict[tuple[str, str], list[Raw]] = {}
-    for secret in secrets:
-        labels = secret["metadata"].get("labels") or {}
-        if labels.get("owner") == "helm" and labels.get("name"):
-            groups.setdefault((str(secret["metadata"].get("namespace", "")), str(labels["name"])), []).append(secret)
     found = []
-    for place in sorted(groups):
-        revisions = [_parse(secret) for secret in groups[place]]
+    for secrets_of_release in labelled(secrets).values():
+        revisions = [_parse(secret) for secret in secrets_of_release]
         of_chart = [each for each in revisions if each.chart == CHART]
         if of_chart:
             doubts = [each.release.doubt for each in revisions if each.release.doubt]
@@ -134,6 +130,16 @@ def find(secrets: t.Iterable[Raw]) -> tuple[Release, ...]:
             earlier = tuple(each.release.manifest for each in revisions if each.release is not newest)
             found.append(replace(newest, doubt=next(iter(doubts), ""), earlier=earlier))
     return tuple(found)
+
+
+def labelled(secrets: t.Iterable[Raw]) -> dict[tuple[str, str], list[Raw]]:
+    """Secrets that helm takes for revisions, by namespace and name of the release, in that order; none is unpacked."""
+    groups: dict[tuple[str, str], list[Raw]] = {}
+    for secret in secrets:
+        labels = secret["metadata"].get("labels") or {}
+        if labels.get("owner") == "helm" and labels.get("name"):
+            groups.setdefault((str(secret["metadata"].get("namespace", "")), str(labels["name"])), []).append(secret)
+    return dict(sorted(groups.items()))
 
 
 def believed(
@@ -227,9 +233,9 @@ def _decoded(secret: Raw) -> Raw:
     """The record; empty where it cannot be read, or where a field of it is there twice."""
     text = (secret.get("data") or {}).get("release", "")
     try:
-        packed = gzip.decompress(base64.b64decode(base64.b64decode(text)))
+        packed = gunzip(base64.b64decode(base64.b64decode(text)))
         body = json.loads(packed, object_pairs_hook=_unambiguous)
-    except (ValueError, OSError, EOFError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         return {}
     return body if isinstance(body, dict) and _shaped(body) else {}
 

@@ -121,11 +121,13 @@ class Believed:
             if here:
                 parts[kind] = here
             doubts += [_doubt(kind, raw, belief) for raw in several if not _is_believed(kind, raw, belief)]
-        found = [
-            helm_releases.believed(each, belief, objects, parts)
-            for each in helm_releases.find(objects.get("Secret", ()))
-        ]
+        # What is in a namespace that is not believed is not even unpacked.
+        secrets = [raw for raw in objects.get("Secret", ()) if belief.holds(_place(raw)[0])]
+        elsewhere = [raw for raw in objects.get("Secret", ()) if not belief.holds(_place(raw)[0])]
+        found = [helm_releases.believed(each, belief, objects, parts) for each in helm_releases.find(secrets)]
         doubts += [Doubt(f"helm release {each.label}", each.doubt) for each in found if each.doubt]
+        for namespace, name in helm_releases.labelled(elsewhere):
+            doubts.append(Doubt(f"helm release {namespace}/{name}", belief.doubt(namespace)))
         return cls(parts, tuple(each for each in found if not each.doubt), tuple(doubts))
 
 

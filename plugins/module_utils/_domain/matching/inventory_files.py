@@ -13,6 +13,7 @@ The text comes in pieces, so that nobody holds more than one cluster.
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from collections import Counter
 
@@ -28,7 +29,8 @@ COLUMNS = (
 )
 HEADING = ",".join(COLUMNS) + "\n"
 # How a cell begins that a spreadsheet would take for a formula; tenants write some of them.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+# Some take a semicolon for the end of a cell, and signs of full width for their plain ones.
+_FORMULA = re.compile(r"(^|[;\n\r\t])(?=[=+\-@\t\r＝＋－＠])")
 
 
 def text(found: Found) -> t.Iterator[str]:
@@ -113,8 +115,8 @@ def lines(cluster: str, found: Found) -> t.Iterator[str]:
 def _cell(value: object) -> str:
     # Readers of CSV end at a null character.
     shown = str(value).replace("\0", "\\0").replace('"', '""')
-    mark = "'" if shown.startswith(_FORMULAS) else ""
-    return f'"{mark}{shown}"'
+    marked = _FORMULA.sub(r"\1'", shown)
+    return f'"{marked}"'
 
 
 def _dumps(value: object) -> str:

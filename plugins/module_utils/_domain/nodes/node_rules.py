@@ -21,7 +21,8 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from .node_rules_text import Rule, Table, printable
+from ..printed import escaped
+from .node_rules_text import Rule, Table
 
 CHAIN = "aad-metadata"
 AZWI_OUTPUT = "AZWI_PROXY_OUTPUT"
@@ -338,7 +339,7 @@ def _foreign(table: Table, wanted: Wanted) -> list[Rule]:
 
 def _foreign_chains(table: Table, wanted: Wanted) -> list[str]:
     ours = decide(table, wanted).our_chains
-    return [f":{printable(chain)} {policy}" for chain, policy in table.chains.items() if chain not in ours]
+    return [f":{escaped(chain)} {policy}" for chain, policy in table.chains.items() if chain not in ours]
 
 
 def _by_chain(rules: t.Iterable[Rule], apart: t.Collection[Rule]) -> dict[str, list[Rule]]:

@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import Failure
+from ..printed import escaped
 
 # libxtables escapes these within quotes, and nothing else.
 _ESCAPED = "\"\\'"
@@ -101,13 +102,6 @@ def parse(text: str) -> Table:
     return Table(chains, tuple(rules))
 
 
-def printable(text: str) -> str:
-    """Text of a rule in a form that every terminal and every JSON reader takes: one line, valid Unicode."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
-
-
 def _line(text: str, at: int) -> tuple[str, int]:
     end = text.find("\n", at)
     end = len(text) if end < 0 else end
@@ -144,7 +138,7 @@ def _quoted_word(text: str, at: int) -> tuple[str, int]:
 def _shown(word: str, quoted: bool) -> str:
     if quoted:
         word = '"' + "".join("\\" + letter if letter in _ESCAPED else letter for letter in word) + '"'
-    return printable(word)
+    return escaped(word)
 
 
 def _refuse_incompatible(comment: str) -> None:
@@ -156,4 +150,4 @@ def _refuse_incompatible(comment: str) -> None:
 
 
 def _unreadable(line: str) -> Failure:
-    return Failure(f"The saved nat table cannot be read at {printable(line[:120])!r}; look at the table by hand.")
+    return Failure(f"The saved nat table cannot be read at {escaped(line[:120])!r}; look at the table by hand.")

@@ -15,16 +15,15 @@ is missing is noticed.
 from __future__ import annotations
 
 import base64
-import binascii
 import gzip
 import hashlib
 import re
 import shlex
 import typing as t
-import zlib
 from dataclasses import dataclass
 
 from .. import ansiballz
+from ..decompression import gunzip
 from ..errors import Failure
 
 # What one answer shows of the output: two frames, each with its head less than the 4,096 bytes that the service keeps.
@@ -171,9 +170,9 @@ def result(parts: t.Sequence[Shown], what: str) -> tuple[int, bytes, bytes]:
     try:
         if not whole:
             raise ValueError
-        head, _newline, rest = gzip.decompress(base64.b64decode(text, validate=True)).partition(b"\n")
+        head, _newline, rest = gunzip(base64.b64decode(text, validate=True)).partition(b"\n")
         status, length = (int(word) for word in head.split())
-    except (ValueError, OSError, EOFError, zlib.error, binascii.Error) as error:
+    except ValueError as error:
         raise Failure(
             f"The output of the command on {what} arrived damaged ({len(text)} of {first.length} characters): "
             "run again."

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import dataclass
 
@@ -219,7 +220,7 @@ def _not_known(options: Options, looked: Looked) -> str:
 
 # account
 
-CAN_BE_DETACHED = "can be detached"
+CAN_BE_DETACHED, STAYS = "can be detached", "stays"
 
 
 @dataclass(frozen=True)
@@ -272,6 +273,7 @@ class Row:
     why: str
     id: str
     resource_id: str
+    claimed: bool
 
 
 @dataclass(frozen=True)
@@ -309,14 +311,22 @@ def _ways(options: Options, rows: t.Sequence[Row], residue: t.Sequence[Raw]) -> 
         else:
             served = f"no NMI is installed to serve them. To have it back: {node_refusals.SITE}."
         yield f"{listed(used)} stay, because workloads use them, and {served} {away}"
+    place = f"-e pod_identity_leftovers_node_resource_group={options.place}"
+    command = node_refusals.leftovers(cluster) if options.cluster_name else f"{node_refusals.LEFTOVERS} {place}"
+    command += f" -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={options.place}"
+    target = options.artifact_target if options.names_directory else "DIRECTORY"
+    command += f" -e pod_identity_artifact_target={target}"
     free = sorted({each.identity for each in rows if each.outcome == CAN_BE_DETACHED})
     if free:
-        place = f"-e pod_identity_leftovers_node_resource_group={options.place}"
-        command = node_refusals.leftovers(cluster) if options.cluster_name else f"{node_refusals.LEFTOVERS} {place}"
-        command += f" -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={options.place}"
-        target = options.artifact_target if options.names_directory else "DIRECTORY"
-        command += f" -e pod_identity_artifact_target={target}"
         yield f'To detach {listed(free)}: "{command}", with the same further variables.'
+    claimed = {each.id.lower(): each for each in rows if each.claimed and each.outcome == STAYS}
+    if claimed:
+        names = listed(sorted(each.identity for each in claimed.values()))
+        ids = json.dumps({"pod_identity_leftovers_identities": sorted(each.id for each in claimed.values())})
+        yield (
+            f"Objects of the cluster name {names}, but nothing proves that MIC attached that. To detach it all the "
+            f"same: \"{command} -e '{ids}'\", with the same further variables."
+        )
 
 
 def _rows(done: Done, run: Run) -> t.Iterator[Row]:
@@ -327,7 +337,7 @@ def _rows(done: Done, run: Run) -> t.Iterator[Row]:
     for place in done.before:
         left = after.get(arm_id.normal(place["id"]))
         for each in place["identities"]:
-            outcome = CAN_BE_DETACHED if each["removable"] else "stays"
+            outcome = CAN_BE_DETACHED if each["removable"] else STAYS
             if left is not None and arm_id.normal(each["id"]) not in left:
                 outcome = detached
             yield Row(
@@ -338,6 +348,7 @@ def _rows(done: Done, run: Run) -> t.Iterator[Row]:
                 why=each["ownership_because"],
                 id=each["id"],
                 resource_id=place["id"],
+                claimed=bool(each["claimed"]),
             )
 
 

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from ..azure import arm_id
+from ..printed import printed
 
 Raw = t.Mapping[str, t.Any]
 _Options = t.TypeVar("_Options")
@@ -46,8 +47,8 @@ class Refused(Exception):
     """
 
     def __init__(self, *sentences: str, plan: object = None) -> None:
-        super().__init__(" ".join(sentences))
-        self.sentences, self.plan = sentences, plan
+        self.sentences, self.plan = tuple(map(printed, sentences)), plan
+        super().__init__(" ".join(self.sentences))
 
 
 def refuse(sentences: t.Iterable[str]) -> None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -197,6 +198,7 @@ class Options(TargetOptions):
     remove_unknown_identities: tuple[str, ...] = ()
     probe_nodes: bool = True
     probe_namespace: str = "default"
+    further_resource_groups: tuple[str, ...] = ()
     release_namespaces: tuple[str, ...] = ()
     principal_id: str = ""
     vault_id: str = ""
@@ -323,6 +325,8 @@ def _at_scale_sets(options: Options, found: Raw, run: Run) -> Look:
     arguments = {
         **cluster_arguments(found["cluster"]),
         "provider_ids": known["providers"],
+        "further_resource_groups": options.further_resource_groups,
+        "mic_principals": [options.principal_id] if options.principal_id else [],
         "inventory": inventory,
         "known_identities": decided.known,
         "identities": options.remove_unknown_identities,
@@ -1957,7 +1961,8 @@ def _attached_still(audit: Audit, run: Run) -> t.Iterator[Row]:
     for key, each in identities.items():
         reason = f"{each['ownership']}, on {', '.join(places[key])}, because {each['ownership_because']}"
         if each["ownership"] == "unknown":
-            reason += "; it goes with pod_identity_uninstall_remove_unknown_identities"
+            named = json.dumps({"pod_identity_uninstall_remove_unknown_identities": [each["id"]]})
+            reason += f"; to detach it, run this again with -e '{named}'"
         yield Row("scale sets", f"identity {arm_id.last_segment(each['id'])}", "kept", reason=reason)
 
 

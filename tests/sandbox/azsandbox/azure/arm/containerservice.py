@@ -68,8 +68,17 @@ def _missing(call: Call) -> AzureError:
     return resource_missing(ACTION, name, group)
 
 
+def _shown(call: Call, body: JsonObject) -> JsonObject:
+    return cluster_body.view(body, call.api_version, etags=call.state.settings.cluster_etags)
+
+
 def _answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, cluster_body.view(cluster.body, call.api_version), headers or {}, JSON)
+    return Answer(
+        status,
+        _shown(call, cluster.body),
+        headers or {},
+        JSON,
+    )
 
 
 # operations
@@ -119,7 +128,7 @@ async def list_in_subscription(call: Call) -> Answer:
 
 
 def _list(call: Call, scope: str) -> Answer:
-    found = [cluster_body.view(cluster.body, call.api_version) for cluster in call.state.within(scope, CLUSTER)]
+    found = [_shown(call, cluster.body) for cluster in call.state.within(scope, CLUSTER)]
     return Answer(200, {"value": found}, content_type=JSON)
 
 
@@ -739,7 +748,7 @@ async def admin_credential(call: Call) -> Answer:
 
 
 def _pool_body(call: Call, cluster: Resource, pool: JsonObject) -> JsonObject:
-    shown = cluster_body.view({"properties": {"agentPoolProfiles": [pool]}}, call.api_version)
+    shown = _shown(call, {"properties": {"agentPoolProfiles": [pool]}})
     properties = shown["properties"]["agentPoolProfiles"][0]
     name = properties.pop("name")
     return {

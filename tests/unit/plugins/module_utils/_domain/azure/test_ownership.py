@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import ownership
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.attached_identities import Carrier
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.azure_roles import Assignment
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.ownership import (
     GHOST,
     PROTECTED,
@@ -261,3 +262,39 @@ def test_reasons_are_put_together() -> None:
     assert one == {KEY: ("x", "y")}
     other = uai("b").lower()
     assert ownership.merged(one, {KEY: ("z",)}, {other: ["q"]}) == {KEY: ("x", "y", "z"), other: ("q",)}
+
+
+def held(role: str = "f1a07417-d97a-45cb-824c-7a7467783830", scope: str = GROUP) -> list[Assignment]:
+    definition = f"/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    return [Assignment("/a", "a", {"scope": scope, "roleDefinitionId": definition, "principalId": "p"})]
+
+
+@pytest.mark.parametrize(
+    ("assignments", "proves"),
+    [
+        (held(), True),
+        (held(scope=ID.upper()), True),
+        (held(scope="/subscriptions/s"), True),
+        (held(scope=uai("b")), False),
+        (held(scope=f"{GROUP}2"), False),
+        (held("acdd72a7-3385-48ef-bd42-f606fba81ae7"), False),
+        ([], False),
+    ],
+    ids=["its group", "itself", "the subscription", "another", "another group", "Reader", "none"],
+)
+def test_a_role_on_the_identity_is_what_proves_it(assignments: list[Assignment], proves: bool) -> None:
+    assert bool(ownership.proof(ID, "MIC", assignments)) is proves
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, {"claimed": {KEY: ("AzureIdentity t/x",)}}, {"proved": {KEY: ("MIC may",)}}], ids=str
+)
+def test_a_claim_or_a_role_alone_leaves_it_unknown(claims: dict[str, Any]) -> None:
+    (found,) = ownership.judge(carrier(ID), NOBODY, Claims(**claims), ALIVE)
+    assert (found.set, found.removable, found.claimed) == (UNKNOWN, False, "claimed" in claims)
+
+
+def test_a_claim_with_a_role_makes_it_known() -> None:
+    claims = Claims(claimed={KEY: ("AzureIdentity t/x",)}, proved={KEY: ("MIC may",)})
+    (found,) = ownership.judge(carrier(ID), NOBODY, claims, ALIVE)
+    assert (found.set, found.because, found.removable) == (REMOVABLE, "known from AzureIdentity t/x, and MIC may", True)

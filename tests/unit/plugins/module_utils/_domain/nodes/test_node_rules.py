@@ -27,8 +27,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.node
     Rule,
     Table,
     parse,
-    printable,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.printed import escaped
 from ansible_collections.azureops.pod_identity.tests.unit.tables import case, for_each
 
 WANTED = Wanted()
@@ -302,5 +302,5 @@ def test_names_of_links_are_printed_without_quotes() -> None:
     assert [each.words for each in parse(saved).rules] == [("-o", '"x', "-j", "RETURN"), ("-j", "RETURN")]
 
 
-def test_printable() -> None:
-    assert printable("a\nb\t\udcff\u202e{{ x }} é") == "a\\nb\\t\\udcff\\u202e{{ x }} é"
+def test_what_is_not_printable_is_escaped() -> None:
+    assert escaped("a\nb\t\udcff\u202e{{ x }} é") == "a\\nb\\t\\udcff\\u202e{{ x }} é"

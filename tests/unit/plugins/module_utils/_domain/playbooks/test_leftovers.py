@@ -66,7 +66,10 @@ def test_what_is_done(options: Raw, check_mode: bool, plan: tuple[bool, bool, st
 def scale_set(name: str, *identities: str, removable: str = "") -> Raw:
     """Identities by their names, of which one is removable."""
     each = {"ownership": "o", "ownership_because": "why"}
-    of = [{"id": f"/ids/{identity}", "removable": identity == removable, **each} for identity in identities]
+    of = [
+        {"id": f"/ids/{identity}", "removable": identity == removable, "claimed": False, **each}
+        for identity in identities
+    ]
     return {"id": f"/scaleSets/{name}", "name": name, "identities": of}
 
 
@@ -191,7 +194,7 @@ def test_what_is_left_to_whoever_started_the_run() -> None:
     done = {**DONE, "found": {**FOUND, "resources": before, "unknown": ["F.", "U."], "error": "E."}}
     stays = {"identity": "two", "scale_set": "b", "ownership": "o", "outcome": "can be detached", "why": "why"}
     left = {"residue": [{"object": "x"}], "undetermined": ["F.", "U."], "restore_bundle": "/b", "error": "E."}
-    expected = {"identities": [{**stays, "id": "/ids/two", "resource_id": "/scaleSets/b"}], **left}
+    expected = {"identities": [{**stays, "id": "/ids/two", "resource_id": "/scaleSets/b", "claimed": False}], **left}
     assert PARTS["account"].plan({}, done, Run()) == expected
 
 
@@ -206,8 +209,9 @@ def test_what_stopped_it(changes: Raw, error: str) -> None:
     assert PARTS["account"].plan({}, {**DONE, **changes}, Run())["error"] == error
 
 
-def identity(name: str, ownership: str, *, removable: bool = False) -> Raw:
-    return {"id": f"/ids/{name}", "ownership": ownership, "ownership_because": "why", "removable": removable}
+def identity(name: str, ownership: str, *, removable: bool = False, claimed: bool = False) -> Raw:
+    told = {"ownership": ownership, "ownership_because": "why", "removable": removable, "claimed": claimed}
+    return {"id": f"/ids/{name}", **told}
 
 
 NMI = {"code": "installation_left", "object": "DaemonSet default/nmi"}
@@ -271,6 +275,18 @@ NAMED = "-e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1"
         [detaching("-e pod_identity_leftovers_node_resource_group=MC", "MC", "/saved")],
     ),
     ("nothing to do", [identity("x", "unknown")], [], {}, []),
+    (
+        "named by objects of the cluster, and nothing proves it",
+        [identity("y", "unknown", claimed=True), identity("x", "unknown", claimed=True), identity("z", "unknown")],
+        [],
+        {},
+        [
+            "Objects of the cluster name x, y, but nothing proves that MIC attached that. To detach it all the same: "
+            + detaching(NAMED, "c1")
+            .removeprefix("To detach old: ")
+            .replace('", with', """ -e '{"pod_identity_leftovers_identities": ["/ids/x", "/ids/y"]}'", with""")
+        ],
+    ),
 )
 def test_the_next_command_is_named(identities: list[Raw], residue: list[Raw], options: Raw, said: list[str]) -> None:
     before = [{"id": "/scaleSets/a", "name": "a", "identities": identities}]

@@ -311,6 +311,8 @@ def test_what_is_looked_at_in_azure() -> None:
             "resource_group": "rg",
             "cluster_name": "one",
             "provider_ids": [],
+            "further_resource_groups": [],
+            "mic_principals": [],
             "inventory": {"identities": [], "assigned": [], "releases": [], "workloads": []},
             "known_identities": [],
             "identities": [OWN],
@@ -1118,7 +1120,8 @@ def test_why_something_stays() -> None:
     assignments = [{"role": "R", "scope": "/x", "principal_id": whose} for whose in ("nodes", "plane")]
     found = plan("account", audit({"attached": attached(), "assignments": assignments}))["rows"]
     assert [row["reason"] for row in found if row["state"] == "kept"] == [
-        "unknown, on a, b, because nobody knows it; it goes with pod_identity_uninstall_remove_unknown_identities",
+        "unknown, on a, b, because nobody knows it; to detach it, run this again with -e "
+        f"""'{{"pod_identity_uninstall_remove_unknown_identities": ["{ONE}"]}}'""",
         "of the nodes at /x; it goes with pod_identity_uninstall_remove_role_assignments=true",
         "of the control plane at /x; it goes with pod_identity_uninstall_remove_role_assignments=true",
     ]
