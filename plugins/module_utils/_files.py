@@ -88,8 +88,10 @@ class _Beside:
 def make_private(folder: str) -> None:
     """Create a folder, and those that it is in, for its owner alone; one that exists stays as open as it is.
 
-    Raises Failure where it cannot be created.
+    Raises Failure where it cannot be created, or where somebody else has laid a link in its place.
     """
+    if _is_link_of_another(folder.rstrip("/")):
+        raise Failure(f"The folder {folder} is a symbolic link of another user: name another one.")
     missing = []
     path = os.path.abspath(folder)
     while not os.path.isdir(path) and path != os.path.dirname(path):
@@ -125,16 +127,22 @@ def require_writable(path: str) -> None:
         raise _unwritable(path, f"the folder {folder} does not exist")
     if os.path.lexists(target) and not os.path.isfile(target):
         raise _unwritable(path, "it is a folder" if os.path.isdir(target) else "it is no regular file")
-    if os.path.islink(path) and os.lstat(path).st_uid not in (ROOT, os.geteuid()):
+    if _is_link_of_another(path):
         raise _unwritable(path, "it is a symbolic link of another user")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _unwritable(path, f"the folder {folder} may not be written")
 
 
+def _is_link_of_another(path: str) -> bool:
+    return os.path.islink(path) and os.lstat(path).st_uid not in (ROOT, os.geteuid())
+
+
 def read(path: str) -> bytes:
-    """Raises Failure where the file cannot be read."""
+    """Raises Failure where the file cannot be read, or is none; nothing is waited for, as at a pipe."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Failure(f"{path} cannot be read, because it is no regular file: name another path.")
             return file.read()
     except OSError as error:
         raise Failure(f"The file {path} cannot be read ({error.strerror}): check its mode.") from error

@@ -54,6 +54,7 @@ def done(checkout: Path, step: str, tag: str = VERSION) -> subprocess.CompletedP
     given = {name: value.replace("${{ github.ref_name }}", tag) for name, value in STEPS[step].get("env", {}).items()}
     assert not any("${{" in each for each in (*given.values(), STEPS[step]["run"]))
     own = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "RUNNER_TEMP": str(checkout.parent)}
+    own["GITHUB_OUTPUT"] = str(checkout.parent / "output")
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", STEPS[step]["run"]],
         cwd=checkout,
@@ -122,6 +123,23 @@ def test_it_is_what_was_committed_whoever_builds_it(checkout: Path, dist: Path, 
     folders = {each["name"].partition("/")[0] for each in ours["FILES.json"]["files"]}
     assert {"plugins", "roles", "playbooks", "docs", "CHANGELOG.rst", "SECURITY.md", "bindep.txt"} <= folders
     assert not folders & {".github", "noxfile.py", "Makefile", "execution-environment.yml", "extensions"}
+
+
+@pytest.mark.parametrize("job", ["sign", "publish", "release"])
+def test_each_job_goes_on_with_what_was_built_alone(checkout: Path, dist: Path, tmp_path: Path, job: str) -> None:
+    (step,) = (each for each in WORKFLOW["jobs"][job]["steps"] if each.get("name") == "It is what was built")
+    assert "build" in WORKFLOW["jobs"][job]["needs"]
+    sums = (checkout.parent / "output").read_text().strip().rpartition("sums=")[2]
+    handed = Path(shutil.copytree(dist, tmp_path / "dist"))
+
+    def checked() -> int:
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+        return subprocess.run(command, cwd=tmp_path, env={**os.environ, "SUMS": sums}, check=False).returncode
+
+    assert checked() == 0
+    with (handed / f"{ARTIFACT}.tar.gz").open("ab") as file:
+        file.write(b"more")
+    assert checked() != 0
 
 
 def test_its_bill_of_materials_is_one(dist: Path) -> None:

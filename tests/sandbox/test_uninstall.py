@@ -90,8 +90,13 @@ def gone(used: Operator) -> Run:
 
 
 def attach_spare(operator: Operator) -> None:
-    """An identity on a scale set, with an AzureIdentity that no binding names."""
+    """An identity on a scale set that MIC may attach, with an AzureIdentity that no binding names."""
     spare = operator.sandbox.az("identity", "create", "--resource-group", GROUP, "--name", "spare")
+    cluster = operator.sandbox.az("aks", "show", "--resource-group", GROUP, "--name", CLUSTER)
+    kubelet = cluster["identityProfile"]["kubeletidentity"]["objectId"]
+    whose = ("--assignee-object-id", kubelet, "--assignee-principal-type", "ServicePrincipal")
+    role = ("--role", "Managed Identity Operator", "--scope", spare["id"])
+    operator.sandbox.az("role", "assignment", "create", *whose, *role)
     place = operator.sandbox.az("vmss", "list", "--query", "[0].{name: name, group: resourceGroup}")
     where = ("--resource-group", place["group"], "--name", place["name"])
     operator.sandbox.az("vmss", "identity", "assign", *where, "--identities", spare["id"])

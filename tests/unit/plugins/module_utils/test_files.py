@@ -142,6 +142,19 @@ def test_file_systems(tmp_path: Path) -> None:
     assert _files.devices("/proc", "/") == {os.stat("/proc").st_dev, os.stat("/").st_dev}
 
 
+def test_a_link_of_another_user_is_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    _files.make_private(f"{tmp_path}/link")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(_files, "ROOT", os.getuid() + 2)
+    for name in ("link", "link/"):
+        with pytest.raises(Failure, match="is a symbolic link of another user: name another one"):
+            _files.make_private(f"{tmp_path}/{name}")
+
+
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(Failure, match=f"^The file {tmp_path} cannot be read [(]Is a directory[)]"):
         _files.read(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Failure, match=f"^{tmp_path}/pipe cannot be read, because it is no regular file"):
+        _files.read(str(tmp_path / "pipe"))
