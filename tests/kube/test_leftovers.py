@@ -78,9 +78,8 @@ def test_objects_tell_what_is_known_and_what_is_used(
     home = tmp_path / "home"
     home.mkdir()
     modules = Modules(world.azure, home)
-    kubelet = world.cluster["properties"]["identityProfile"]["kubeletidentity"]["objectId"]
-    for each in (bound, orphan):  # which MIC could attach
-        modules.succeed("role_assignment", scope=each, role="Managed Identity Operator", principal_id=kubelet)
+    for each in (bound, orphan):
+        world.let_attach(modules, each)
     shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     player = Player(tmp_path / "play", {**modules.environment, **shown})
     desired = {

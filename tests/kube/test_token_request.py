@@ -102,7 +102,7 @@ def verdict(answer: token_request.Answer) -> token.Verdict:
 
 
 def of_images(name: str, cases: Sequence[object]) -> pytest.MarkDecorator:
-    """Each case with each image; of the fixed set as few as hold each of them."""
+    """Run each case with each image; of the fixed set are as few as hold each of them."""
     return pytest.mark.parametrize(("image", name), pairs(list(IMAGES), cases), indirect=["image"])
 
 

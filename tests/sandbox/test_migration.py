@@ -95,6 +95,7 @@ def test_issuer_webhook_account_and_credential(story: Story) -> None:
     assert story.accounts() == ["default", "default-billing", BACK]
     subjects = [f"system:serviceaccount:{NAMESPACE}:{name}" for name in ("default-billing", BACK)]
     assert story.credentials() == subjects
+    assert not story.migrate(until="credential").changes()
     for name in (MOVED, BACK):
         assert story.paths(name) == ["nmi"]
 
@@ -165,6 +166,7 @@ def test_it_leaves_after_a_soak(story: Story) -> None:
     assigned = story.operator.kubectl("get", "azureassignedidentities", "-A")["items"]
     assert {each["spec"]["pod"].rpartition("-")[0].rpartition("-")[0] for each in assigned} == {BACK}
     assert story.last_path(MOVED) == "workload_identity" and story.paths(MOVED, before) == ["workload_identity"]
+    assert not story.migrate(until="leave", confirm=CLUSTER, **options).changes()
 
 
 def test_the_way_back(story: Story) -> None:
@@ -189,6 +191,7 @@ def test_the_way_back(story: Story) -> None:
     annotated = story.operator.kubectl("get", "sa", BACK, "-n", NAMESPACE)["metadata"].get("annotations") or {}
     assert not {MARK, "azure.workload.identity/client-id"} & set(annotated)
     assert story.last_path(BACK) == "nmi" and story.paths(BACK, before) == ["workload_identity", "nmi"]
+    assert not story.migrate(undo=True, workloads=chosen).changes()
     assert story.last_path(MOVED) == "workload_identity"
 
 

@@ -115,6 +115,8 @@ def test_a_report_is_written_in_its_end_and_the_diagnosis_is_that_it_is_healthy(
     target = {"pod_identity_report_target": str(tmp_path / "report")}
     operator.sandbox.exec("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
     eventually(lambda: states(operator) == {"billing": "Assigned"}, 120)
+    assert operator.site("--check", variables=target).ok().changes() == ["Write the report"]
+    assert not (tmp_path / "report").exists()
     assert operator.site(variables=target).ok().changes() == ["Write the report"]
     (cluster,) = json.loads((tmp_path / "report/pod-identity-report.json").read_text())["clusters"]
     assert (cluster["name"], cluster["failure"]) == (CLUSTER, "")

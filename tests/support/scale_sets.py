@@ -34,6 +34,11 @@ class World:
     def identity(self, name: str, group: str = "rg") -> str:
         return str(self.azure.identity(name, group)["id"])
 
+    def let_attach(self, modules: Modules, identity: str, principal: str = "") -> None:
+        """Let a principal attach an identity, if unset the kubelets' identity, as which MIC runs."""
+        who = principal or self.cluster["properties"]["identityProfile"]["kubeletidentity"]["objectId"]
+        modules.succeed("role_assignment", scope=identity, role="Managed Identity Operator", principal_id=who)
+
     def forget(self, identity: str) -> None:
         self.azure.arm("DELETE", identity).raise_for_status()
 

@@ -48,7 +48,7 @@ def claims(
 
 
 def _in_question(carriers: t.Iterable[Carrier], claimed: t.Collection[str]) -> list[str]:
-    """Of what objects of the cluster name, by normal id, what is attached."""
+    """Return the normal ids that are attached, among those that objects of the cluster name."""
     attached = {arm_id.normal(identity.id) for each in carriers for identity in each.identities}
     return sorted(attached.intersection(claimed))
 

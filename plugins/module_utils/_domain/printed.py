@@ -16,19 +16,19 @@ import typing as t
 
 
 def escaped(text: str) -> str:
-    """What is not printable as Python writes it in ASCII: control characters, marks of direction, odd blanks."""
+    """Write what is not printable as Python does in ASCII: control characters, marks of direction, odd blanks."""
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def printed(text: str) -> str:
-    """The same on one line."""
-    return text if text.isprintable() else escaped(" ".join(text.split("\n")).replace("\t", " "))
+    """Escape a text, and put it on one line."""
+    return escaped(text.replace("\n", " ").replace("\t", " "))
 
 
 def each_printed(value: t.Any) -> t.Any:
-    """All texts in a value, printed."""
+    """Print each text in a value."""
     if isinstance(value, str):
         return printed(value)
     if isinstance(value, t.Mapping):

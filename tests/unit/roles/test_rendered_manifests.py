@@ -26,7 +26,7 @@ NOT_A_TEMPLATE = "{{ lookup('pipe', 'false') }}"
 def test_a_second_run_writes_nothing(player: Player, tmp_path: Path) -> None:
     home = tmp_path / "out" / "localhost" / HOME
     # Directories, and then files.
-    for arguments, changed in ((["--check", "--diff"], 2), ([], 2), ([], 0)):
+    for arguments, changed in ((["--check", "--diff"], 2), ([], 2), ([], 0), (["--check"], 0)):
         status, output = rendered(player, tmp_path, *arguments)
         assert (status, re.findall(r"changed=(\d+)", output)) == (0, [str(changed)]), output
         written = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
@@ -42,15 +42,14 @@ def test_nothing_is_written_where_links_lead(player: Player, tmp_path: Path) -> 
     home, elsewhere = tmp_path / "out" / "localhost" / HOME, tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "key").write_text("a key")
-    for link, target, arguments in (
-        (home.parent, elsewhere, ("--check",)),
-        (home / "PULL_REQUEST.md", elsewhere / "key", ()),
-    ):
+    links = {home.parent: elsewhere, home / "PULL_REQUEST.md": elsewhere / "key"}
+    for link, target in links.items():
         link.parent.mkdir(parents=True)
         link.symlink_to(target)
-        status, output = rendered(player, tmp_path, "--diff", *arguments)
-        assert status == 2 and f"{link} is a symbolic link" in " ".join(output.split()), output
-        assert "a key" not in output
+        for arguments in (["--check", "--diff"], ["--diff"]):
+            status, output = rendered(player, tmp_path, *arguments)
+            assert status == 2 and f"{link} is a symbolic link" in " ".join(output.split()), output
+            assert "a key" not in output
         assert [path.name for path in elsewhere.rglob("*")] == ["key"]
         assert (elsewhere / "key").read_text() == "a key" and link.is_symlink()
         link.unlink()

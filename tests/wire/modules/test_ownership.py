@@ -435,7 +435,7 @@ def test_the_values_of_a_release_tell_what_is_known(modules: Modules, world: Wor
     (left,) = attach(world, "left")
     values = {"azureIdentities": {"left": {"type": 0, "resourceID": left.lower(), "clientID": "c"}}, "mic": {}}
     release = {"namespace": "default", "name": "aad-pod-identity", "given_values": values}
-    operates(modules, world, left)
+    world.let_attach(modules, left)
     done = modules.check_and_do(MODULE, **CLEAN, inventory={"releases": [release]})
     said = reasons(done["ownership"])["left"]
     assert said.startswith(
@@ -445,12 +445,6 @@ def test_the_values_of_a_release_tell_what_is_known(modules: Modules, world: Wor
 
 
 # what a tenant writes
-
-
-def operates(modules: Modules, world: World, identity: str, principal: str = "") -> None:
-    """A principal, if unset the kubelets' identity, may attach it, as whoever owns it has decided."""
-    who = principal or world.cluster["properties"]["identityProfile"]["kubeletidentity"]["objectId"]
-    modules.succeed("role_assignment", scope=identity, role="Managed Identity Operator", principal_id=who)
 
 
 def test_a_node_chooses_no_scale_set_of_others(modules: Modules, world: World) -> None:
@@ -477,19 +471,19 @@ def test_an_object_of_the_cluster_alone_proves_nothing(modules: Modules, world: 
     claimed = {"namespace": "tenant", "name": "x", "type": 0, "resource_id": by_hand.upper()}
     desired = {**CLEAN, "inventory": {place: [claimed]}}
     # The role of somebody else is no proof either.
-    operates(modules, world, by_hand, world.azure.principal("somebody").object_id)
+    world.let_attach(modules, by_hand, world.azure.principal("somebody").object_id)
     done = modules.succeed(MODULE, **desired)
     assert not done["changed"] and shown(done["ownership"])["by-hand"] == ("unknown", False)
     said = reasons(done["ownership"])["by-hand"]
     assert "tenant/x names it, but that alone is no proof that MIC attached it" in said
-    operates(modules, world, by_hand)
+    world.let_attach(modules, by_hand)
     modules.check_and_do(MODULE, **desired)
     assert world.carried() == {"c1-agentpool"}
 
 
 def test_whom_the_roles_may_not_be_shown_is_told_so(modules: Modules, world: World) -> None:
     (left,) = attach(world, "left")
-    operates(modules, world, left)
+    world.let_attach(modules, left)
     refused = {"error": {"code": "AuthorizationFailed", "message": "No."}}
     modules.fault("GET", "Microsoft.Authorization/roleAssignments", status=403, body=refused, count=0)
     claimed = {"namespace": "tenant", "name": "x", "type": 0, "resource_id": left}

@@ -128,7 +128,7 @@ def inventoried(inventory: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]]
 
 
 def proof(identity: str, principal: str, assignments: t.Iterable[azure_roles.Assignment]) -> str:
-    """What proves that a principal of MIC could attach the identity; '' where none of its role assignments does."""
+    """Tell what proves that a principal of MIC could attach the identity; '' where none of its roles does."""
     for each in assignments:
         role = azure_roles.named(each.role_definition_id)
         if role is not None and role.name == OPERATOR and arm_id.contains(each.scope, identity):

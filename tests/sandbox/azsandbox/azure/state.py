@@ -131,7 +131,7 @@ class Settings:
     """Whether a pod identity that cannot be assigned has every change of the add-on refused, as users report
     (Azure/AKS#2203, Azure/AKS#2943, Azure/aad-pod-identity#1361). No recording shows it, so this is self-consistent."""
     cluster_etags: bool = False
-    """Whether clusters have eTags at stable api-versions, as the specification has it. No recording shows one there."""
+    """Give clusters eTags at stable api-versions, as the specification has it; no recording shows one there."""
     cluster_update_drops_identities: bool = False
     """Whether a write of an existing cluster leaves on the scale sets only the identities that AKS itself gives them,
     as users report (Azure/aad-pod-identity#633, Azure/AKS#1650). No recording shows it, so this is self-consistent."""
