@@ -127,6 +127,7 @@ def lines(site: Site) -> int:
     return len(site.server.events())
 
 
+@pytest.mark.soak
 def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> None:
     before, attached, mark, begin = profile(site), site.attached(), site.modules.mark(), lines(site)
     assert attached >= {site.billing, site.foreign}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -26,11 +27,10 @@ class Recorder:
 
     operator: Operator
     name: str
-    every: float = 1
-    """Seconds between two looks for new pods."""
     records: list[dict[str, Any]] = field(default_factory=list)
     _seen: set[float] = field(default_factory=set)
-    _pods: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    _pods: set[str] = field(default_factory=set)
+    _processes: list[subprocess.Popen[str]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -39,10 +39,10 @@ class Recorder:
 
     def end(self) -> None:
         self._stop.set()
-        self._thread.join()
-        for each in self._pods.values():
+        for each in self._processes:
             each.kill()
             each.wait()
+        self._thread.join()
 
     def was_served(self) -> bool:
         return any(each["ok"] for each in self.records)
@@ -51,24 +51,35 @@ class Recorder:
         return sorted((each for each in self.records if each["began"] >= moment), key=lambda each: float(each["began"]))
 
     def _watch(self) -> None:
-        """Follow the log of each pod from its first line on, and anew where the API server ended that."""
-        wanted = ("get", "pods", "-n", NAMESPACE, "-l", f"app={self.name}", "--field-selector=status.phase=Running")
-        while not self._stop.wait(self.every):
-            for pod in self.operator.sandbox.call("exec", "--", "kubectl", *wanted, "-o", "name").stdout.split():
-                if pod not in self._pods or self._pods[pod].poll() is not None:
-                    follow = ("kubectl", "logs", "-n", NAMESPACE, "-f", "-c", "app", pod)
-                    self._pods[pod] = self.operator.sandbox.start("exec", "--", *follow)
-                    threading.Thread(target=self._read, args=(self._pods[pod],), daemon=True).start()
+        """Follow the log of each pod, from when it runs on, and anew where the API server ended that."""
+        of_workload = ("-l", f"app={self.name}", "--field-selector=status.phase=Running")
+        for pod in self._lines("get", "pods", *of_workload, "--watch", "-o", "name"):
+            if pod not in self._pods:
+                self._pods.add(pod)
+                threading.Thread(target=self._follow, args=(pod.strip(),), daemon=True).start()
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout
-        for line in process.stdout:
+    def _follow(self, pod: str) -> None:
+        for line in self._lines("logs", "-f", "-c", "app", pod, until_gone=pod):
             assert "eyJ" not in line
             if line.startswith("{") and line.endswith("}\n"):  # else kubectl says why it ends, or has ended in a line
                 record = json.loads(line)
                 if record["began"] not in self._seen:
                     self._seen.add(record["began"])
                     self.records.append(record)
+
+    def _lines(self, *command: str, until_gone: str = "") -> Iterator[str]:
+        """What kubectl says without an end, again from the beginning where it ended before the object or the test."""
+        while not self._stop.is_set():
+            process = self.operator.sandbox.start("exec", "--", "kubectl", "-n", NAMESPACE, *command)
+            self._processes.append(process)
+            assert process.stdout
+            yield from process.stdout
+            if until_gone and not self._stop.is_set():
+                look = ("kubectl", "-n", NAMESPACE, "get", until_gone, "--ignore-not-found", "-o", "name")
+                found = self.operator.sandbox.call("exec", "--", *look)
+                if found.returncode == 0 and not found.stdout:
+                    return
+            self._stop.wait(1)
 
 
 @dataclass
@@ -80,9 +91,9 @@ class Story:
     client_ids: dict[str, str] = field(default_factory=dict)
     """Of workloads with an identity of their own."""
 
-    def record(self, name: str, every: float = 1) -> None:
+    def record(self, name: str) -> None:
         """From its first token on: a pod may ask before MIC has given it the identity."""
-        recorder = self.recorders[name] = Recorder(self.operator, name, every)
+        recorder = self.recorders[name] = Recorder(self.operator, name)
         recorder.start()
         eventually(recorder.was_served, 60)
         recorder.records[:] = [each for each in recorder.records if each["ok"]]

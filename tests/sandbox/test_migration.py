@@ -53,8 +53,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         operator.site().ok()
         operator.apply(
             account(BACK, NAMESPACE),
-            workload(MOVED, NAMESPACE, "default", labels=OF_NMI, INTERVAL="0.2", TIMEOUT="20"),
-            workload(BACK, NAMESPACE, "default", labels=OF_NMI, account=BACK, INTERVAL="0.2", TIMEOUT="20"),
+            workload(MOVED, NAMESPACE, "default", labels=OF_NMI, INTERVAL="0.5", TIMEOUT="20"),
+            workload(BACK, NAMESPACE, "default", labels=OF_NMI, account=BACK, INTERVAL="0.5", TIMEOUT="20"),
         )
         story = Story(operator, sandbox.az("identity", "show", "-g", GROUP, "-n", "billing"))
         for name in (MOVED, BACK):
@@ -219,7 +219,7 @@ def principals(story: Story) -> Iterator[Story]:
             _object("AzureIdentityBinding", name, {"azureIdentity": name, "selector": name}),
         )
         mark = {"aadpodidbinding": name}
-        operator.apply(workload(name, NAMESPACE, "default", labels=mark, account=name, INTERVAL="0.2", TIMEOUT="20"))
+        operator.apply(workload(name, NAMESPACE, "default", labels=mark, account=name, INTERVAL="0.5", TIMEOUT="20"))
     for name in (OF_SECRET, OF_CERTIFICATE):
         assert served(operator, name, NAMESPACE)["path"] == "nmi"
         story.templates[name] = story.deployment(name)["spec"]

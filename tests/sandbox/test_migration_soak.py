@@ -84,7 +84,7 @@ def test_a_soak_longer_than_the_life_of_a_token(tmp_path_factory: pytest.TempPat
             assert served(operator, name, NAMESPACE)["path"] == "nmi"
         story = Story(operator, sandbox.az("identity", "show", "-g", GROUP, "-n", "billing"))
         try:
-            story.record(MOVED, every=5)
+            story.record(MOVED)
             soaked(story)
         finally:
             story.recorders[MOVED].end()
