@@ -16,15 +16,18 @@ description:
   - No scheduler, no C(kubectl) and no image registry are needed. Unless an image is named, the smallest one of AKS that
     the node already has is used. Nothing of it runs. The node's own programs are started in it by the node's own
     loader, which takes neither files nor variables from the image.
-  - The pod is made by a Job in a namespace of its own and reused by the tasks of the same run. The cluster removes it
+  - The pod is made by a Job in a namespace of the run and reused by the tasks of the same run. The cluster ends it
     unaided when no task has used it for O(idle_timeout) seconds, also when the run was killed.
+  - Nobody can prepare the namespace, because its name ends in 16 digits that nobody knows before it exists. Before
+    each command and at least every 30 seconds during one it is looked at again. Where somebody else has got rights in
+    it, the pods are removed, the namespace lets no privileged pods in any more, and the task fails.
   - A play that is done takes the pod away, and the namespace where nothing else is in it, with
-    C(ansible.builtin.meta=reset_connection). The next run takes away what killed runs on the same machine left, and
-    says so. A namespace in which others have got rights meanwhile keeps nothing that lets privileged pods in.
+    C(ansible.builtin.meta=reset_connection). The next run removes the namespaces that killed runs on the same machine
+    left, and those of any machine that are a day old and have no running pod, and says so.
 notes:
-  - The user of the connection has to be allowed to create, get, patch and delete namespaces, to get and list nodes, to
-    create, get, list, patch and delete Jobs, to list pods, events and RoleBindings, and to create C(pods/exec). Who may
-    do this is root on every node.
+  - The user of the connection has to be allowed to create, get, list, patch and delete namespaces, to get and list
+    nodes, to create, get, list, patch and delete Jobs, to list pods, events and RoleBindings, and to create
+    C(pods/exec). Who may do this is root on every node.
   - An admission policy must let privileged pods into the namespace. Its Pod Security labels are set when it is made
     here.
   - Commands go to the node on standard input, so that neither the audit log of the API server nor the list of processes
@@ -43,10 +46,9 @@ options:
       - name: ansible_aks_node_pod_node
   namespace:
     description:
-      - Namespace of the pods. It is created if it does not exist.
-      - One that exists is used only if it has the labels C(app.kubernetes.io/managed-by=azureops.pod_identity) and
-        C(azureops.pod-identity/owner) with the value of O(owner), no RoleBinding and no pod of others. Whoever has
-        rights in it could become root on the node.
+      - Beginning of the names of the namespaces of the pods. Each run makes one of its own, whose name goes on with a
+        hyphen and 16 hexadecimal digits. It has at most 46 characters.
+      - An admission policy that exempts namespaces by name needs the pattern, such as V(pod-identity-node-access-*).
     type: str
     default: pod-identity-node-access
     env:
@@ -256,7 +258,7 @@ class Connection(ConnectionBase):
             options = _connections.options(self, kubernetes_auth().options)
             access = Access(
                 target=self._target,
-                namespace=self.get_option("namespace"),
+                prefix=self.get_option("namespace"),
                 owner=self.get_option("owner"),
                 run=_this_run(),
                 image=self.get_option("image") or "",

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 from operators import SITE, Operator, Run, dead_rules
-from sandboxes import Sandbox
+from sandboxes import Sandbox, eventually
 
 GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"
 
@@ -52,6 +52,10 @@ class World:
         """Who answers a plain pod on the node at the metadata address."""
         asked = {"node": self.nodes[node], "kubeconfig": str(self.kubeconfig)}
         return str(self.operator.module("imds_answer_info", **asked)["answer"]["answered_by"])
+
+    def until_no_node_access(self) -> None:
+        """Wait for the end of the namespaces of the connection aks_node_pod, which its runs ask for."""
+        eventually(lambda: "node-access" not in self.kubectl("get", "namespaces", "-o", "name"))
 
     def play(self, playbook: str | list[dict[str, Any]], *arguments: str, **variables: Any) -> Run:
         return self.operator.play(playbook, "-u", "root", *arguments, variables=variables)

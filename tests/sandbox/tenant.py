@@ -18,10 +18,12 @@ from applications import sleeper
 from operators import Operator
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import node_access
 from ansible_collections.azureops.pod_identity.tests.support import forged_release
 
-NAMESPACE, OF_NODE_ACCESS = NAMESPACES = ("tenant", "pod-identity-node-access")
-"""The second has the name of the one in which the connection aks_node_pod starts privileged pods."""
+NAMESPACE, OF_NODE_ACCESS = NAMESPACES = ("tenant", "pod-identity-node-access-0123456789abcdef")
+"""The second looks like one that an earlier run made for privileged pods, by the connection aks_node_pod."""
+ENFORCE = "pod-security.kubernetes.io/enforce"
 SUBJECT = {"kind": "ServiceAccount", "name": NAMESPACE, "namespace": NAMESPACE}
 RBAC = "rbac.authorization.k8s.io"
 WHO = f"system:serviceaccount:{NAMESPACE}:{NAMESPACE}"
@@ -83,7 +85,8 @@ def move_in(operator: Operator) -> None:
     reference = {"apiGroup": RBAC, "kind": "Role", "name": "everything"}
     objects: list[dict[str, Any]] = []
     for namespace in NAMESPACES:
-        metadata = {"name": namespace, "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}
+        labels = {**(marks("default") if namespace == OF_NODE_ACCESS else {}), ENFORCE: "baseline"}
+        metadata = {"name": namespace, "labels": labels, "annotations": {node_access.CREATED: "0"}}
         objects += [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
             _named(f"{RBAC}/v1", "Role", "everything", namespace, rules=[rule]),

@@ -414,7 +414,7 @@ def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(bare: World, other:
         assert (result["transport"], result["proof"]) == ("aks_node_pod", "imds"), result
         assert result["proof_method"] == "probe_pod"
     for each in (bare, other):
-        each.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=60s")
+        each.until_no_node_access()
 
 
 @pytest.mark.soak

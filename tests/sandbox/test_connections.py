@@ -27,7 +27,7 @@ from tenant import hostile_image
 pytestmark = [pytest.mark.story, pytest.mark.soak]
 
 POD, COMMAND = "azureops.pod_identity.aks_node_pod", "azureops.pod_identity.vmss_run_command"
-NAMESPACE = "pod-identity-node-access"
+PREFIX = "pod-identity-node-access-"
 # What cannot be compressed takes run-command 180 calls for one MiB.
 SIZES = {POD: 1 << 20, COMMAND: 40_000}
 TEXT = "grüße 'quoted' \"$HOME\" \\n\nsecond line\n"
@@ -70,12 +70,22 @@ class World:
     def kubectl(self, *arguments: str) -> str:
         return self.sandbox.exec("kubectl", *arguments)
 
-    def jobs(self) -> list[str]:
-        return self.kubectl("get", "jobs", "-n", NAMESPACE, "-o", "name").split()
+    def namespaces(self) -> list[str]:
+        """Those of runs, with their kind."""
+        return [each for each in self.kubectl("get", "namespaces", "-o", "name").split() if PREFIX in each]
 
-    def forget_jobs(self) -> None:
+    @property
+    def namespace(self) -> str:
+        """That of the only run since they were forgotten."""
+        (name,) = self.namespaces()
+        return name.partition("/")[2]
+
+    def jobs(self) -> list[str]:
+        return self.kubectl("get", "jobs", "-A", "-l", "app.kubernetes.io/managed-by", "-o", "name").split()
+
+    def forget(self) -> None:
         """Take away what the runs of earlier tests left."""
-        self.kubectl("delete", "jobs", "-n", NAMESPACE, "--all")
+        self.kubectl("delete", "--ignore-not-found", *(self.namespaces() or ["namespace/none"]))
 
     @property
     def address(self) -> str:
@@ -204,7 +214,7 @@ def silent_kubelet(world: World, node: str) -> Iterator[None]:
 
 def test_images_that_are_gone_are_passed_over(world: World) -> None:
     """The kubelet tells only now and then which images it has: here two that are not there any more."""
-    world.forget_jobs()
+    world.forget()
     images = json.loads(world.kubectl("get", "node", world.first, "-o", "json"))["status"]["images"]
     pause = "mcr.microsoft.com/oss/v2/kubernetes/pause"
     gone = [{"names": [f"{pause}:{tag}"], "sizeBytes": size} for size, tag in enumerate("ab", start=1)]
@@ -212,16 +222,18 @@ def test_images_that_are_gone_are_passed_over(world: World) -> None:
     with silent_kubelet(world, world.first):
         world.kubectl("patch", "node", world.first, "--subresource=status", "--type=merge", "--patch", status)
         world.play(POD, [task("raw", "true")], "--limit", world.first).ok()
-    (image,) = world.kubectl("get", "jobs", "-n", NAMESPACE, "-o", "jsonpath={..image}").split()
+    (image,) = world.kubectl("get", "jobs", "-n", world.namespace, "-o", "jsonpath={..image}").split()
     assert image in [name for each in images for name in each["names"]]
-    told = world.kubectl("get", "events", "-n", NAMESPACE, "--field-selector=reason=ErrImageNeverPull", "-o", "name")
+    told = world.kubectl(
+        "get", "events", "-n", world.namespace, "--field-selector=reason=ErrImageNeverPull", "-o", "name"
+    )
     assert len(told.split()) == 2
-    world.forget_jobs()
+    world.forget()
 
 
 def test_no_image_of_a_tenant_runs_or_is_obeyed(world: World) -> None:
     """The loader says which files it was told to load and could not; it says nothing where nobody told it to."""
-    world.forget_jobs()
+    world.forget()
     tenant, path = "tenant.example/small", world.operator.directory / "tenant.tar"
     hostile_image(path, f"{tenant}:1")
     world.on_node_with(path, "/opt/bin/ctr -n k8s.io images import --local -")
@@ -256,10 +268,12 @@ def test_no_image_of_a_tenant_runs_or_is_obeyed(world: World) -> None:
         named = {"ansible_aks_node_pod_image_repositories": repositories}
         world.play(POD, tasks, "--limit", world.first, **named).ok()
         (job,) = world.jobs()
-        used = world.kubectl("get", job, "-n", NAMESPACE, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+        used = world.kubectl(
+            "get", job, "-n", world.namespace, "-o", "jsonpath={.spec.template.spec.containers[0].image}"
+        )
         assert used == (f"{tenant}:1" if repositories else "mcr.microsoft.com/oss/kubernetes/pause:3.6")
-        assert world.kubectl("logs", "-n", NAMESPACE, job) == ""
-        world.forget_jobs()
+        assert world.kubectl("logs", "-n", world.namespace, job) == ""
+        world.forget()
     world.on_node("/opt/bin/ctr", "-n", "k8s.io", "images", "rm", f"{tenant}:1")
 
 
@@ -267,39 +281,38 @@ def test_one_pod_serves_a_run_and_goes(world: World) -> None:
     reset = {"name": "Take the pod away", "ansible.builtin.meta": "reset_connection"}
     image = "mcr.microsoft.com/azurelinux/base/core:3.0"
     for variables in ({}, {"ansible_aks_node_pod_image": image}):
-        world.forget_jobs()
+        world.forget()
         world.play(POD, [task("ping"), task("command", "true"), task("ping")], **variables).ok()
         assert len(world.jobs()) == 2, "one for each node"
-        pods = json.loads(world.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json"))["items"]
+        pods = json.loads(world.kubectl("get", "pods", "-n", world.namespace, "-o", "json"))["items"]
         used = {raw["spec"]["containers"][0]["image"] for raw in pods if not raw["metadata"].get("deletionTimestamp")}
         assert used == {image if variables else "mcr.microsoft.com/oss/kubernetes/pause:3.6"}
-    mark = json.loads(world.kubectl("get", "namespace", NAMESPACE, "-o", "json"))["metadata"]["labels"]
+    mark = json.loads(world.kubectl("get", "namespace", world.namespace, "-o", "json"))["metadata"]["labels"]
     assert mark["pod-security.kubernetes.io/enforce"] == "privileged"
-    world.forget_jobs()
+    world.forget()
     world.play(POD, [task("ping"), reset]).ok()
-    eventually(lambda: NAMESPACE not in world.kubectl("get", "namespaces", "-o", "name"), 60)
+    eventually(lambda: not world.namespaces(), 60)
 
 
 def test_what_a_killed_run_left_goes(world: World) -> None:
     """By the next run in the same place, which no command of the killed run survives."""
-    world.forget_jobs()
+    world.forget()
     killed = world.command("killed", [task("command", "sleep 1000")], POD, ansible_aks_node_pod_idle_timeout=9)
     following = world.command("next", [task("ping")], POD)
     story = f"""
         {shlex.join(killed)} >/dev/null 2>&1 & run=$!
-        until kubectl get pods -n {NAMESPACE} | grep -q Running; do sleep 1; done
-        kubectl get jobs -n {NAMESPACE} -o name
+        until kubectl get pods -A | grep {PREFIX} | grep -q Running; do sleep 1; done
+        kubectl get namespaces -o name | grep {PREFIX}
         kill -9 $run; wait $run
-        {shlex.join(following)} >/dev/null || exit 1
-        kubectl get jobs -n {NAMESPACE} -o name"""
-    before, after = world.sandbox.exec("bash", "-c", story).split()
-    assert before != after
+        {shlex.join(following)} >/dev/null || exit 1"""
+    (before,) = world.sandbox.exec("bash", "-c", story).split()
+    eventually(lambda: len(world.namespaces()) == 1 and before not in world.namespaces(), 60)
     eventually(lambda: "sleep 1000" not in world.on_node("ps", "ax"), 60)
 
 
 def test_a_killed_run_goes_unaided(world: World) -> None:
     """A running command alone keeps the pod alive beyond the idle limit."""
-    world.forget_jobs()
+    world.forget()
     with world.started([task("command", "sleep 1000")], POD, ansible_aks_node_pod_idle_timeout=12):
         eventually(lambda: "sleep 1000" in world.on_node("ps", "ax"), 60)
         time.sleep(20)

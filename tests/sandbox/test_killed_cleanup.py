@@ -230,6 +230,6 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
         again = world.play(CLEANUP, **options(world, moment.transport))
         assert (again.status, again.outcomes, again.changes()) == (0, ["clean"], []), again.output[-4000:]
     # The run asks for the end of the namespace, which takes some seconds longer.
-    world.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=60s")
+    world.until_no_node_access()
     left = world.kubectl("get", "jobs,pods,namespaces", "-A", "-o", "name")
     assert "pod-identity" not in left and "job" not in left, left

@@ -28,6 +28,7 @@ from .wait import wait_for
 
 _PAUSE = 0.5
 _CHUNK = 32768
+_LEFTOVERS = 50  # namespaces that are looked at in one run
 _LOOK_SECONDS = 30.0
 _TEXT, _BINARY, _CLOSE = 1, 2, 8
 
@@ -51,6 +52,7 @@ class NodePod:
         Standard input cannot be closed from here; who passes ``stdin`` lets the command read exactly that many bytes.
         """
         pod = self._open()
+        self._look_again()
         name = pod["metadata"]["name"]
         command = node_access.enter(pod, arguments)
         stream = self._client.start(self._access.namespace, name, NODE_CONTAINER, command, stdin=stdin is not None)
@@ -72,22 +74,24 @@ class NodePod:
         return status, b"".join(kept), b"".join(errors)
 
     def remove(self) -> None:
-        """Take the pod away, and the namespace where it is ours and nothing else is in it."""
+        """Take the pod away, and the namespace of the run where nothing else is in it."""
         namespace = self._access.namespace
         self._client.delete(JOB, namespace, self._access.name)
         self._pod = None
         found = self._namespace()
-        if found is None or not is_ours(found, self._access.owner):
-            return
-        if any(not raw["metadata"].get("deletionTimestamp") for raw in self._client.list_all(JOB, namespace)):
+        if found is None or any(not _is_ending(raw) for raw in self._client.list_all(JOB, namespace)):
             return
         strangers = self._strangers(found)
         if strangers:
             self._close(found)
             self._tell(strangers)
             return
+        self._remove_namespace(found)
+
+    def _remove_namespace(self, found: Object) -> None:
+        metadata = found["metadata"]
         try:
-            self._client.delete(NAMESPACE, None, namespace, preconditions={"uid": found["metadata"]["uid"]})
+            self._client.delete(NAMESPACE, None, metadata["name"], preconditions={"uid": metadata["uid"]})
         except ApiFailure as failure:
             if not (failure.conflict or failure.namespace_missing):  # another process of this run was faster
                 raise
@@ -117,8 +121,6 @@ class NodePod:
         obstacle = node_access.obstacle(node)
         if obstacle:
             raise Failure(obstacle)
-        if self._require_namespace():
-            self._remove_leftovers()
         gone: list[str] = []
 
         def started() -> Object | None:
@@ -127,7 +129,7 @@ class NodePod:
                 return pod
             if pod is None and self._create(node, gone):
                 return None
-            if ((pod or {}).get("metadata") or {}).get("deletionTimestamp"):
+            if pod is not None and _is_ending(pod):
                 return None
             if pod is not None and self._has_other_image(pod, node, gone):
                 self._client.delete(JOB, self._access.namespace, self._access.name)
@@ -203,27 +205,37 @@ class NodePod:
 
     def _require_namespace(self) -> bool:
         """Make the namespace, or see that it is ours alone, else a Failure; False while it comes or goes."""
-        name = self._access.namespace
         found = self._namespace()
         if found is None:
+            body = node_access.namespace(self._access, time.time())
+            self._remove_leftovers()
             try:
-                found = self._client.create(NAMESPACE, None, node_access.namespace(name, self._access.owner))
+                found = self._client.create(NAMESPACE, None, body)
             except ApiFailure as failure:
                 if failure.reason != "AlreadyExists":
                     raise
-                return False  # another process of this run was faster, or somebody else
-        if found["metadata"].get("deletionTimestamp"):
+                return False  # another process of this run was faster
+        if _is_ending(found):
             return False
-        strangers = self._strangers(found)
-        if strangers:
-            if is_ours(found, self._access.owner):
-                self._remove_leftovers()
-                self._close(found)
-            raise Failure(strangers)
-        change = node_access.opened(found)
-        if change:
-            self._client.merge(NAMESPACE, None, name, change)
+        self._require_alone(found)
         return True
+
+    def _look_again(self) -> None:
+        """Raise a Failure where others have got rights in the namespace since it was made."""
+        found = self._namespace()
+        if found is not None:
+            self._require_alone(found)
+
+    def _require_alone(self, namespace: Object) -> None:
+        """Raise a Failure where others may reach privileged pods; the pods of this run go first."""
+        strangers = self._strangers(namespace)
+        if strangers:
+            if is_ours(namespace, self._access.owner):
+                for job in self._client.list_all(JOB, self._access.namespace):
+                    if is_ours(job, self._access.owner):
+                        self._client.delete(JOB, self._access.namespace, job["metadata"]["name"])
+                self._close(namespace)
+            raise Failure(strangers)
 
     def _namespace(self) -> Object | None:
         try:
@@ -234,33 +246,38 @@ class NodePod:
             raise
 
     def _strangers(self, namespace: Object) -> str:
-        name = self._access.namespace
-        return node_access.strangers(
-            namespace,
-            self._access.owner,
-            self._client.list_all(ROLE_BINDING, name),
-            self._client.list_all(POD, name),
-        )
+        name = namespace["metadata"]["name"]
+        bindings, pods = self._client.list_all(ROLE_BINDING, name), self._client.list_all(POD, name)
+        return node_access.strangers(self._access, namespace, bindings, pods)
 
     def _close(self, namespace: Object) -> None:
         """Let no privileged pods in any more, whoever reaches the namespace."""
         change = node_access.closed(namespace)
         if change:
-            self._client.merge(NAMESPACE, None, self._access.namespace, change)
-            self._tell(
-                f"The namespace {self._access.namespace}, which an earlier run left, let privileged pods in; it does "
-                "not any more."
-            )
+            name = namespace["metadata"]["name"]
+            self._client.merge(NAMESPACE, None, name, change)
+            self._tell(f"The namespace {name} let privileged pods in; it does not any more.")
 
     def _remove_leftovers(self) -> None:
+        """Remove the namespaces of earlier runs, with their pods; where others got rights, close them and tell it."""
         labels = f"{MANAGED_BY}={MANAGER},{OWNER}={self._access.owner}"
-        for job in self._client.list_all(JOB, self._access.namespace, labels=labels):
-            if node_access.is_leftover(job, self._access, _alive):
-                name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-                self._client.delete(JOB, self._access.namespace, name, preconditions={"uid": uid})
-                self._tell(
-                    f"The Job {self._access.namespace}/{name}, which an earlier run left, was removed with its pod."
-                )
+        try:
+            namespaces = self._client.list_all(NAMESPACE, labels=labels)[:_LEFTOVERS]
+        except ApiFailure as failure:
+            if not failure.forbidden:
+                raise
+            self._tell(f"What earlier runs left for access to nodes was not looked for: {failure.sentence}")
+            return
+        for found in namespaces:
+            name = found["metadata"]["name"]
+            jobs = self._client.list_all(JOB, name)
+            if _is_ending(found) or not node_access.is_left(self._access, found, jobs, _alive, time.time()):
+                continue
+            if self._strangers(found):
+                self._close(found)
+            else:
+                self._remove_namespace(found)
+                self._tell(f"The namespace {name}, which an earlier run left, was removed with its pods.")
 
     # the streams
 
@@ -300,6 +317,7 @@ class NodePod:
         pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
         if not _serves(pod) or not self._renew(pod):
             raise Failure(f"{self._what(name)} is gone{job_pods.why(pod)}; the command may have been cut off.")
+        self._look_again()
         obstacle = node_access.obstacle(self._node())
         if obstacle:
             raise Failure(obstacle)
@@ -319,7 +337,11 @@ def _readable(stream: t.Any, timeout: float) -> bool:
 
 
 def _serves(pod: Object | None) -> bool:
-    return "running" in job_pods.state(pod) and not ((pod or {}).get("metadata") or {}).get("deletionTimestamp")
+    return pod is not None and "running" in job_pods.state(pod) and not _is_ending(pod)
+
+
+def _is_ending(raw: Object) -> bool:
+    return bool(raw["metadata"].get("deletionTimestamp"))
 
 
 def _status(told: bytes) -> int | None:

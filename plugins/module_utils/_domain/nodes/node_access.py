@@ -43,6 +43,9 @@ IMAGE_REPOSITORIES = (
 # How many images of a node are tried.
 IMAGES = 5
 _ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+_DAY_SECONDS = 86400
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_LONGEST_PREFIX = 63 - 17
 # A registry with a domain or a port, a repository there, and a tag.
 _TAGGED = re.compile(r"(?P<repository>[^/@\s]*[.:][^/@\s]*/[^@:\s]+):[A-Za-z0-9_.-]+")
 # What the loader and the C library would otherwise take from an image. Variables that act by being there at all, such
@@ -76,18 +79,23 @@ class Run:
 class Access:
     """A way to one node for one run.
 
-    ``target`` is the name or an address of the node; ``image`` is '' where one that is on the node shall be used, which
-    is then of a repository of AKS or of ``repositories``.
+    ``target`` is the name or an address of the node; ``prefix`` begins the names of namespaces; ``image`` is '' where
+    one that is on the node shall be used, which is then of a repository of AKS or of ``repositories``.
     """
 
     target: str
-    namespace: str
+    prefix: str
     owner: str
     run: Run
     image: str
     idle_timeout: int
     max_lifetime: int
     repositories: tuple[str, ...] = ()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the run, whose name nobody can know before it exists: the token of the run is random."""
+        return f"{self.prefix}-{_digest('namespace', self.owner, self.run.token)}"
 
     @property
     def name(self) -> str:
@@ -213,41 +221,63 @@ def _loader(node: Raw, host: str) -> list[str]:
     return [f"{library}/{loader}", "--inhibit-cache", "--library-path", libraries]
 
 
-def namespace(name: str, owner: str) -> Object:
-    """A namespace that lets privileged pods in."""
-    labels = {**marks(owner), **_PRIVILEGED}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+def namespace(access: Access, created: float) -> Object:
+    """The namespace of a run, which lets privileged pods in.
+
+    Raises a Failure where the prefix makes no name of a namespace.
+    """
+    if not _LABEL.fullmatch(access.namespace):
+        raise Failure(
+            f"No namespace can have the name {access.namespace}: set ansible_aks_node_pod_namespace to at most "
+            f"{_LONGEST_PREFIX} lower-case letters, digits and hyphens."
+        )
+    labels = {**access.labels, **_PRIVILEGED}
+    annotations = {RUN: str(access.run), CREATED: str(int(created))}
+    metadata = {"name": access.namespace, "labels": labels, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def strangers(namespace_object: Raw, owner: str, bindings: t.Iterable[Raw], pods: t.Iterable[Raw]) -> str:
+def strangers(access: Access, namespace_object: Raw, bindings: t.Iterable[Raw], pods: t.Iterable[Raw]) -> str:
     """Why somebody else might reach privileged pods in a namespace, in a sentence; empty where it is ours alone.
 
     ``bindings`` are its RoleBindings, ``pods`` its pods.
     """
     name = namespace_object["metadata"]["name"]
     reasons = []
-    if not is_ours(namespace_object, owner):
-        labels = " and ".join(f"{key}={value}" for key, value in marks(owner).items())
-        reasons.append(f"it existed before and does not carry the labels {labels}")
+    if not is_ours(namespace_object, access.owner):
+        labels = " and ".join(f"{key}={value}" for key, value in access.labels.items())
+        reasons.append(f"it does not carry the labels {labels}")
     bound = sorted(str(each["metadata"]["name"]) for each in bindings)
     if bound:
         reasons.append(f"RoleBindings give rights in it ({listed(bound)})")
-    foreign = sorted(str(each["metadata"]["name"]) for each in pods if not is_ours(each, owner))
+    foreign = sorted(str(each["metadata"]["name"]) for each in pods if not is_ours(each, access.owner))
     if foreign:
         reasons.append(f"pods of others run in it ({listed(foreign)})")
     if not reasons:
         return ""
     return (
-        f"No privileged pod is started in the namespace {name}, because {' and '.join(reasons)}: name a namespace that "
-        "does not exist with ansible_aks_node_pod_namespace, or remove what is named here."
+        f"No privileged pod is used in the namespace {name}, because {' and '.join(reasons)}: remove what is named "
+        "here, find out which controller or tenant writes into new namespaces, and run it again."
     )
 
 
-def opened(namespace_object: Raw) -> Object | None:
-    """The change that lets privileged pods into a namespace of ours; None where they are let in."""
-    labels = namespace_object["metadata"].get("labels") or {}
-    missing = {key: value for key, value in _PRIVILEGED.items() if labels.get(key) != value}
-    return {"metadata": {"labels": missing}} if missing else None
+def is_left(
+    access: Access, namespace_object: Raw, jobs: t.Iterable[Raw], alive: t.Callable[[int], bool], now: float
+) -> bool:
+    """Whether an earlier run left a namespace: one of this machine that is no more, or any run a day ago.
+
+    ``jobs`` are those of the namespace; where one has not ended, a run of another machine may go on.
+    """
+    metadata = namespace_object["metadata"]
+    of_a_run = re.fullmatch(f"{re.escape(access.prefix)}-[0-9a-f]{{16}}", metadata["name"])
+    if not of_a_run or metadata["name"] == access.namespace or not is_ours(namespace_object, access.owner):
+        return False
+    annotations = metadata.get("annotations") or {}
+    host, _slash, pid = str(annotations.get(RUN, "")).rpartition("/")
+    if host == access.run.host and pid.isdecimal():
+        return not alive(int(pid))
+    created = str(annotations.get(CREATED, ""))
+    return created.isdecimal() and now - int(created) > _DAY_SECONDS and all(map(has_ended, jobs))
 
 
 def closed(namespace_object: Raw) -> Object | None:
@@ -319,12 +349,3 @@ def renewed(access: Access, pod: Raw, now: float) -> Object:
     """The change that lets the Job of a pod live for another ``idle_timeout`` seconds."""
     created = float(((pod.get("metadata") or {}).get("annotations") or {}).get(CREATED) or now)
     return {"spec": {"activeDeadlineSeconds": int(max(now - created, 0)) + access.idle_timeout}}
-
-
-def is_leftover(job_object: Raw, access: Access, alive: t.Callable[[int], bool]) -> bool:
-    """Whether a Job was left behind: it has ended, or the run that made it on this machine has."""
-    metadata = job_object["metadata"]
-    if metadata["name"] == access.name:
-        return False
-    host, _slash, pid = str((metadata.get("annotations") or {}).get(RUN, "")).rpartition("/")
-    return has_ended(job_object) or (host == access.run.host and pid.isdigit() and not alive(int(pid)))

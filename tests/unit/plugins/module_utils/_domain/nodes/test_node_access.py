@@ -162,21 +162,38 @@ def test_each_run_and_each_node_has_a_job_of_its_own() -> None:
         replace(ACCESS, run=replace(RUN, token="x")),
     )
     assert len({access.name for access in (ACCESS, *others)}) == 4
+    assert len({access.namespace for access in (ACCESS, *others)}) == 3, "all nodes of a run have one namespace"
     assert replace(ACCESS, idle_timeout=1).name == ACCESS.name
 
 
+def test_a_name_that_no_namespace_can_have_is_refused() -> None:
+    assert node_access.namespace(replace(ACCESS, prefix="a" * 46), 0)["metadata"]["name"].startswith("aaaa")
+    for prefix in ("a" * 47, "Upper", "a.b", ""):
+        with pytest.raises(Failure, match=r"ansible_aks_node_pod_namespace to at most 46 "):
+            node_access.namespace(replace(ACCESS, prefix=prefix), 0)
+
+
 @for_each(
-    case("a run beside this one", "laptop/7", "", True, False),
-    case("a killed run", "laptop/7", "", False, True),
-    case("ended", "laptop/7", "Failed", True, True),
-    case("past its deadline, its pod still ends", "laptop/7", "FailureTarget", True, True),
-    case("of another machine", "elsewhere/7", "", False, False),
-    case("of nobody", "", "", False, False),
+    case("a run beside this one", "laptop/7", 0, True, False),
+    case("a killed run", "laptop/7", 0, False, True),
+    case("a run of this machine that lasts", "laptop/7", 90_000, True, False),
+    case("of another machine", "elsewhere/7", 3_600, False, False),
+    case("a day ago, of another machine", "elsewhere/7", 90_000, False, True),
+    case("of nobody", "", 0, False, False),
 )
-def test_leftovers(run: str, condition: str, alive: bool, expected: bool) -> None:
-    conditions = [{"type": condition, "status": "True"}] if condition else []
-    metadata: dict[str, Any] = {"name": "x", "annotations": {node_access.RUN: run}}
-    job = {"metadata": metadata, "status": {"conditions": conditions}}
-    assert node_access.is_leftover(job, ACCESS, lambda pid: alive) is expected
-    metadata["name"] = ACCESS.name
-    assert not node_access.is_leftover(job, ACCESS, lambda pid: alive)
+def test_leftovers(run: str, age: int, alive: bool, expected: bool) -> None:
+    left = node_access.namespace(replace(ACCESS, run=replace(RUN, token="other")), 1_000)
+    left["metadata"]["annotations"][node_access.RUN] = run
+
+    def is_left(found: dict[str, Any], *jobs: dict[str, Any]) -> bool:
+        return node_access.is_left(ACCESS, found, jobs, lambda pid: alive, 1_000 + age)
+
+    assert is_left(left) is expected
+    if run == "elsewhere/7":
+        ended = {"status": {"conditions": [{"type": "Failed", "status": "True"}]}}
+        assert (is_left(left, ended), is_left(left, ended, {})) == (expected, False), "a run of it may go on"
+    for name in (ACCESS.namespace, "ns", "other-0123456789abcdef", "ns-0123456789abcdef-x"):
+        other = {**left, "metadata": {**left["metadata"], "name": name}}
+        assert not is_left(other), name
+    left["metadata"]["labels"].clear()
+    assert not is_left(left)
