@@ -418,7 +418,11 @@ class _Session:
         return connection
 
     def _fetch(self, cluster: Raw, connection: sessions.Connection) -> str:
-        return _roles.fetch(self._subtasks, self._options, connection, cluster)
+        """Write the kubeconfig of AKS, and into it the way to its server that the environment names now."""
+        server = _roles.fetch(self._subtasks, self._options, connection, cluster)
+        file = connection.kubeconfig
+        self._run("cluster_connection", {"path": file, "kubeconfig": file}, check_mode=False)
+        return server
 
     def _prove(self, cluster: Raw, connection: sessions.Connection) -> None:
         try:

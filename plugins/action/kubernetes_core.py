@@ -19,15 +19,24 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import way_of
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _time_limit
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietEnvironment
 
 # What chooses a server or a user beside a kubeconfig.
 _CHOOSING = ("host", "api_key", "username", "password", "client_cert", "cert_file", "client_key", "key_file")
+_CHECKING = ("verify_ssl", "ssl_ca_cert", "validate_certs", "ca_cert")
+_WAY = ("proxy", "no_proxy", "impersonate_user", "impersonate_groups")
 _VARIABLES = (
     *(f"K8S_AUTH_{name.upper()}" for name in ("kubeconfig", "context", *_CHOOSING)),
     # Those that helm reads itself.
-    *("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECONTEXT"),
+    *("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECONTEXT", "HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME"),
+    *("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", "HELM_KUBEASUSER", "HELM_KUBEASGROUPS"),
+)
+# What counts no more beside a kubeconfig that was written for a whole run.
+_VARIABLES_OF_WAY = (
+    *(f"K8S_AUTH_{name.upper()}" for name in ("verify_ssl", "ssl_ca_cert", *_WAY)),
+    *(f"K8S_AUTH_PROXY_HEADERS_{name}" for name in ("BASIC_AUTH", "PROXY_BASIC_AUTH", "USER_AGENT")),
 )
 # Seconds for which a module may be at work, beside those that it is told to wait.
 LONGEST = 600
@@ -40,6 +49,7 @@ class ActionModule(QuietEnvironment):
     _interpreter: t.Sequence[str] = ()
     _limit = LONGEST
     _told = ""
+    _variables: t.Sequence[str] = ()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -50,8 +60,13 @@ class ActionModule(QuietEnvironment):
         if not module:
             raise AnsibleActionFail("kubernetes_core runs no module by itself: set module, such as k8s_info.")
         if arguments.get("kubeconfig"):
+            way = way_of(str(arguments["kubeconfig"]))
+            self._variables = (*_VARIABLES, *(() if way is None else _VARIABLES_OF_WAY))
             left_out = (*_CHOOSING, *(_HELM_KNOWS_NOT if module.startswith("helm") else ()))
+            left_out = (*left_out, *(() if way is None else (*_CHECKING, *_WAY, "proxy_headers")))
             arguments = {name: value for name, value in arguments.items() if name not in left_out}
+            if way is not None and not module.startswith("helm"):  # which reads them from the file
+                arguments.update({name: value for name, value in way.items() if value})
         self._limit = LONGEST + _waits(arguments.get("wait_timeout"))
         self._told = _too_long(module, arguments, self._limit)
         began = time.monotonic()
@@ -77,10 +92,10 @@ class ActionModule(QuietEnvironment):
         """
         named: dict[str, t.Any] = {}
         given = str(super()._compute_environment_string(named))
-        if self._task.args.get("kubeconfig"):
-            for name in _VARIABLES:
+        if self._variables:
+            for name in self._variables:
                 named.pop(name, None)
-            unset = " ".join(f"-u {name}" for name in _VARIABLES)
+            unset = " ".join(f"-u {name}" for name in self._variables)
             written = {name: value for name, value in named.items() if name not in self._inherited}
             given = f"env {unset} {self._connection._shell.env_prefix(**written)}"
         if self._interpreter and not self._task.async_val:

@@ -12,10 +12,11 @@ version_added: 1.0.0
 author:
   - azureops.pod_identity contributors (@azureops)
 description:
-  - Writes the server and the user that options, C(module_defaults) and environment of this task name into a kubeconfig
-    of its own, which only its owner can read (mode 0600). Tasks that get this file as O(kubeconfig) reach the same
-    server as this task, whatever their own environment says.
-  - No request is sent. Proxies are not written down, so that those of the environment stay in force.
+  - Writes the server, the way to it (proxy, certificates) and the user (also an impersonated one) that options,
+    C(module_defaults) and environment of this task name into a kubeconfig of its own, which only its owner can read
+    (mode 0600). Tasks of this collection that get this file as O(kubeconfig) reach the same server by the same way as
+    the same user, whatever their own options and environment say, and so does C(helm).
+  - No request is sent.
   - It serves the roles of this collection.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth

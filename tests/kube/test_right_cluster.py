@@ -133,6 +133,8 @@ def test_a_run_goes_where_it_was_proved_whatever_environment_and_defaults_say(
 ) -> None:
     with elsewhere(api_server) as other:
         lead = {place: misleading(other, api_server, place) for place in PLACES}
+        way = {"K8S_AUTH_PROXY": other.url, "K8S_AUTH_SSL_CA_CERT": "/none", "HELM_KUBECAFILE": "/none"}
+        way.update({name: "nobody" for name in ("K8S_AUTH_IMPERSONATE_USER", "HELM_KUBEASUSER")})
         shell = tmp_path / "shell"  # as a login there would
         exports = "".join(f"export {name}='{value}'\n" for name, value in lead["remote"].items())
         shell.write_text(f'#!/bin/sh\n{exports}exec /bin/sh "$@"\n')
@@ -150,7 +152,8 @@ def test_a_run_goes_where_it_was_proved_whatever_environment_and_defaults_say(
             },
             "tasks": [
                 role("pod_identity_cluster", "connect"),
-                *({**task, "environment": lead["task"]} for task in (*ASKING, TAKE_AWAY)),
+                # That of the play led before the proof, too, so that it names no proxy.
+                *({**task, "environment": {**lead["task"], **way}} for task in (*ASKING, TAKE_AWAY)),
                 role("pod_identity_cluster", "disconnect"),
             ],
         }

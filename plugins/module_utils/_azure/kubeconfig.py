@@ -71,9 +71,11 @@ def of_config(config: t.Mapping[str, t.Any]) -> Kubeconfig:
 def of_cluster(arm: Arm, group: str, name: str, *, admin: bool, old: Kubeconfig | None) -> Kubeconfig:
     """The kubeconfig of a cluster; an interactive login is replaced by a token of the task's credential.
 
-    The token of ``old`` is kept where it lives long enough.
+    The token of ``old`` is kept where it lives long enough, and the way to the server that was written for a run.
     """
     found = parse(managed_clusters.kubeconfig(arm, group, name, admin=admin), f"The kubeconfig of the cluster {name}")
+    if old is not None and kubeconfig.way(old.config) is not None:
+        found = of_config(kubeconfig.with_kept_way(found.config, old.config))
     server = kubeconfig.login_server(found.config)
     if server is None:
         return found

@@ -9,7 +9,8 @@
 
 The rules are those of kubernetes.core with two differences: ``~/.kube/config`` is never used by itself, so that a
 module cannot reach a cluster that nobody named, and a kubeconfig that the task names wins over ``host`` and
-credentials, so that neither the environment nor module_defaults lead a task elsewhere.
+credentials, so that neither the environment nor module_defaults lead a task elsewhere. Where that kubeconfig was
+written for a whole run (``written_down``), it alone decides, also on proxies, certificates and impersonation.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._domain.errors import Failure
+from .._domain.kubernetes import kubeconfig
 from .._libraries import library
 
 _CHOOSING = ("host", "api_key", "client_cert", "client_key")
+_CHECKING = ("ca_cert", "validate_certs")
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -49,12 +52,17 @@ class Settings:
     def parse(cls, params: t.Mapping[str, t.Any]) -> Settings:
         """The settings of a task: its own ``kubeconfig`` wins over what else would choose a server or a user.
 
-        Beside it ``host``, credentials and what the environment names do not count.
+        Beside it ``host``, credentials and what the environment names do not count; beside one that was written for a
+        run, nothing does.
         """
         names = [name for name in cls.__dataclass_fields__ if name != "impersonate_groups"]
         given = {name: params.get(name) for name in names}
         if given["kubeconfig"]:
             given.update(dict.fromkeys(_CHOOSING))
+            way = way_of(given["kubeconfig"])
+            if way is not None:
+                groups = tuple(way.pop("impersonate_groups") or ())
+                return cls(impersonate_groups=groups, **{**given, **dict.fromkeys(_CHECKING), **way})
         else:
             given["kubeconfig"] = os.environ.get("K8S_AUTH_KUBECONFIG")
             given["context"] = given["context"] or os.environ.get("K8S_AUTH_CONTEXT")
@@ -64,6 +72,22 @@ class Settings:
     def named(self) -> bool:
         """Whether they name an API server; else there may be the service account of a pod."""
         return bool(self.kubeconfig or self.host)
+
+
+def way_of(path: str) -> dict[str, t.Any] | None:
+    """How the server of a kubeconfig is reached, where it was written for a whole run.
+
+    None for every other one, and for one that cannot be read: whoever loads it says why.
+    """
+    try:
+        import yaml
+    except ImportError:
+        return None
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            return kubeconfig.way(yaml.safe_load(file))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
+        return None
 
 
 def require_library() -> None:

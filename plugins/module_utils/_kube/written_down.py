@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._domain.errors import Failure
 from .._domain.kubernetes import kubeconfig
@@ -18,7 +19,7 @@ from .config import Settings, existing, is_complete, require_library
 
 
 def written_down(settings: Settings) -> dict[str, t.Any]:
-    """The kubeconfig that leads where the settings do, as the same user; proxies and impersonation are not part of it.
+    """The kubeconfig that leads where the settings do, the same way and as the same user.
 
     Raises a Failure for a kubeconfig that cannot be read or has no such context.
     """
@@ -29,7 +30,7 @@ def written_down(settings: Settings) -> dict[str, t.Any]:
             config = kubeconfig.of_one_context(_parsed(path), settings.context, os.path.dirname(path))
         except (AttributeError, KeyError, TypeError, ValueError):
             raise Failure(f"The kubeconfig {path} cannot be used: it is malformed.") from None
-    return kubeconfig.with_options(
+    config = kubeconfig.with_options(
         config,
         server=settings.host,
         token=settings.api_key,
@@ -38,6 +39,26 @@ def written_down(settings: Settings) -> dict[str, t.Any]:
         ca_cert=_whole(settings.ca_cert),
         validate_certs=settings.validate_certs,
     )
+    way = {name: getattr(settings, name) for name in kubeconfig.WAY}
+    way["impersonate_groups"] = list(settings.impersonate_groups)
+    way["proxy_headers"] = dict(settings.proxy_headers or {})
+    return kubeconfig.with_way(config, way, _proxy(settings, kubeconfig.summary(config)["server"]))
+
+
+def _proxy(settings: Settings, server: str) -> str | None:
+    """The URL of the proxy that leads to the server, with the password that its headers have."""
+    if not settings.proxy:
+        return None
+    require_library()
+    from requests.utils import should_bypass_proxies  # of a library that kubernetes needs, and which decides by it
+
+    if should_bypass_proxies(server, no_proxy=settings.no_proxy or ""):
+        return None
+    user, colon, password = str((settings.proxy_headers or {}).get("proxy_basic_auth") or "").partition(":")
+    parts = urlsplit(settings.proxy)
+    if not colon or "@" in parts.netloc:
+        return settings.proxy
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"))
 
 
 def _whole(path: str | None) -> str | None:

@@ -24,6 +24,9 @@ Config = t.Mapping[str, t.Any]
 AKS_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 # A token that lives shorter than this (seconds) is replaced.
 TOKEN_RESERVE = 1800
+# An extension of the context: how the server is reached, beside what kubectl and helm know of that.
+_WAY = "azureops.pod_identity/way"
+WAY = ("proxy", "no_proxy", "proxy_headers", "impersonate_user", "impersonate_groups")
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
@@ -55,17 +58,19 @@ def of_one_context(config: Config, context: str | None, folder: str) -> dict[str
     user = _with_whole_paths(parts["user"].get("user") or {}, folder)
     if "exec" in user and os.sep in str(user["exec"].get("command") or ""):
         user["exec"] = {**user["exec"], "command": os.path.join(folder, user["exec"]["command"])}
-    return of_cluster_and_user(cluster, user, name)
+    return of_cluster_and_user(cluster, user, name, str(parts["cluster"]["name"]))
 
 
-def of_cluster_and_user(cluster: Config, user: Config, name: str = "cluster") -> dict[str, t.Any]:
+def of_cluster_and_user(
+    cluster: Config, user: Config, name: str = "cluster", cluster_name: str = "cluster"
+) -> dict[str, t.Any]:
     """The kubeconfig with these two alone, in a context of that name."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": dict(cluster)}],
+        "clusters": [{"name": cluster_name, "cluster": dict(cluster)}],
         "users": [{"name": name, "user": dict(user)}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "contexts": [{"name": name, "context": {"cluster": cluster_name, "user": name}}],
         "current-context": name,
     }
 
@@ -100,7 +105,49 @@ def with_options(
         if path:
             user.pop(f"{name}-data", None)
             user[name] = path
-    return of_cluster_and_user(cluster, user, str(config["current-context"]))
+    return of_cluster_and_user(cluster, user, str(config["current-context"]), str(config["clusters"][0]["name"]))
+
+
+def with_way(config: Config, way: Config, proxy: str | None) -> dict[str, t.Any]:
+    """A kubeconfig of ``of_cluster_and_user`` that alone decides how its server is reached, for ``way`` and for helm.
+
+    ``way`` has the keys of ``WAY``; ``proxy`` is the URL that clients use which know no ``no_proxy``.
+    """
+    result = copy.deepcopy(dict(config))
+    cluster, user = result["clusters"][0]["cluster"], result["users"][0]["user"]
+    named = ((cluster, "proxy-url", proxy), (user, "as", way["impersonate_user"]))
+    for part, name, value in (*named, (user, "as-groups", list(way["impersonate_groups"]))):
+        if value:
+            part[name] = value
+    result["contexts"][0]["context"]["extensions"] = [{"name": _WAY, "extension": dict(way)}]
+    return result
+
+
+def way(config: Config) -> dict[str, t.Any] | None:
+    """What ``with_way`` wrote for the current context; None in a kubeconfig that leaves that to options."""
+    context = _named(config, "contexts", str(config.get("current-context") or "")).get("context") or {}
+    found = next((each for each in context.get("extensions") or () if each.get("name") == _WAY), None)
+    return None if found is None else {name: found["extension"].get(name) for name in WAY}
+
+
+def with_kept_way(config: Config, old: Config) -> Config:
+    """``config`` with the way to the server that ``old`` has, where that was written for a whole run."""
+    if way(old) is None:
+        return config
+    new = of_one_context(config, None, "")
+    was = of_one_context(old, None, "")
+    cluster, kept = new["clusters"][0]["cluster"], was["clusters"][0]["cluster"]
+    if kept.get("insecure-skip-tls-verify") or kept.get("certificate-authority"):
+        cluster.pop("certificate-authority-data", None)
+    for name in ("insecure-skip-tls-verify", "certificate-authority", "proxy-url"):
+        if name in kept:
+            cluster[name] = kept[name]
+    user = new["users"][0]["user"]
+    user.update({name: value for name, value in was["users"][0]["user"].items() if name in ("as", "as-groups")})
+    new["contexts"][0]["context"]["extensions"] = _named(old, "contexts", str(old["current-context"]))["context"][
+        "extensions"
+    ]
+    return new
 
 
 def cluster_names(config: Config) -> list[str]:

@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubeconfig as of_file
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings, load_configuration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.written_down import written_down
@@ -129,6 +130,65 @@ def test_what_is_written_down_leads_there_from_another_folder(home: Path) -> Non
     written = written_down(Settings(kubeconfig=str(home / "named"), ca_cert="/ca", validate_certs=False, api_key="k"))
     assert written["clusters"][0]["cluster"] == {"server": "https://named/one", "insecure-skip-tls-verify": True}
     assert written["users"][0]["user"] == {"token": "k", "client-key": str(home / "k.pem")}
+
+
+WAY = {
+    "proxy": "http://proxy:1",
+    "no_proxy": "x",
+    "proxy_headers": {"proxy_basic_auth": "u:p/", "basic_auth": None, "user_agent": None},
+    "impersonate_user": "night",
+    "impersonate_groups": ["ops"],
+    "validate_certs": False,
+}
+
+
+def written(path: Path, **options: Any) -> dict[str, Any]:
+    """A kubeconfig as a session writes it."""
+    config = written_down(Settings.parse(options))
+    path.write_text(yaml.safe_dump(config))
+    return config
+
+
+def test_what_is_written_down_alone_decides_by_which_way_and_as_whom(named: str, home: Path) -> None:
+    """Also where the environment, which options fall back to, says otherwise later."""
+    path = home / "written"
+    config = written(path, kubeconfig=named, **WAY)
+    evil = {"proxy": "http://evil:1", "ca_cert": "/evil", "validate_certs": True, "impersonate_user": "evil"}
+    settings = Settings.parse({"kubeconfig": str(path), **ELSEWHERE, **evil, "impersonate_groups": ["evil"]})
+    for name in ("proxy", "no_proxy", "proxy_headers", "impersonate_user"):
+        assert getattr(settings, name) == WAY[name]
+    assert (settings.impersonate_groups, settings.ca_cert, settings.host) == (("ops",), None, None)
+    assert load_configuration(settings, None).verify_ssl is False
+    assert written(path, kubeconfig=str(path), **evil) == config, "written once more it is the same"
+    assert config["clusters"][0]["cluster"]["proxy-url"] == "http://u:p%2F@proxy:1", "that of helm"
+    assert config["users"][0]["user"] == {"token": "token-one", "as": "night", "as-groups": ["ops"]}
+
+
+def test_what_is_written_down_without_a_way_has_none_later(named: str, home: Path) -> None:
+    path = home / "written"
+    written(path, kubeconfig=named)
+    settings = Settings.parse({"kubeconfig": str(path), **WAY})
+    assert (settings.proxy, settings.impersonate_user, settings.validate_certs) == (None, None, None)
+    assert Settings.parse({"kubeconfig": named, **WAY}).proxy == "http://proxy:1", "a file of somebody else"
+
+
+def test_helm_has_no_proxy_where_none_leads_there(named: str, home: Path) -> None:
+    config = written(home / "written", kubeconfig=named, **{**WAY, "no_proxy": "named"})
+    assert "proxy-url" not in config["clusters"][0]["cluster"]
+
+
+def test_a_new_token_changes_no_way(named: str, home: Path) -> None:
+    """The file that AKS gives anew in a long run."""
+    (home / "ca.pem").write_text("ca")
+    for way in ({}, WAY, {**WAY, "validate_certs": None, "ca_cert": str(home / "ca.pem")}):
+        path = home / "written"
+        old = written(path, kubeconfig=named, **way)
+        fresh = yaml.safe_load(kubeconfig("https://named").replace("token-one", "token-new"))
+        path.write_text(yaml.safe_dump(of_file.with_kept_way(fresh, old)))
+        new = written(path, kubeconfig=str(path), proxy="http://evil:1", validate_certs=True)
+        old["users"][0]["user"]["token"] = "token-new"
+        assert new == old
+    assert of_file.with_kept_way(fresh, fresh) is fresh
 
 
 def test_host_alone_needs_no_file() -> None:
