@@ -10,8 +10,10 @@ That is without secrets of its environment in its commands, and without its argu
 from __future__ import annotations
 
 import typing as t
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
@@ -31,4 +33,7 @@ class ActionModule(ActionBase):
             outcome = subtasks.run(f"ansible.builtin.{module}", arguments)
         except SubtaskFailed as failed:
             outcome = failed.result
+        # A query may be a credential, as in the address of a blob; such a task could not have no_log and say what failed.
+        query = urlsplit(str(arguments.get("url", ""))).query
+        outcome = remove_values(outcome, [query]) if query else outcome
         return {**result, **subtasks.told, **outcome}

@@ -25,6 +25,7 @@ NEW_VERSION = "4.1.18"
 INSTALL, WAIT = ROLE_PHASES["pod_identity_chart"]
 CLUSTER, RELEASE, OF_AKS = "the whole cluster", "the namespace of the release", "the namespace `kube-system`"
 
+_WITH_USER = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
 _NAMED = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MANAGERS = {
     "addon": "the AKS add-on",
@@ -112,6 +113,11 @@ class Options:
         return self.ref.startswith(("http://", "https://"))
 
     @property
+    def shown(self) -> str:
+        """The chart as messages name it: the query of an address may be a credential."""
+        return re.split("[?#]", self.ref)[0] if self.is_url else self.ref
+
+    @property
     def archive_version(self) -> str:
         """The version that the name of the archive tells."""
         found = re.search(r"-([0-9]+[.][0-9]+[.][0-9]+[^/]*)[.]tgz", self.ref)
@@ -150,12 +156,19 @@ def _needs(options: Options, *, phase: str, certain: bool = True) -> t.Iterator[
 def _contradictions(options: Options) -> t.Iterator[str]:
     archive = options.archive_version
     if not (options.is_named or options.is_oci or archive or options.version):
-        yield f"The version of the chart {options.ref} is not part of its name; set pod_identity_chart_version."
+        yield f"The version of the chart {options.shown} is not part of its name; set pod_identity_chart_version."
     if archive and options.version not in ("", archive):
         yield (
-            f"The chart {options.ref} is version {archive}, but pod_identity_chart_version is {options.version}; make "
+            f"The chart {options.shown} is version {archive}, but pod_identity_chart_version is {options.version}; make "
             "them agree."
         )
+    for name, address in (("ref", options.ref), ("repository", options.repository)):
+        if _WITH_USER.match(address) or (name == "repository" and "?" in address):
+            yield (
+                f"The address in pod_identity_chart_{name} has credentials, which the list of processes would show; "
+                "download the chart and set pod_identity_chart_ref to the path of the file, or log in with helm "
+                "registry login and set it to an oci:// address."
+            )
     if not re.fullmatch("([0-9a-fA-F]{64})?", options.digest):
         yield "pod_identity_chart_digest is not a SHA-256 digest; give its 64 hexadecimal digits."
 
@@ -244,7 +257,7 @@ class Release:
     or it is downloaded from its ``url``. ``archive`` is empty where the chart is installed as the option names it.
     ``fact``: the fact of the role. ``permissions``: what helm has to be allowed where the release changes.
 
-    The addresses themselves may hold credentials and stay in the options.
+    The query of an address may be a credential, so that addresses stay in the options.
     """
 
     foreign: bool
@@ -290,7 +303,8 @@ def release(options: Options, found: Found, run: Run) -> Release:
     unfinished = installed and found.status != "deployed"
     missing = _missing(own) if installed and found.reachable else ()
     # helm would take a chart that is only named from a directory of that name beside the playbook, in any version.
-    fetch = bool(options.digest) or (options.is_named and not run.check_mode)
+    # The query of an address, which may be a credential, would be an argument of helm.
+    fetch = bool(options.digest) or (options.is_named and not run.check_mode) or options.shown != options.ref
     by = "address" if options.is_named or options.is_oci else "url" if options.is_url else ""
     by = "repository" if options.is_named and options.repository else by
     first = others[0] if others else None
@@ -381,8 +395,8 @@ def _values(options: Options, found: Found, *, installed: bool) -> dict[str, t.A
 
 
 def _archive(options: Options, directory: str, version: str) -> str:
-    """The file that the chart is fetched into, as helm names it. The query of an address may be a credential."""
-    name = re.split("[?#]", options.ref)[0].rsplit("/", 1)[-1]
+    """The file that the chart is fetched into, as helm names it."""
+    name = options.shown.rsplit("/", 1)[-1]
     for end in (".tgz", f"-{version}"):
         name = name[: -len(end)] if name.endswith(end) else name
     return f"{directory}/{name}-{version}.tgz"

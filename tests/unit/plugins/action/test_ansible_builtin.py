@@ -49,6 +49,13 @@ def test_results_and_files_are_those_of_the_module(tmp_path: Path) -> None:
     assert files == {"file": "new\n", "got": "new\n"}
 
 
+def test_the_query_of_an_address_is_not_told(tmp_path: Path) -> None:
+    """It may be the signature of a blob, as that of a chart."""
+    get = {"module": "get_url", "url": "http://127.0.0.1:9/chart.tgz?sig=S3CRET", "dest": str(tmp_path / "chart")}
+    status, output = Player(tmp_path).play([{"azureops.pod_identity.ansible_builtin": get}], "-vvvv")
+    assert (status, "chart.tgz?" in output, "S3CRET" in output) == (2, True, False), output
+
+
 def _play(folder: Path, *, wrapped: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Results, and the files that are there then but backups; those that Ansible makes for itself are gone."""
     tasks = []

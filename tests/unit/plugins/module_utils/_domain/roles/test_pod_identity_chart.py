@@ -60,6 +60,11 @@ INSTALLED = Found((OWN,), "aad-pod-identity-4.1.17", "deployed", directory="/run
         "version 4.1.18, but pod_identity_chart_version is 4.1.17",
     ),
     ({"digest": "A" * 64}, ""),
+    ({"ref": "https://u:p@x/aad-4.1.18.tgz"}, "The address in pod_identity_chart_ref has credentials"),
+    ({"ref": "oci://u@x/aad"}, "The address in pod_identity_chart_ref has credentials"),
+    ({"repository": "HTTPS://u:p@x/charts"}, "The address in pod_identity_chart_repository has credentials"),
+    ({"repository": "https://x/charts?sig=a"}, "The address in pod_identity_chart_repository has credentials"),
+    ({"ref": "https://x/aad-4.1.18.tgz?user=a@b"}, ""),
     ({"digest": "a" * 63}, "pod_identity_chart_digest is not a SHA-256 digest"),
     ({"digest": "a" * 64 + "\n"}, "pod_identity_chart_digest is not a SHA-256 digest"),
 )
@@ -204,6 +209,7 @@ def test_values_that_follow_from_options(options: Options, found: Found, values:
     ("oci, digest", "oci://r/aad", "0" * 64, False, (ARCHIVE, True, "address")),
     ("url", "https://x/aad-4.1.18.tgz", "", False, ("", False, "url")),
     ("url, digest", "https://x/aad-4.1.18.tgz", "0" * 64, False, (ARCHIVE, True, "url")),
+    ("url, signed, no digest", "https://x/aad-4.1.18.tgz?sig=a/b", "", True, (ARCHIVE, True, "url")),
     ("url, signed", "https://x/aad-4.1.18.tgz?sig=a/b", "0" * 64, False, (ARCHIVE, True, "url")),
     ("file", "/c/aad-4.1.18.tgz", "0" * 64, False, ("", True, "")),
 )
