@@ -134,7 +134,7 @@ def test_a_run_goes_where_it_was_proved_whatever_environment_and_defaults_say(
     with elsewhere(api_server) as other:
         lead = {place: misleading(other, api_server, place) for place in PLACES}
         way = {"K8S_AUTH_PROXY": other.url, "K8S_AUTH_SSL_CA_CERT": "/none", "HELM_KUBECAFILE": "/none"}
-        way.update({name: "nobody" for name in ("K8S_AUTH_IMPERSONATE_USER", "HELM_KUBEASUSER")})
+        way.update(dict.fromkeys(("K8S_AUTH_IMPERSONATE_USER", "HELM_KUBEASUSER"), "nobody"))
         shell = tmp_path / "shell"  # as a login there would
         exports = "".join(f"export {name}='{value}'\n" for name, value in lead["remote"].items())
         shell.write_text(f'#!/bin/sh\n{exports}exec /bin/sh "$@"\n')

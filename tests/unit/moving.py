@@ -55,10 +55,14 @@ def mover(name: str = "web", **changed: Any) -> Raw:
 def deployment(name: str, mark: object = None, **labels: str) -> Raw:
     annotations = {} if mark is None else {MIGRATION: json.dumps(mark)}
     metadata = {"namespace": "shop", "name": name, "annotations": annotations}
-    return {"kind": "Deployment", "metadata": metadata, "spec": {"template": {"metadata": {"labels": labels}}}}
+    spec = {"template": {"metadata": {"labels": labels}}}
+    return {"kind": "Deployment", "metadata": metadata, "spec": spec, "status": {"updatedReplicas": 1}}
 
 
-def observed(*templates: Raw, marks: dict[str, object] | None = None, **more: Any) -> Raw:
+def observed(
+    *templates: Raw, marks: dict[str, object] | None = None, admitted: list[str] | None = None, **more: Any
+) -> Raw:
+    """``admitted``: names of those of which a pod was; of all, unless it is said."""
     bindings = ["RoleBinding other/reads", "ClusterRoleBinding sees"]
     accounts = [
         {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings}
@@ -70,6 +74,9 @@ def observed(*templates: Raw, marks: dict[str, object] | None = None, **more: An
         deployment(one["name"], (marks or {}).get(one["name"]), app=one["name"], aadpodidbinding="shop")
         for one in templates
     ]
+    for each in found:
+        if admitted is not None and each["metadata"]["name"] not in admitted:
+            del each["status"]
     info = {"templates": list(templates), "service_accounts": accounts, "consumers": more.pop("consumers", [])}
     return {"info": info, "cluster": CLUSTER, "of Deployment": {"resources": found}, **more}
 
@@ -82,7 +89,8 @@ def work(*templates: Raw, run: Run = RUN, until: str = "switch", **options: Any)
     fleet = options.pop("fleet", {})
     more |= {"host": "here", "clusters": list(fleet), "plans": list(fleet.values())}
     more["consumers"] = options.pop("consumers", [])
-    seen = observed(*templates, marks=options.pop("marks", None), cluster=options.pop("cluster", CLUSTER), **more)
+    more |= {"cluster": options.pop("cluster", CLUSTER), "admitted": options.pop("admitted", None)}
+    seen = observed(*templates, marks=options.pop("marks", None), **more)
     seen["info"] |= {"identities": identities, **fleet.get("here", {})}
     return PARTS["work"].plan({"until": until, **options}, seen, run)
 

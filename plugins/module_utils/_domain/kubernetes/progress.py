@@ -41,7 +41,7 @@ def of(kind: str, raw: Raw) -> Progress:
     def number(key: str) -> int:
         return int(status.get(key) or 0)
 
-    seen = number("observedGeneration") >= int((raw.get("metadata") or {}).get("generation") or 0)
+    seen = _is_seen(raw)
     if kind == "DaemonSet":
         wanted, available = number("desiredNumberScheduled"), number("numberAvailable")
         updated = number("currentNumberScheduled") if replaces_nothing(kind, raw) else number("updatedNumberScheduled")
@@ -52,6 +52,25 @@ def of(kind: str, raw: Raw) -> Progress:
     there, available = number("replicas"), number("availableReplicas")
     updated = there if replaces_nothing(kind, raw) else number("updatedReplicas")
     return Progress(wanted, updated, available, seen and there == updated == wanted and available >= wanted)
+
+
+def was_admitted(kind: str, raw: Raw) -> bool:
+    """Whether the API server took a pod of the template as it is now, as far as the controller tells.
+
+    Whoever may write a workload may not be allowed to start what it asks for; its status only controllers write.
+    """
+    status = raw.get("status") or {}
+    if kind == "CronJob":
+        return bool(status.get("lastSuccessfulTime"))
+    if kind == "Job":
+        return any(status.get(name) for name in ("active", "succeeded", "failed"))
+    return _is_seen(raw) and of(kind, raw).updated > 0
+
+
+def _is_seen(raw: Raw) -> bool:
+    """Whether the status is about the workload as it is now."""
+    observed = (raw.get("status") or {}).get("observedGeneration") or 0
+    return int(observed) >= int((raw.get("metadata") or {}).get("generation") or 0)
 
 
 def replaces_nothing(kind: str, raw: Raw) -> bool:

@@ -22,6 +22,7 @@ from ..azure import arm_id, federated, graph_answers
 from ..azure.clusters import KIND as CLUSTER
 from ..diagnosis.shown import shown
 from ..errors import Failure
+from ..kubernetes import progress
 from ..matching.matching import SELECTOR_LABEL, Pod, pod_template
 from ..migration import fleet, pools, problem, rendering, soaking, stages, switching
 from ..migration.candidate import BOTH, WORKLOAD_ID
@@ -492,6 +493,14 @@ def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Tru
     ).strip()
     if unproved and CREDENTIAL in one.steps:
         return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=unproved)
+    if CREDENTIAL in one.steps and _was_never_admitted(one, options, found):
+        # Whoever may write a workload would choose whose tokens it gets, though none of its pods ever may.
+        names = shown(listed(sorted({arm_id.last_segment(each) for _group, each in _trusted(one)})))
+        reason = (
+            f"No pod of it has ever been admitted with its present template, so nothing proves that it gets {names}; "
+            f"start one, or name it in {PREFIX}_workloads as {one.key}."
+        )
+        return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=reason)
     full = [found.overfull[identity] for _group, identity in _trusted(one) if identity in found.overfull]
     if full and CREDENTIAL in one.steps:
         # Before the first of them is written for any cluster.
@@ -508,6 +517,13 @@ def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Tru
         )
         return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=reason)
     return one
+
+
+def _was_never_admitted(one: Mover, options: Options, found: Found) -> bool:
+    """Whether it needs a credential, the operator does not name it, and its controller tells of no pod."""
+    raw = found.raws.get((one.namespace, one.kind, one.name))
+    named = one.key in options.workloads
+    return bool(list(_trusted(one))) and not named and not (raw and progress.was_admitted(one.kind, raw))
 
 
 def _is_closed(identity: str, options: Options, found: Found) -> bool:

@@ -132,3 +132,20 @@ def test_a_refusal_of_pods_is_a_condition() -> None:
     failed = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
     assert progress.refusal({"status": {"conditions": [failed]}}) == "exceeded quota"
     assert progress.refusal({"status": {"conditions": [{**failed, "status": "False"}]}}) == progress.refusal({}) == ""
+
+
+@for_each(
+    ("Deployment", workload(counted(2, 1, 0)), True),
+    ("Deployment", workload(counted(2, 0, 2)), False),
+    ("Deployment", workload(counted(2, 2, 2, observedGeneration=1)), False),
+    ("Deployment", workload({}), False),
+    ("DaemonSet", workload(of_daemons(3, 1, 0)), True),
+    ("DaemonSet", workload(of_daemons(3, 0, 3)), False),
+    ("ReplicaSet", workload({"replicas": 1}), True),
+    ("Job", {"status": {"failed": 1}}, True),
+    ("Job", {"status": {"conditions": []}}, False),
+    ("CronJob", {"status": {"lastScheduleTime": "T"}}, False),
+    ("CronJob", {"status": {"lastScheduleTime": "T", "lastSuccessfulTime": "T"}}, True),
+)
+def test_whether_a_pod_of_the_present_template_was_admitted(kind: str, raw: Raw, expected: bool) -> None:
+    assert progress.was_admitted(kind, raw) is expected

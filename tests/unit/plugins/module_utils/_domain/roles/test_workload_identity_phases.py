@@ -309,6 +309,19 @@ def test_what_no_scale_set_has_is_given_to_nobody_whom_the_operator_does_not_nam
         assert states(work(mover(), attached=unread, identities=["money"])) == ["blocked"]
 
 
+def test_whose_pods_were_never_admitted_gets_no_credential_unless_the_operator_names_it() -> None:
+    """An admission policy may keep a tenant from pods with the label, but not from the workloads that ask for them."""
+    known = work(mover(), mover("api"), admitted=["api"])
+    assert states(known) == ["blocked", "planned"]
+    assert [each["name"] for each in known["accounts"]] == ["api"]
+    why = known["rows"][0]["why"]
+    assert why.startswith("No pod of it has ever been admitted with its present template, so nothing proves that it ")
+    assert "workload_identity_migration_workloads as shop/Deployment/web" in why
+    assert states(work(mover(), admitted=[], workloads=["shop/*/web"])) == ["blocked"]
+    assert states(work(mover(), admitted=[], workloads=["shop/Deployment/web"])) == ["planned"]
+    assert states(work(mover(credentials=[]), admitted=[])) == ["planned"], "it has one"
+
+
 APP = "5f6b5c2e-7f0c-4b57-9a41-6d2b6a0e9d51"
 
 
