@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
             outcome = subtasks.run(f"ansible.builtin.{module}", arguments)
         except SubtaskFailed as failed:
             outcome = failed.result
-        # A query may be a credential, as in the address of a blob; such a task could not have no_log and say what failed.
+        # The query of an address may be a credential, and no_log would hide what failed, too.
         query = urlsplit(str(arguments.get("url", ""))).query
         outcome = remove_values(outcome, [query]) if query else outcome
         return {**result, **subtasks.told, **outcome}

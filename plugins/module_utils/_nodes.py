@@ -62,7 +62,8 @@ class _Azure:
         if self.cluster is None:
             return {"protected": tuple(protect)}
         known = (*protected_identities.of_nodes(self.cluster), *protect)
-        return {"addon": cluster_nodes.addon_enabled(self.cluster), "protected": known}
+        group = clusters.node_group(self.cluster)
+        return {"addon": cluster_nodes.addon_enabled(self.cluster), "protected": known, "node_group": group}
 
 
 def argument_spec() -> ArgumentSpec:

@@ -106,6 +106,7 @@ class Node:
     machine: str = ""
     odd_addresses: tuple[str, ...] = ()
     bindings: bool | None = None
+    of_cluster: bool = False
 
     @property
     def inspected(self) -> bool:
@@ -119,7 +120,8 @@ class Node:
         ways = (
             ("ssh", not self.odd_addresses),
             ("aks_node_pod", bool(self.ready)),
-            ("vmss_run_command", bool(self.scale_set)),
+            # Whoever writes the providerID of a node would choose whose machine runs a command.
+            ("vmss_run_command", self.of_cluster),
         )
         return tuple(way for way, open_ in ways if open_)
 
@@ -236,13 +238,19 @@ def from_instance(body: Object, scale_set: ScaleSet, **azure: t.Any) -> Node:
 
 
 def with_azure(
-    node: Node, scale_sets: t.Iterable[ScaleSet] | None, *, addon: bool | None = None, protected: t.Collection[str] = ()
+    node: Node,
+    scale_sets: t.Iterable[ScaleSet] | None,
+    *,
+    node_group: str = "",
+    addon: bool | None = None,
+    protected: t.Collection[str] = (),
 ) -> Node:
     """The node with what Azure tells: whether the add-on is on, and identities of its scale set that nobody named.
 
-    ``protected`` are the ids of those that may stand open to pods, as they always did.
+    ``node_group`` is the node resource group of the cluster, empty where Azure did not tell it. ``protected`` are the
+    ids of those that may stand open to pods, as they always did.
     """
-    node = replace(node, addon=addon)
+    node = replace(node, addon=addon, of_cluster=bool(node_group) and arm_id.contains(node_group, node.scale_set))
     mine = next((each for each in scale_sets or () if arm_id.same(each.id, node.scale_set or node.machine)), None)
     if mine is None:
         return node

@@ -159,8 +159,8 @@ def _contradictions(options: Options) -> t.Iterator[str]:
         yield f"The version of the chart {options.shown} is not part of its name; set pod_identity_chart_version."
     if archive and options.version not in ("", archive):
         yield (
-            f"The chart {options.shown} is version {archive}, but pod_identity_chart_version is {options.version}; make "
-            "them agree."
+            f"The chart {options.shown} is version {archive}, but pod_identity_chart_version is {options.version}; "
+            "make them agree."
         )
     for name, address in (("ref", options.ref), ("repository", options.repository)):
         if _WITH_USER.match(address) or (name == "repository" and "?" in address):

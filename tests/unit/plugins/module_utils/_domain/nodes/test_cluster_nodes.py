@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import case, fo
 GROUP = "/subscriptions/5e1c/resourceGroups/MC_rg_shop/providers"
 SET = f"{GROUP}/Microsoft.Compute/virtualMachineScaleSets/aks-pool-1-vmss"
 IDENTITY = f"{GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities"
+NODE_GROUP = GROUP.partition("/providers")[0]
 MACHINE = f"{GROUP}/Microsoft.Compute/virtualMachines/aks-pool-1"
 MISSING = NmiOnNode("missing")
 ACTIVE = NmiOnNode("active", "nmi-1", "DaemonSet default/nmi")
@@ -39,12 +40,18 @@ def raw(name: str = "n1", *, ready: str = "True", **labels: str) -> dict[str, An
 
 
 def test_node_as_the_api_server_tells_of_it() -> None:
-    node = cluster_nodes.from_kubernetes(raw(), MISSING)
+    node = cluster_nodes.from_kubernetes(raw(), MISSING, node_group=NODE_GROUP)
     assert (node.name, node.instance_id, node.addresses) == ("n1", "7", ("10.224.0.4",))
     assert node.scale_set == SET.lower()
     assert (node.ready, node.ready_since) == (True, "2026-01-31T08:15:00Z")
     assert node.transports() == ("ssh", "aks_node_pod", "vmss_run_command")
     assert (node.boot_id, node.cordoned, node.labels) == ("", False, {"kubernetes.io/os": "linux"})
+
+
+def test_no_command_is_run_where_a_node_says_that_it_is_elsewhere() -> None:
+    for group in (NODE_GROUP.replace("/MC_", "/mc_other_"), NODE_GROUP + "x", ""):
+        node = cluster_nodes.from_kubernetes(raw(), MISSING, node_group=group)
+        assert node.transports() == ("ssh", "aks_node_pod"), group
 
 
 @for_each(
@@ -139,7 +146,7 @@ def test_range_of_the_pods_of_a_node(spec: dict[str, Any], pod_cidr: str) -> Non
 
 def test_node_as_its_scale_set_tells_of_it() -> None:
     body = {"instanceId": "7", "properties": {"osProfile": {"computerName": "AKS-pool-1-vmss000007"}}}
-    node = cluster_nodes.from_instance(body, ScaleSet(SET, "linux", ()), addon=False)
+    node = cluster_nodes.from_instance(body, ScaleSet(SET, "linux", ()), addon=False, node_group=NODE_GROUP)
     told = (node.name, node.instance_id, node.ready, node.foreign_identities)
     assert told == ("aks-pool-1-vmss000007", "7", None, ())
     assert node.transports() == ("ssh", "vmss_run_command")
