@@ -57,6 +57,10 @@ VERSIONS = (
 )
 _GUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
 _SERVER = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.azmk8s\.io\b")
+_TOKEN = re.compile(r"\beyJ[\w-]{10,}(?:\.[\w-]*)*")
+_PREFIX = "pod-identity-live-"
+_GROUP = re.compile(rf"{_PREFIX}[0-9a-f]{{8}}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 
 
@@ -79,7 +83,7 @@ class Report:
         self.lines.append(self.masked(text))
 
     def masked(self, text: str) -> str:
-        text = _GUID.sub(self._guid, text.replace(str(Path.home()), "~"))
+        text = _GUID.sub(self._guid, _TOKEN.sub("<token>", text.replace(str(Path.home()), "~")))
         return _ADDRESS.sub(_public, _SERVER.sub("<API server>", text))
 
     def _guid(self, found: re.Match[str]) -> str:
@@ -161,8 +165,8 @@ def remove(group: str, say: Report) -> bool:
     """Delete a resource group of a run, and say whether it is gone."""
     if exists(group):
         tags = json.loads(az("group", "show", "--name", group, "--query", "tags", "-o", "json")) or {}
-        if TAG not in tags:
-            raise Refused(f"The resource group {group} has no tag {TAG}: it is not of a run, and stays.")
+        if TAG not in tags or not _GROUP.fullmatch(group):
+            raise Refused(f"The resource group {group} has not the tag {TAG} and the name of a run: it stays.")
         began = time.monotonic()
         az("group", "delete", "--name", group, "--yes", minutes=REMOVAL_MINUTES)
         say.add(f"removed the resource group in {time.monotonic() - began:.0f} s")
@@ -173,10 +177,13 @@ def remove_expired(now: datetime, say: Report) -> None:
     """What runs left that were killed."""
     listed = json.loads(az("group", "list", "--tag", TAG, "-o", "json"))
     for group in listed:
-        if datetime.fromisoformat(group["tags"][EXPIRES]) < now:
-            remove(group["name"], say)
+        name, until = group["name"], str(group["tags"].get(EXPIRES, ""))
+        if not _GROUP.fullmatch(name) or not _TIME.fullmatch(until):
+            tell(f"{name} has the tag {TAG}, but not the name and the time of a run; it stays.")
+        elif datetime.fromisoformat(until) < now:
+            remove(name, say)
         else:
-            tell(f"{group['name']} is of another run, until {group['tags'][EXPIRES]}; it stays.")
+            tell(f"{name} is of another run, until {until}; it stays.")
 
 
 def tell(text: str) -> None:
@@ -242,6 +249,7 @@ def main(arguments: Sequence[str]) -> int:
         tell(str(refusal))
         return 2
     options.report.parent.mkdir(parents=True, exist_ok=True)
+    options.report.touch(mode=0o600)
     options.report.write_text("\n".join((f"outcome: {report.masked(outcome or 'passed')}", *report.lines)) + "\n")
     tell(f"{outcome or 'passed'}\nThe report is in {options.report}; read it before you send it.")
     return 1 if outcome else 0
@@ -249,7 +257,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, now: datetime, report: Report) -> str:
     """Make the resource group, follow the guides in it, and remove it; what went wrong, empty where nothing did."""
-    group = f"pod-identity-live-{secrets.token_hex(4)}"
+    group = f"{_PREFIX}{secrets.token_hex(4)}"
     expires = now + timedelta(minutes=options.minutes + REMOVAL_MINUTES)
     deadline = time.monotonic() + options.minutes * 60
     pool = f"{{name: nodepool1, count: {NODES}, vm_size: {SIZE}}}"

@@ -79,7 +79,9 @@ class NodePod:
         self._client.delete(JOB, namespace, self._access.name)
         self._pod = None
         found = self._namespace()
-        if found is None or any(not _is_ending(raw) for raw in self._client.list_all(JOB, namespace)):
+        if found is None or not is_ours(found, self._access.owner):
+            return
+        if any(not _is_ending(raw) for raw in self._client.list_all(JOB, namespace)):
             return
         strangers = self._strangers(found)
         if strangers:
@@ -121,6 +123,7 @@ class NodePod:
         obstacle = node_access.obstacle(node)
         if obstacle:
             raise Failure(obstacle)
+        self._require_namespace()
         gone: list[str] = []
 
         def started() -> Object | None:

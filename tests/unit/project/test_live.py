@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ ID, OTHER = "2a013ef6-a0bb-5365-a671-d3d44d918262", "5bba3a1c-7a0f-4f43-9a3a-9d2
     ("https://demo-dns-1a2b.hcp.westeurope.azmk8s.io:443", "https://<API server>:443"),
     (f"included: {Path.home()}/.ansible/x", "included: ~/.ansible/x"),
     ("20.31.7.9 and 10.224.0.4, 169.254.169.254", "<address> and 10.224.0.4, 169.254.169.254"),
+    ("token: eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln.", "token: <token>"),
     ("chart 4.1.18, 1.34.2, 999.1.1.1", "chart 4.1.18, 1.34.2, 999.1.1.1"),
 )
 def test_a_report_does_not_tell_whose_subscription_it_was(text: str, shown: str) -> None:
@@ -64,9 +67,25 @@ def test_a_group_of_nobody_is_not_removed(tmp_path: Path, monkeypatch: pytest.Mo
     )
     az.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with pytest.raises(live.Refused, match="it is not of a run, and stays"):
-        live.remove("shop", live.Report())
+    for name in ("shop", "pod-identity-live-0123abcd"):
+        with pytest.raises(live.Refused, match="has not the tag .* and the name of a run: it stays"):
+            live.remove(name, live.Report())
     assert "delete" not in log.read_text()
+
+
+def test_what_has_only_the_tag_of_a_run_stays(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anybody may write a tag, and a policy may copy it."""
+    past, run = "2020-01-01T00:00:00+00:00", "pod-identity-live-0123abcd"
+    groups = [
+        {"name": name, "tags": {live.TAG: "true", live.EXPIRES: until}}
+        for name, until in (("payments", past), (f"{run}-2", past), (run, "long ago"), ("x", ""), (run, past))
+    ]
+    removed: list[str] = []
+    monkeypatch.setattr(live, "az", lambda *arguments, **options: json.dumps(groups))
+    monkeypatch.setattr(live, "remove", lambda name, say: removed.append(name))
+    live.remove_expired(datetime.now(UTC), live.Report())
+    assert removed == [run]
+    assert capsys.readouterr().out.count("not the name and the time of a run; it stays") == 4
 
 
 def test_it_follows_guides_that_exist() -> None:

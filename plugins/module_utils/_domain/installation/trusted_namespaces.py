@@ -104,7 +104,7 @@ def _are_of_programs(role: Raw) -> bool:
 
 def _reads(rules: t.Iterable[Raw], group: str, resource: str) -> bool:
     return any(
-        group in (rule.get("apiGroups") or ())
+        {group, "*"} & set(rule.get("apiGroups") or ())
         and {resource, "*"} & set(rule.get("resources") or ())
         and {"list", "*"} & set(rule.get("verbs") or ())
         for rule in rules
