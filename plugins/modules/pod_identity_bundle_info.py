@@ -56,6 +56,11 @@ options:
     description: Object id of the identity of its control plane; empty where it has none.
     type: str
     default: ""
+  release_namespace:
+    description:
+      - Namespace in which the release of a bundle has to be whose O(sha256) is not given. By default it may be in any.
+    type: str
+    default: ''
   image_registry:
     description: The registry to which the images of the chart were mirrored, from where they may come too.
     type: str
@@ -179,6 +184,7 @@ OPTIONS = _argspec.ArgumentSpec(
         "kubelet_principal_id": TEXT,
         "control_plane_principal_id": TEXT,
         "image_registry": TEXT,
+        "release_namespace": TEXT,
         "given_values": TEXTS,
         "accept": {**TEXTS, "choices": [bundles.IMAGES, bundles.VALUES]},
     },
@@ -217,6 +223,7 @@ def read(module: AnsibleModule) -> dict[str, t.Any]:
     )
     rules = bundles.Rules(
         sha256=params["sha256"],
+        namespace=params["release_namespace"],
         accept=frozenset(params["accept"]),
         repositories=bundles.repositories(params["image_registry"]),
         given=frozenset(params["given_values"]),

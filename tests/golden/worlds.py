@@ -174,7 +174,8 @@ def removed(site: Site) -> None:
     plays.uninstall(site)
     site.succeed()
     (name,) = [each["metadata"]["name"] for each in site.client.list_all(SECRET, SHOP)]
-    site.variables = {**before, "pod_identity_restore_bundle": f"secret:{SHOP}/{name}"}
+    bundle = {"pod_identity_restore_bundle": f"secret:{SHOP}/{name}", "pod_identity_restore_accept": ["unverified"]}
+    site.variables = {**before, **bundle}
 
 
 def nothing_permitted(site: Site) -> None:

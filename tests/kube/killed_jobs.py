@@ -292,6 +292,7 @@ def bring_back(world: World, values: dict[str, Any] | None = None) -> None:
         **chart(),
         "pod_identity_chart_values": values or {},
         "pod_identity_restore_bundle": f"secret:{world.namespace}/{name}",
+        "pod_identity_restore_accept": ["unverified"],
     }
 
 

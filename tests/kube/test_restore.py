@@ -162,6 +162,8 @@ class Site:
             "pod_identity_resource_group": "rg",
             "pod_identity_kubeconfig": self.kubeconfig,
             "pod_identity_restore_bundle": str(path),
+            "pod_identity_restore_accept": ["unverified"],
+            "pod_identity_chart_namespace": self.namespace,
         }
         player = Player(self.directory / f"player{number}", self.modules.environment)
         status, output = player.play(playbook, *arguments, **{**defaults, **variables})
@@ -252,6 +254,8 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site) -> None:
     ):
         status, output = site.play(bundle=changed)
         assert (status, sentence in output) == (2, True), output
+    status, output = site.play(pod_identity_restore_accept=[])
+    assert (status, "pod_identity_restore_sha256 is not set, so nothing proves" in output) == (2, True), output
     for named, sentence in (
         ("", "pod_identity_restore_bundle is not set"),
         ("/nowhere/at-all.json", "The restore bundle /nowhere/at-all.json cannot be read"),

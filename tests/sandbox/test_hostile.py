@@ -21,6 +21,7 @@ import tenant
 import yaml
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import eventually, running
+from uninstalled import to_restore
 
 pytestmark = [pytest.mark.story, pytest.mark.soak]
 
@@ -214,7 +215,7 @@ def test_no_privileged_pod_starts_in_his_namespace(bare: Town) -> None:
 def test_what_was_removed_comes_back(bare: Town) -> None:
     """The first bundle has all of it. What the tenant forged as bundles is in Secrets, which nobody named."""
     bundle = str(min(Path(bare.operator.variables["pod_identity_artifact_target"]).glob(f"{CLUSTER}-*.json")))
-    run = bare.play(RESTORE, pod_identity_restore_bundle=bundle).ok()
+    run = bare.play(RESTORE, **to_restore(Path(bundle))).ok()
     assert [row["verdict"] for row in run.verdicts()] == ["ok"]
     kinds = ",".join(tenant.OF_POD_IDENTITY)
     back = bare.operator.kubectl("get", kinds, "-n", tenant.NAMESPACE)["items"]

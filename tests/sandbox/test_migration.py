@@ -358,6 +358,7 @@ def test_it_comes_back(story: Story) -> None:
     (bundle,) = (each["metadata"]["name"] for each in listed if each["metadata"]["name"].startswith(BUNDLE))
     variables = {
         "pod_identity_restore_bundle": f"secret:default/{bundle}",
+        "pod_identity_restore_accept": ["unverified"],
         "pod_identity_verify_workloads": SITE["pod_identity_verify_workloads"],
     }
     run = story.operator.play("azureops.pod_identity.restore", variables=variables).ok()

@@ -29,6 +29,7 @@ from jobs import Job, RunnerOperator
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, running
 from spills import LOOKS, OWN, Marks, Watch
+from uninstalled import to_restore
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from azsandbox import paths
@@ -361,7 +362,7 @@ def test_an_uninstall_tells_nothing(site: Vault) -> None:
     (file,) = site.kept.glob(f"{CLUSTER}-*.json")
     account = json.loads((paths.state(site.operator.sandbox.name) / "principals/operator.json").read_text())
     login = {f"pod_identity_{name}": account[name] for name in ("client_id", "secret")}
-    given = {**login, "pod_identity_tenant": account["tenant_id"], "pod_identity_restore_bundle": str(file)}
+    given = {**login, "pod_identity_tenant": account["tenant_id"], **to_restore(file)}
     facts = str(site.operator.directory / "facts")
     cache = {"ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": facts}
     site.play(site.with_environment("restore"), variables=given, environment=cache)

@@ -23,7 +23,7 @@ import pytest
 from jobs import RunnerOperator
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import PROGRAM, eventually, running
-from uninstalled import CONFIRMED, DESTROY, IN_USE, RESTORE, UNINSTALL, attached, chains, states
+from uninstalled import CONFIRMED, DESTROY, IN_USE, RESTORE, UNINSTALL, attached, chains, states, to_restore
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.tests.support.earlier import earlier
@@ -229,7 +229,7 @@ def test_each_way_that_is_named_leads_out_of_an_outage(used: Operator) -> None:
 def test_what_was_removed_comes_back(used: Operator, gone: Run) -> None:
     """By playbooks/restore.yml, to a verified token, and a second time it has nothing to do."""
     assert attached(used).isdisjoint({"billing", "spare"})
-    regretted = {"pod_identity_restore_bundle": str(bundle_files(used)[-1])}
+    regretted = to_restore(bundle_files(used)[-1])
     predicted = used.play(RESTORE, "--check", "--diff", variables=regretted).ok()
     done = used.play(RESTORE, variables=regretted).ok()
     assert predicted.changes() == done.changes() == RESTORED
@@ -257,7 +257,7 @@ def test_what_an_earlier_revision_made_is_understood(used: Operator, tmp_path: P
 
     used.play(UNINSTALL, variables=IN_USE, environment=before).ok()
     assert attached(used).isdisjoint({"billing", "spare"}) and labels_and_specs(used) == {}
-    regretted = {"pod_identity_restore_bundle": str(bundle_files(used)[-1])}
+    regretted = to_restore(bundle_files(used)[-1])
     done = used.play(RESTORE, variables=regretted).ok()
     assert (done.changes(), [row["verdict"] for row in done.verdicts()]) == (RESTORED, ["ok"])
     assert labels_and_specs(used) == made

@@ -6,11 +6,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 from operators import CLUSTER, Operator
 
 UNINSTALL, RESTORE, DESTROY = (f"azureops.pod_identity.{name}" for name in ("uninstall", "restore", "destroy"))
 CONFIRMED = {"pod_identity_uninstall_confirm": CLUSTER, "pod_identity_uninstall_remove_role_assignments": True}
 IN_USE = {**CONFIRMED, "pod_identity_uninstall_allow_in_use": True}
+
+
+def to_restore(bundle: Path) -> dict[str, str]:
+    """The variables that name a restore bundle, with its digest as the uninstall told it."""
+    digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    return {"pod_identity_restore_bundle": str(bundle), "pod_identity_restore_sha256": digest}
 
 
 def states(operator: Operator) -> list[str]:

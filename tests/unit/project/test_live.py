@@ -73,7 +73,9 @@ def test_a_group_of_nobody_is_not_removed(tmp_path: Path, monkeypatch: pytest.Mo
     assert "delete" not in log.read_text()
 
 
-def test_what_has_only_the_tag_of_a_run_stays(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_has_only_the_tag_of_a_run_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Anybody may write a tag, and a policy may copy it."""
     past, run = "2020-01-01T00:00:00+00:00", "pod-identity-live-0123abcd"
     groups = [

@@ -84,7 +84,7 @@ UNINSTALL: dict[str, tuple[Any, str]] = {
     "pod_identity_uninstall_protected_identities": ([["a"]], "entry 1 is a list, not a text."),
 }
 RESTORE: dict[str, tuple[Any, str]] = {
-    "pod_identity_restore_accept": (["all"], "entry 1 is 'all'; it is one of images, values."),
+    "pod_identity_restore_accept": (["all"], "entry 1 is 'all'; it is one of images, unverified, values."),
     "pod_identity_restore_bundle": (["/one", "/two"], "not a text."),
     "pod_identity_restore_lease_wait_timeout": ("never", "is 'never', not a whole number."),
     "pod_identity_manage_role_assignments": ("some", "is 'some', not true or false."),

@@ -99,7 +99,9 @@ def _uninstalled(node: Object, *, uninstalls: bool) -> tuple[str, tuple[str, ...
             _last_resort(node),
         )
     bindings = node.get("bindings")
-    bundle = f'"{_PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE"'
+    bundle = (
+        f'"{_PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE -e pod_identity_restore_sha256=DIGEST"'
+    )
     back = f"To have it back: {SITE}, or {bundle}, where one was kept."
     away = f'To remove what is left of it and clean the nodes: "{uninstall(node, overrides=bindings is True)}".'
     look = f'To see whose these identities are, and to detach what nobody uses: "{leftovers(node)}".'

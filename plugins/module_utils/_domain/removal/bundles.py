@@ -161,9 +161,13 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a person has said of a bundle. ``given``: names of values of the chart that are given beside it."""
+    """What a person has said of a bundle. ``given``: names of values of the chart that are given beside it.
+
+    ``namespace``: of a release in a bundle without digest; empty where any is right.
+    """
 
     sha256: str = ""
+    namespace: str = ""
     accept: frozenset[str] = frozenset()
     repositories: tuple[str, ...] = (REPOSITORY,)
     given: frozenset[str] = frozenset()
@@ -294,6 +298,12 @@ def _check_releases(place: str, releases: t.Sequence[Raw], rules: Rules) -> None
             raise Failure(
                 f"The release {name} of the restore bundle {place} has the version {version!r}, which is none; the "
                 "bundle was changed."
+            )
+        if rules.namespace and not rules.sha256 and namespace != rules.namespace:
+            raise Failure(
+                f"The release {name} of the restore bundle {place} is to come into the namespace {namespace}, which "
+                "nobody named, and no digest proves that the bundle is the one that was written; set "
+                f"pod_identity_restore_sha256, or pod_identity_chart_namespace to {namespace} where that is right."
             )
         _check_values(place, name, release.get("given_values") or {}, rules)
         lacking = [each for each in release.get("omitted_values") or () if each not in rules.given]

@@ -26,6 +26,7 @@ CHART, ROLES, OBJECTS, SCALE_SETS = PHASES
 _COMPUTE, _ASSIGNMENTS = "Microsoft.Compute", "Microsoft.Authorization/roleAssignments"
 _AADPODIDENTITY, _CLUSTER = "aadpodidentity.k8s.io", "the whole cluster"
 _BY_CHART = "It comes with the chart."
+_UNVERIFIED = "unverified"
 # States of what was not there, as the module pod_identity_restoration has the first; the second in check mode.
 _RESTORED, _PREDICTED = "restored", "would be restored"
 
@@ -77,6 +78,8 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_P
 class Options:
     bundle: str = ""
     manage_role_assignments: bool = True
+    sha256: str = ""
+    accept: tuple[str, ...] = ()
 
     @property
     def secret_namespace(self) -> str:
@@ -123,6 +126,12 @@ def _contradictions(options: Options, named: Named) -> t.Iterator[str]:
         yield (
             f"pod_identity_restore_bundle is {options.bundle or 'not set'}; set it to the file that the role "
             "pod_identity_uninstall has written, or to secret:NAMESPACE/NAME."
+        )
+    if not options.sha256 and _UNVERIFIED not in options.accept:
+        yield (
+            "pod_identity_restore_sha256 is not set, so nothing proves that the restore bundle is the one that was "
+            "written, and it may give rights to others; set it to the digest that the uninstall told, or read the "
+            f"bundle, and add {_UNVERIFIED} to pod_identity_restore_accept."
         )
 
 

@@ -21,7 +21,6 @@ from ..diagnosis import catalogue
 from ..errors import refuses
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
-from ..removal import bundles
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]
@@ -426,17 +425,14 @@ def _kubernetes_needs(options: Options, phases: t.Sequence[str]) -> t.Iterator[K
 
 @dataclass(frozen=True)
 class Told:
-    """Ids of identities that the add-on handed out by restore bundles of earlier runs: those in ``files``, and those in
-    Secrets that Azure has ``confirmed``."""
+    """Ids of identities that the add-on handed out by restore bundles of earlier runs, as Azure has ``confirmed``."""
 
-    files: tuple[str, ...]
     confirmed: tuple[str, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Told:
-        files, secrets = (_handed_out(observed["told"], in_secret=in_secret) for in_secret in (False, True))
-        held = {each: _held(observed.get(_operator_at(each)) or {}) for each in secrets}
-        return cls(files, tuple(each for each, roles in held.items() if not all(role.inherited for role in roles)))
+        held = {each: _held(observed.get(_operator_at(each)) or {}) for each in _handed_out(observed["told"])}
+        return cls(tuple(each for each, roles in held.items() if not all(role.inherited for role in roles)))
 
 
 @dataclass(frozen=True)
@@ -447,17 +443,17 @@ class Earlier:
 
 
 def earlier(_options: Options, told: Told, _run: Run) -> Earlier:
-    return Earlier((*told.files, *told.confirmed))
+    return Earlier(told.confirmed)
 
 
 def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
-    """Whoever may write a Secret can name any identity there. Of one that the add-on hands out, the control plane is
-    operator; what cannot be seen is not confirmed."""
+    """Whoever may write a file or a Secret can name any identity there. Of one that the add-on hands out, the control
+    plane is operator; what cannot be seen is not confirmed."""
     cluster = found["cluster"]
     arguments = {"target": found["directory"], "cluster_id": cluster["id"]}
     yield Look("told", "pod_identity_bundle_info", arguments, in_cluster=options.names_secret)
     principal = str((cluster.get("identity") or {}).get("principal_id") or "")
-    for identity in _handed_out(found["told"], in_secret=True) if principal else ():
+    for identity in _handed_out(found["told"]) if principal else ():
         scope = RoleScope(identity, (OPERATOR,), principal)
         yield _roles_at(_operator_at(identity), found, scope, lambda _failed: True)
 
@@ -466,9 +462,8 @@ def _operator_at(identity: str) -> str:
     return f"operator of {identity}"
 
 
-def _handed_out(told: Raw, *, in_secret: bool) -> tuple[str, ...]:
-    chosen = [each for each in told["bundles"] if bundles.Place.parse(each["place"]).in_secret is in_secret]
-    return tuple(sorted({identity for each in chosen for identity in each["handed_out"]}))
+def _handed_out(told: Raw) -> tuple[str, ...]:
+    return tuple(sorted({identity for each in told["bundles"] for identity in each["handed_out"]}))
 
 
 # cluster

@@ -78,7 +78,7 @@ def said(node: dict[str, Any], **rest: Any) -> str:
         (
             "is not installed any more. Bindings of pods are still in the cluster. The rules stay, because a.",
             f'To have it back: "{PLAYBOOK}site -e @FILE"',
-            f"{PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE",
+            f"{PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE -e pod_identity_restore_sha256=DIGEST",
             f"{UNINSTALL} -e pod_identity_uninstall_allow_in_use=true",
             LEFTOVERS,
             "imds_node_cleanup_protected_identities",

@@ -111,6 +111,15 @@ def test_a_changed_release_is_refused(change: dict[str, Any], sentence: str) -> 
     assert sentence in raised.value.sentence
 
 
+def test_a_release_comes_into_the_namespace_that_the_operator_or_the_digest_names() -> None:
+    bundle = {**BUNDLE, "releases": [{**RELEASE, "namespace": "kube-system"}]}
+    digest = hashlib.sha256(json.dumps(bundle).encode()).hexdigest()
+    with pytest.raises(Failure, match="is to come into the namespace kube-system, which nobody named"):
+        read(bundle, Rules(namespace="default"))
+    for rules in (Rules(namespace="kube-system"), Rules(namespace="default", sha256=digest)):
+        assert read(bundle, rules).content["releases"] == bundle["releases"]
+
+
 def test_what_is_accepted_is_restored() -> None:
     values = {"image": {"repository": "evil.example/x"}, "global": {"x": "a: b"}}
     release = {**RELEASE, "given_values": values, "omitted_values": ["adminsecret"]}

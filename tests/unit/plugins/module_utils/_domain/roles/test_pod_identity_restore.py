@@ -63,8 +63,18 @@ BUNDLE = restore.Bundle(
 )
 def test_options_are_checked(bundle: str, name: str | None, group: str, begin: list[str]) -> None:
     observed = {"cluster_name": name, "cluster_resource_group": group}
-    told = sentences(restore.PARTS["options"].plan, {"bundle": bundle}, observed, RUN)
+    told = sentences(restore.PARTS["options"].plan, {"bundle": bundle, "sha256": "0" * 64}, observed, RUN)
     assert each_has(told, begin) and all(map(str.startswith, told, begin))
+
+
+def test_a_bundle_that_nothing_proves_has_to_be_accepted() -> None:
+    observed = {"cluster_name": "one", "cluster_resource_group": "rg"}
+    (said,) = sentences(restore.PARTS["options"].plan, {"bundle": "/b", "accept": ["images"]}, observed, RUN)
+    assert said.startswith(
+        "pod_identity_restore_sha256 is not set, so nothing proves that the restore bundle is the one"
+    )
+    assert "add unverified to pod_identity_restore_accept" in said
+    assert sentences(restore.PARTS["options"].plan, {"bundle": "/b", "accept": ["unverified"]}, observed, RUN) == ()
 
 
 def test_a_name_of_digits_is_a_name() -> None:
@@ -197,7 +207,8 @@ OBSERVED: Raw = {
 @pytest.mark.parametrize("managed", [True, False, None])
 def test_the_account(managed: bool | None, run: Run, restored: str) -> None:
     named = {"cluster_name": "one", "cluster_resource_group": "rg"}
-    checked = restore.PARTS["options"].plan({"bundle": "/b", "manage_role_assignments": managed}, named, RUN)
+    options = {"bundle": "/b", "sha256": "0" * 64, "manage_role_assignments": managed}
+    checked = restore.PARTS["options"].plan(options, named, RUN)
     assert checked["manages"] is bool(managed)
     plan = restore.PARTS["account"].plan({"manage_role_assignments": managed}, OBSERVED, run)
     assert [tuple(row.values())[:3] for row in plan["rows"]] == [

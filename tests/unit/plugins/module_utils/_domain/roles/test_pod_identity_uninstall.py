@@ -420,28 +420,30 @@ def test_what_is_left_to_mic(changes: Raw, run: Run, left: bool) -> None:
 
 
 EARLIER: Raw = {"cluster": {"id": CLUSTER["id"]}, "directory": "/saved"}
-IN_SECRETS = {
+TOLD: Raw = {
     "bundles": [{"place": "/saved/one-1.json", "handed_out": [ONE]}, {"place": "secret:a/b", "handed_out": [TWO, ONE]}]
 }
 
 
 @cases(
     "confirmed, identities",
-    ("files", None, [ONE]),
-    ("Azure confirms it", assigned("R"), [ONE, TWO]),
-    ("at a wider scope", assigned("R", inherited=True), [ONE]),
-    ("Azure does not", assigned(), [ONE]),
-    ("it could not be seen", {"failed": True, "msg": "No."}, [ONE]),
+    ("nobody asked", None, []),
+    ("Azure confirms it", assigned("R"), [TWO]),
+    ("at a wider scope", assigned("R", inherited=True), []),
+    ("Azure does not", assigned(), []),
+    ("it could not be seen", {"failed": True, "msg": "No."}, []),
 )
 def test_what_bundles_of_earlier_runs_are_believed(confirmed: Raw | None, identities: list[str]) -> None:
-    observed = {**EARLIER, "told": IN_SECRETS, f"operator of {TWO}": confirmed}
-    assert plan("earlier", observed) == {"identities": identities}
+    """Files as Secrets: anybody may have written them."""
+    for places in (TOLD, {"bundles": [{**each, "place": "/saved/one-2.json"} for each in TOLD["bundles"]]}):
+        observed = {**EARLIER, "told": places, f"operator of {TWO}": confirmed}
+        assert plan("earlier", observed) == {"identities": identities}
 
 
-def test_what_a_secret_tells_is_asked_of_azure() -> None:
+def test_what_bundles_tell_is_asked_of_azure() -> None:
     def looks(principal: str, **options: Any) -> list[Look]:
         cluster = {**EARLIER["cluster"], "identity": {"principal_id": principal}}
-        return list(PARTS["earlier"].looks_at(options, {**EARLIER, "cluster": cluster, "told": IN_SECRETS}, RUN))
+        return list(PARTS["earlier"].looks_at(options, {**EARLIER, "cluster": cluster, "told": TOLD}, RUN))
 
     (told,) = looks("")
     assert (told.module, told.in_cluster) == ("pod_identity_bundle_info", False)
