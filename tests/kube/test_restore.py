@@ -163,7 +163,6 @@ class Site:
             "pod_identity_kubeconfig": self.kubeconfig,
             "pod_identity_restore_bundle": str(path),
             "pod_identity_restore_accept": ["unverified"],
-            "pod_identity_chart_namespace": self.namespace,
         }
         player = Player(self.directory / f"player{number}", self.modules.environment)
         status, output = player.play(playbook, *arguments, **{**defaults, **variables})

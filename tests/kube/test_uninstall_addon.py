@@ -201,6 +201,7 @@ def test_chart_and_addon_at_once(bare: Site, azure: SimulatedAzure, aks: Aks) ->
     site, namespace, aks.tidy = bare, bare.namespace, False
     helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default")
     shop, lost = identities(site.modules, "shop", "lost")
+    let_attach(site.modules, shop["id"])
     switch_on(site)
     entry = {"name": "lost", "namespace": namespace, "identity": lost["id"]}
     site.modules.succeed("aks_pod_identity", **ADDON, **entry, restore_timeout=0)

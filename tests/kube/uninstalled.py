@@ -117,15 +117,20 @@ def assign(modules: Modules, client: Client, namespace: str) -> tuple[str, str]:
     The kubelets' identity, as which MIC ran, may attach the first.
     """
     billing, foreign = identities(modules, "billing", "foreign")
-    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
-    principal = cluster["kubelet_identity"]["object_id"]
-    modules.succeed("role_assignment", scope=billing["id"], role="Managed Identity Operator", principal_id=principal)
+    let_attach(modules, billing["id"])
     modules.succeed("vmss_identity", **CARRIER, identities=[billing["id"], foreign["id"]], poll_interval=0.1)
     ids = billing["id"], billing["client_id"]
     made = pair(client, namespace, "billing", *ids, selector="billing", labels=marks("shop"))
     assigned = assignment("api", namespace, *made, node="gone")
     put(client, kinds.AZURE_ASSIGNED_IDENTITY, "default", "api-billing", assigned, finalizers=[removal.FINALIZER])
     return str(billing["id"]), str(foreign["id"])
+
+
+def let_attach(modules: Modules, identity: str) -> None:
+    """Let the kubelets' identity, as which MIC runs, attach another one."""
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
+    principal = cluster["kubelet_identity"]["object_id"]
+    modules.succeed("role_assignment", scope=identity, role="Managed Identity Operator", principal_id=principal)
 
 
 def has_definitions(client: Client) -> bool:
