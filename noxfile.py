@@ -144,7 +144,7 @@ def imports(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """tests/unit: decisions, parsers, the plan, our own tools."""
     # Plays are in few of its files, and some tests share one.
-    _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=2", "--dist=worksteal")
+    _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=3", "--dist=worksteal")
 
 
 @checked()

@@ -32,6 +32,7 @@ def told(output: str) -> dict[str, Any]:
     return dict(json.loads(line.partition("RUN: ")[2])["pod_identity_diagnosis"]["localhost"])
 
 
+@pytest.mark.soak
 def test_the_likeliest_cause_comes_first_and_its_command_is_named(
     api_server: ApiServer, world: Installation, tmp_path: Path
 ) -> None:

@@ -185,6 +185,7 @@ class Site:
         return {each["id"].lower() for place in found for each in place["identities"]}
 
 
+@pytest.mark.soak
 def test_a_bundle_is_restored(site: Site) -> None:
     """What is bound is left to MIC; nothing came of a chart, so there is none."""
     mark = site.modules.mark()

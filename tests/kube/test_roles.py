@@ -146,6 +146,7 @@ def test_the_wait_for_nmi_has_a_bound(
     assert (status, "skipping: [localhost]" in output) == (0, True), output
 
 
+@pytest.mark.soak
 def test_every_workload_has_a_verdict(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.uninstalled import (
     changed,
     has_definitions,
     helm,
+    let_attach,
     predicts,
     put,
     states,
