@@ -715,7 +715,7 @@ OWN: Raw = {"service_account": "default-money", "new_service_account": "default-
 
 def undo(*templates: Raw, marks: dict[str, object] | None = None, **options: Any) -> Raw:
     metadata = {"namespace": "shop", "name": "default-money", "annotations": {MIGRATION: '{"like":"default"}'}}
-    more = {
+    more: dict[str, Any] = {
         "accounts": {"resources": [{"metadata": metadata}, {"metadata": {"namespace": "shop", "name": "web"}}]},
         "nmi": {"installations": options.pop("installations", [{"namespace": "kube-system"}])},
         "pods": {"resources": options.pop("pods", [])},
