@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from .._domain.azure import arm_id, clusters, long_running
+from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
 from .client import Arm, Body, json_of, provisioning_state, resource_of
 from .errors import Refused, Unreachable, missing_is_fine
@@ -26,12 +27,19 @@ _API = "2026-08-01"
 
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
-    return arm.get(_path(arm, group, name), _API, doing=f"read the cluster {name} in the resource group {group}")
+    return _get(arm, _path(arm, group, name), f"read the cluster {name} in the resource group {group}")
 
 
 def get_by_id(arm: Arm, cluster: str) -> Body | None:
     """A cluster in whatever subscription; None where it does not exist."""
-    return arm.get(cluster, _API, doing=f"read the cluster {cluster}")
+    return _get(arm, cluster, f"read the cluster {cluster}")
+
+
+def _get(arm: Arm, path: str, doing: str) -> Body | None:
+    body = arm.get(path, _API, doing=doing)
+    if body is not None and not (isinstance(body.get("properties"), dict) and body["properties"]):
+        raise NotAzure(doing, "the answer has no properties of a cluster")
+    return body
 
 
 def list_group(arm: Arm, group: str) -> list[Body]:
@@ -131,7 +139,10 @@ def kubeconfig(arm: Arm, group: str, name: str, *, admin: bool) -> bytes:
     except (TypeError, ValueError):
         content = b""
     if not content:
-        raise Failure(f"Could not {doing}: AKS returned none; check that the cluster is running.")
+        raise Failure(
+            f"Could not {doing}: the answer holds none, as that of a proxy or of another service in Azure's place; "
+            "check proxy, network and cloud_environment, and that the cluster is running."
+        )
     return content
 
 

@@ -83,6 +83,21 @@ def test_each_option_changes_itself_alone(
     assert changed_top <= {"properties", "sku", "tags", "eTag"}
 
 
+@pytest.mark.parametrize("body", [{}, {"properties": None}, {"properties": []}])
+@pytest.mark.parametrize("check", [False, True])
+def test_a_cluster_without_properties_is_no_answer(
+    modules: Modules, azure: SimulatedAzure, group: str, check: bool, body: dict[str, Any]
+) -> None:
+    modules.succeed("aks_cluster", **DEMO, location="westeurope")
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name=DEMO["name"])["clusters"]
+    mark = modules.mark()
+    about = {name: cluster[name] for name in ("id", "name", "location")}
+    modules.fault("GET", r"managedClusters/[^/]*$", status=200, body={**about, **body}, count=0)
+    failed = modules.fail("aks_cluster", **DEMO, location="westeurope", oidc_issuer_enabled=True, check=check)
+    assert "the answer has no properties of a cluster, so not Azure but a proxy" in failed["msg"]
+    assert modules.writes(mark) == []
+
+
 def test_what_a_cluster_cannot_change_is_refused_before_any_write(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster(name="demo")
     mark = modules.mark()

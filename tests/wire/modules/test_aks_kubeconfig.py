@@ -84,7 +84,7 @@ def test_who_may_not_read_the_cluster_gets_its_kubeconfig(modules: Modules, desi
 )
 def test_no_kubeconfig_is_no_success(modules: Modules, desired: dict[str, Any], body: Any) -> None:
     modules.fault("POST", "listClusterUserCredential", status=200, body=body)
-    assert "AKS returned none" in modules.fail("aks_kubeconfig", **desired)["msg"]
+    assert "the answer holds none, as that of a proxy" in modules.fail("aks_kubeconfig", **desired)["msg"]
     assert not Path(desired["path"]).exists()
 
 

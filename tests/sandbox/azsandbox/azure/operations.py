@@ -38,6 +38,8 @@ class Operation:
     ended: datetime | None = None
     error: JsonObject | None = None
     output: JsonObject | None = None
+    located: bool = False
+    """Whether the last answer at its Location has a Location, too, as that of stop, start and abort."""
 
     @property
     def done(self) -> bool:

@@ -129,7 +129,8 @@ async def put_definition(call: Call) -> Answer:
     history = existing.hidden["history"] if existing else {"createdOn": now, "createdBy": who}
     history = {**history, "updatedOn": now, "updatedBy": who}
     made = call.state.put(Resource(resource_id, ROLE_DEFINITION, {"properties": given}, {"history": history}))
-    return _answer(201, definition_body(call, custom_role(made)))
+    body = definition_body(call, custom_role(made))
+    return _answer(201, {**body, "properties": {**body["properties"], "createdBy": None}})
 
 
 async def delete_definition(call: Call) -> Answer:

@@ -99,7 +99,8 @@ def created(resource_id: str, given: JsonObject, api_version: str, kubernetes: s
     name = ids.last(resource_id)
     group = ids.group_name(resource_id) or ""
     version = asked.get("kubernetesVersion") or kubernetes.rpartition(".")[0]
-    prefix = asked.get("dnsPrefix") or asked.get("fqdnSubdomain") or f"{name}-{group}"[:40]
+    subdomain = asked.get("fqdnSubdomain")
+    prefix = asked.get("dnsPrefix") or subdomain or f"{name}-{group}"[:40]
     unique = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
     properties: JsonObject = {
         "provisioningState": "Creating",
@@ -144,6 +145,8 @@ def created(resource_id: str, given: JsonObject, api_version: str, kubernetes: s
     if given.get("tags"):
         body["tags"] = given["tags"]
     merge_properties(properties, asked)
+    if subdomain and not asked.get("dnsPrefix"):
+        del properties["dnsPrefix"]
     set_names(body)
     return body
 
@@ -158,12 +161,17 @@ def set_names(body: JsonObject) -> None:
         return
     access.setdefault("privateDNSZone", "system")
     access.setdefault("enablePrivateClusterPublicFQDN", True)
+    if not access.get("authorizedIPRanges"):
+        access.pop("authorizedIPRanges", None)
     if "privateFQDN" not in properties:
+        subdomain, zone = properties.get("fqdnSubdomain"), str(access["privateDNSZone"]).rpartition("/")[2]
         label = public.partition(".")[0]
-        properties["privateFQDN"] = f"{label}.{uuid.uuid4()}.privatelink.{body['location']}.azmk8s.io"
+        of_aks = f"{label}.{uuid.uuid4()}.privatelink.{body['location']}.azmk8s.io"
+        properties["privateFQDN"] = f"{subdomain}.{zone}" if subdomain and "." in zone else of_aks
+    created = properties["provisioningState"] != "Creating"
     properties["privateLinkResources"] = [
         {
-            "id": f"{body['id']}/privateLinkResources/management",
+            **({"id": f"{body['id']}/privateLinkResources/management"} if created else {}),
             "name": "management",
             "type": "Microsoft.ContainerService/managedClusters/privateLinkResources",
             "groupId": "management",
@@ -267,6 +275,8 @@ def merge_properties(properties: JsonObject, given: JsonObject) -> None:
             properties[name] = copy.deepcopy(value)
     if isinstance(given.get("networkProfile"), dict):
         _merge(properties["networkProfile"], given["networkProfile"])
+    if properties.get("aadProfile"):
+        properties["aadProfile"].setdefault("adminUsers", None)
 
 
 def _merge(current: JsonObject, given: JsonObject) -> None:
@@ -288,7 +298,7 @@ def merge_pools(pools: list[JsonObject], given: list[JsonObject]) -> None:
             continue
         for name, value in asked.items():
             if value is not None and name not in POOL_READ_ONLY and name not in NOT_SHOWN:
-                if value in ([], {}) and name not in pool:
+                if (value in ([], {}) and name not in pool) or (name == "vmSize" and value == ""):
                     continue
                 pool[name] = copy.deepcopy(value) if not (name == "osDiskSizeGB" and value == 0) else pool[name]
 
@@ -298,6 +308,7 @@ def settled(body: JsonObject) -> None:
     body["eTag"] = str(uuid.uuid4())
     properties = body["properties"]
     properties["provisioningState"] = "Succeeded"
+    set_names(body)  # the id of a private link is known from here on
     for pool in properties["agentPoolProfiles"]:
         pool["provisioningState"] = "Succeeded"
         pool["eTag"] = str(uuid.uuid4())

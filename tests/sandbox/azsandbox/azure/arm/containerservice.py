@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from urllib.parse import urlencode
 
 from .. import ids
 from ..compute import ClusterSpec, ComputeError, NodeSpec
@@ -72,7 +73,7 @@ def _shown(call: Call, body: JsonObject) -> JsonObject:
     return cluster_body.view(body, call.api_version, etags=call.state.settings.cluster_etags)
 
 
-def _answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] | None = None) -> Answer:
+def answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] | None = None) -> Answer:
     return Answer(
         status,
         _shown(call, cluster.body),
@@ -107,16 +108,17 @@ async def get_operation(call: Call) -> Answer:
 
 async def get_operation_result(call: Call) -> Answer:
     operation = call.azure.operations.find(call.params["operation"], call.query, call.path)
+    location = {"Location": results_url(call, operation)}
     if operation.done:
-        return Answer(204)
-    return Answer(202, headers={"Location": results_url(call, operation), **call.azure.poll_headers()})
+        return Answer(204, headers=location if operation.located else {})
+    return Answer(202, headers={**location, **call.azure.poll_headers()})
 
 
 # reading
 
 
 async def get_cluster(call: Call) -> Answer:
-    return _answer(call, 200, require(call))
+    return answer(call, 200, require(call))
 
 
 async def list_in_group(call: Call) -> Answer:
@@ -224,10 +226,10 @@ def _create(call: Call, given: JsonObject) -> Answer:
     operation, headers = start_operation(call, body["location"])
     cluster.hidden |= {"operation": operation, "kubelet": kubelet, "control": control.object_id}
     cluster.hidden["spec"] = _spec(azure, cluster)
-    answer = _answer(call, 201, cluster, headers)
+    created = answer(call, 201, cluster, headers)
     start = partial(_start_machines, azure, cluster, operation)
     cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, start))
-    return answer
+    return created
 
 
 async def _start_machines(azure: Azure, cluster: Resource, operation: Operation) -> None:
@@ -496,9 +498,9 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
             await azure.compute.update(new)
         cluster.hidden["spec"] = new  # what has failed does not count as applied
 
-    answer = _answer(call, 200, cluster, headers)
+    updated = answer(call, 200, cluster, headers)
     cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work))
-    return answer
+    return updated
 
 
 def _of_update(spec: ClusterSpec) -> tuple[object, ...]:
@@ -539,7 +541,7 @@ def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
             (asked.get("apiServerAccessProfile") or {}).get(private),
             bool((current.get("apiServerAccessProfile") or {}).get(private)),
         ),
-        ("properties.dnsPrefix", asked.get("dnsPrefix"), current["dnsPrefix"]),
+        ("properties.dnsPrefix", asked.get("dnsPrefix"), current.get("dnsPrefix")),
         ("properties.nodeResourceGroup", asked.get("nodeResourceGroup"), current["nodeResourceGroup"]),
         ("networkProfile.networkPlugin", network.get("networkPlugin"), current["networkProfile"]["networkPlugin"]),
     )
@@ -598,6 +600,8 @@ def _apply_pod_identity(call: Call, cluster: Resource, asked: JsonObject) -> Non
         _refuse_blocked(call, cluster, profile)
     cluster.hidden["detach"] = _resource_ids(current) - _resource_ids(profile)
     cluster.properties["podIdentityProfile"] = profile
+    if not profile and call.api_version < "2021":
+        del cluster.properties["podIdentityProfile"]
 
 
 def _resource_ids(profile: JsonObject) -> set[str]:
@@ -675,6 +679,8 @@ async def patch_cluster(call: Call) -> Answer:
     cluster.body.pop("tags", None)
     if tags:
         cluster.body["tags"] = tags
+    if call.api_version < "2021":
+        return answer(call, 200, cluster)
     return _run_update(call, cluster, 10)
 
 
@@ -760,9 +766,13 @@ def _pool_body(call: Call, cluster: Resource, pool: JsonObject) -> JsonObject:
 
 
 async def list_pools(call: Call) -> Answer:
+    """In one page, behind which AKS has another that is empty."""
     cluster = require(call)
+    if "$skipToken" in call.query:
+        return Answer(200, {"value": []}, content_type=JSON)
     pools = [_pool_body(call, cluster, pool) for pool in cluster.properties["agentPoolProfiles"]]
-    return Answer(200, {"value": pools}, content_type=JSON)
+    following = urlencode({**call.query, "$skipToken": "last"})
+    return Answer(200, {"value": pools, "nextLink": f"https://{call.host}{call.path}?{following}"}, content_type=JSON)
 
 
 async def get_pool(call: Call) -> Answer:

@@ -33,6 +33,7 @@ def _switch(call: Call, *, stopped: bool) -> Answer:
         word = "stopping" if stopped else "starting"
         raise aks_error(400, "BadRequest", f"managed cluster is in {states(cluster)}, {word} cannot be performed")
     operation, headers = containerservice.start_operation(call, cluster.body["location"])
+    operation.located = True
     begin(call.azure, cluster, operation, stopped=stopped)
     return Answer(202, headers={**headers, "Location": containerservice.results_url(call, operation)})
 
@@ -71,10 +72,13 @@ async def abort(call: Call) -> Answer:
 
     async def work() -> None:
         await _cancel(cluster)
+        await call.azure.pause(call.state.settings.cluster_abort)
         operation.succeed()
 
+    operation.located = True
     call.azure.spawn(work())
-    return Answer(202, headers={**headers, "Location": containerservice.results_url(call, operation)})
+    headers["Location"] = containerservice.results_url(call, operation)
+    return containerservice.answer(call, 202, cluster, headers)
 
 
 async def _cancel(cluster: Resource) -> None:
