@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 from hypothesis import given
@@ -104,6 +105,14 @@ def test_a_line() -> None:
     assert east == {**told, "findings": "one three three", "owner": "", "exceptions": "", "error": ""}
     assert west == {**dict.fromkeys(inventory_files.COLUMNS, ""), "cluster": "west", "error": 'No "way".'}
     assert json.loads(document)["clusters"]["east"]["workloads"] == [ONE]
+
+
+@given(st.text(alphabet='a =+-@;,\n\r\t"＝＋－＠', max_size=12))
+def test_no_cell_is_a_formula_in_whatever_locale(hostile: str) -> None:
+    """Some readers take a semicolon for the end of a cell, and signs of full width for those of a formula."""
+    (line,) = inventory_files.lines("one", {"error": hostile})
+    pieces = re.split(r"[;\n\r\t]", next(iter(csv.reader(io.StringIO(line, newline=""))))[-1])
+    assert not [each for each in pieces if each.startswith(tuple("=+-@＝＋－＠"))]
 
 
 def test_counts() -> None:
