@@ -138,15 +138,23 @@ def test_definitions_that_hang_on_a_dead_mic(api_server: ApiServer, client: Clie
     assert client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, kinds.AZURE_ASSIGNED_IDENTITY.resource) is None
 
 
-def test_what_is_held_by_somebody_else_is_named(api_server: ApiServer, client: Client, world: str) -> None:
+def test_what_is_held_by_somebody_else_stops_nothing(api_server: ApiServer, client: Client, world: str) -> None:
     client.merge(
         kinds.AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": [removal.FINALIZER, "theirs/hold"]}}
     )
     remove = Runner(api_server, "pod_identity_removal")
     options = {"parts": ["assigned"], "clean_identities": [ID], "wait_sleep": 1, "wait_timeout": 1}
-    refusal = remove(**options).failure()
-    assert f"AzureAssignedIdentity {world}/api (held by the finalizer theirs/hold)" in refusal
+    remove(**options).ok()
+    (held,) = client.list_all(kinds.AZURE_ASSIGNED_IDENTITY)
+    assert held["metadata"]["finalizers"] == ["theirs/hold"] and held["metadata"]["deletionTimestamp"]
+    # Everything goes but what it needs, and it is told.
+    everything = {**options, "parts": list(removal.PARTS), "scope": "all"}
+    (left,) = [each for each in remove(**everything).ok()["objects"] if each["kind"] == "AzureAssignedIdentity"]
+    assert (left["name"], left["foreign_finalizers"], left["terminating"]) == ("api", ["theirs/hold"], True)
+    assert len([each for each in CUSTOM if client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, each.resource)]) == 4
+    assert client.list_all(kinds.AZURE_IDENTITY) == () and not remove(**everything).ok()["changed"]
     client.merge(kinds.AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": None}})
+    assert remove(**everything).ok()["changed"]
 
 
 @pytest.mark.soak

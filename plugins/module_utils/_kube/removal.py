@@ -76,11 +76,12 @@ def remove(client: Client, going: removal.Removal, *, dry_run: bool = False) -> 
 
 
 def wait_gone(client: Client, going: t.Sequence[removal.Removal], *, timeout: float, pause: float) -> None:
-    """Wait until none of them is there; one list per kind and look."""
+    """Wait until none of them is there that others do not hold (``removal.is_held``); one list per kind and look."""
     left: list[removal.Removal] = list(going)
 
     def look() -> bool | None:
-        left[:] = [each for each in left if _uid(each.live) in _there(client, each.kind)]
+        there = {kind: _there(client, kind) for kind in {each.kind for each in left}}
+        left[:] = [each for each in left if _uid(each.live) in there[each.kind]]
         return True if not left else None
 
     if wait_for(look, timeout=timeout, pause=pause) is None:
@@ -95,7 +96,7 @@ def wait_gone(client: Client, going: t.Sequence[removal.Removal], *, timeout: fl
 
 def _there(client: Client, kind: str) -> frozenset[str]:
     try:
-        return frozenset(_uid(each) for each in client.list_all(_KINDS[kind]))
+        return frozenset(_uid(each) for each in client.list_all(_KINDS[kind]) if not removal.is_held(kind, each))
     except ApiFailure as failure:
         if failure.kind_missing and _KINDS[kind].group == AAD_POD_IDENTITY:
             return frozenset()

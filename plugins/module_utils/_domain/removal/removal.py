@@ -78,7 +78,8 @@ class Observed:
 
     ``reconciled_by``: what of the installation somebody puts there again, and who. ``addon``: those of the programs
     that are of the add-on of AKS. While there are any, AKS manages what it has put there. ``doubts``: what is not
-    believed to be of an installation, and stays. ``namespaces``: where releases were looked for.
+    believed to be of an installation, and stays. ``namespaces``: where releases were looked for. ``held``:
+    AzureAssignedIdentities that are deleted and that nobody but somebody else's finalizer keeps there.
     """
 
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class Observed:
     addon: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     namespaces: tuple[str, ...] = ()
+    held: tuple[Raw, ...] = ()
 
     @classmethod
     def parse(
@@ -116,7 +118,8 @@ class Observed:
         }
         # What they hold is nobody's business.
         free["Secret"] = [{"metadata": {**raw["metadata"], "annotations": {}}} for raw in free.get("Secret", ())]
-        custom = {kind: found[kind] for kind in CUSTOM if kind in found}
+        custom = {kind: [raw for raw in found[kind] if not is_held(kind, raw)] for kind in CUSTOM if kind in found}
+        stuck = tuple(raw for raw in found.get(_MADE_BY_MIC, ()) if is_held(_MADE_BY_MIC, raw))
         keepers = [
             (_label(kind, raw), nmi.keeper(raw) if addon or not by_aks(raw) else "")
             for kind, several in parts.items()
@@ -124,7 +127,7 @@ class Observed:
         ]
         reconciled_by = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
         places = release_namespaces(found, named)
-        return cls({**custom, **free}, releases, tuple(programs), reconciled_by, addon, believed.doubts, places)
+        return cls({**custom, **free}, releases, tuple(programs), reconciled_by, addon, believed.doubts, places, stuck)
 
     def of(self, kind: str) -> t.Sequence[Raw]:
         return self.objects.get(kind, ())
@@ -191,7 +194,8 @@ def decide(parts: t.Collection[str], observed: Observed, rules: Rules) -> tuple[
         for kind in PART_OF
         if PART_OF[kind] == part
         for raw in observed.of(kind)
-        if not (observed.addon and by_aks(raw))
+        # Without its definition a held object would go, too, which its finalizer is there to prevent.
+        if not (observed.addon and by_aks(raw)) and not (part == DEFINITIONS and observed.held)
     ]
     refuse_foreign([pair for pair in chosen if pair[0] in _OWNED], observed, rules)
     for part in parts:
@@ -221,7 +225,7 @@ def _gate_assigned(parts: t.Collection[str], observed: Observed, rules: Rules) -
         _refuse_while("AzureAssignedIdentities", [_label(BINDING, raw) for raw in observed.of(BINDING)])
     dirty = [
         f"{_label(_MADE_BY_MIC, raw)} ({resource})"
-        for raw in observed.of(_MADE_BY_MIC)
+        for raw in (*observed.of(_MADE_BY_MIC), *observed.held)
         for resource in [_azure_id(raw)]
         if resource and arm_id.normal(resource) not in rules.clean
     ]
@@ -319,7 +323,7 @@ def rows(observed: Observed, rules: Rules) -> list[Object]:
             "identity": _azure_id(raw) if kind in CUSTOM else "",
         }
         for kind in (*CUSTOM, *(each for each in PART_OF if each not in CUSTOM))
-        for raw in observed.of(kind)
+        for raw in (*observed.of(kind), *(observed.held if kind == _MADE_BY_MIC else ()))
     ]
 
 
@@ -333,7 +337,8 @@ def attached(observed: Observed) -> list[str]:
 
     What cannot be an id is on no scale set.
     """
-    found = {_azure_id(raw) for kind in ("AzureIdentity", _MADE_BY_MIC) for raw in observed.of(kind)}
+    of_mic = (*observed.of(_MADE_BY_MIC), *observed.held)
+    found = {_azure_id(raw) for raw in (*observed.of("AzureIdentity"), *of_mic)}
     return sorted({arm_id.normal(each) for each in found if arm_id.is_user_assigned_identity(each)})
 
 
@@ -371,6 +376,15 @@ def foreign_finalizers(kind: str, raw: Raw) -> list[str]:
     """Those for which a deletion waits until their owners take them away, which are neither MIC nor Kubernetes."""
     known = (*_OF_KUBERNETES, *((FINALIZER,) if kind == _MADE_BY_MIC else ()))
     return [str(each) for each in raw["metadata"].get("finalizers") or () if each not in known]
+
+
+def is_held(kind: str, raw: Raw) -> bool:
+    """Whether an AzureAssignedIdentity has lost MIC's finalizer and is kept by that of somebody else alone.
+
+    It lies in the namespace of a pod, so that a tenant would stop a removal that waits for it.
+    """
+    ends = kind == _MADE_BY_MIC and bool(raw["metadata"].get("deletionTimestamp"))
+    return ends and not _has_finalizer(raw) and bool(foreign_finalizers(kind, raw))
 
 
 def _has_finalizer(raw: Raw) -> bool:

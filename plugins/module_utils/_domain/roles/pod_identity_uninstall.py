@@ -696,10 +696,13 @@ def _waiting(options: Options, found: InCluster, mic_works: bool, run: Run) -> t
     for each in found.objects:
         phase = _phase_of(each, addon=found.addon.enabled, mic_works=mic_works)
         if each.removable and each.waits and phase in phases:
-            yield (
-                f"{each.label}: {each.waits} Ask them to, or the run stops there after {options.wait_timeout} seconds "
+            stops = (
+                "Ask them to. The run goes on, and the custom resource definitions stay; run it again once it is gone."
+                if each.kind == "AzureAssignedIdentity"
+                else f"Ask them to, or the run stops there after {options.wait_timeout} seconds "
                 "(pod_identity_uninstall_wait_timeout); run it again once it is gone."
             )
+            yield f"{each.label}: {each.waits} {stops}"
 
 
 def _secret_needs(going: t.Iterable[str], phases: t.Container[str]) -> t.Iterator[KubernetesNeed]:

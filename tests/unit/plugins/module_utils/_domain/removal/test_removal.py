@@ -77,6 +77,29 @@ def test_what_goes_and_in_which_order() -> None:
     assert labels(shuffled, Observed(), Rules()) == []
 
 
+def test_what_a_tenant_holds_stops_nothing_but_the_definitions() -> None:
+    """It is gone for MIC, and its identity still has to be proved clean."""
+    metadata = {"deletionTimestamp": "T", "finalizers": ["theirs/hold"]}
+    raw = assigned()
+    held = {**raw, "metadata": {**raw["metadata"], **metadata}}
+    definition = {"metadata": {"name": "azureidentities.aadpodidentity.k8s.io"}}
+    found = {"AzureAssignedIdentity": [held], "AzureIdentity": [ours(objects.identity())]}
+    found |= {"CustomResourceDefinition": [definition], "ConfigMap": [named(residue.SETTINGS)]}
+    observed, parts = Observed.parse(found), list(removal.PARTS)
+    assert labels(parts, observed, Rules(clean=frozenset({ID.lower()}))) == [
+        "delete AzureIdentity team/i",
+        "delete ConfigMap default/aad-pod-identity-config",
+    ]
+    with pytest.raises(Failure, match="It is not proved that the identity of AzureAssignedIdentity default/web-team-i"):
+        removal.decide(parts, observed, Rules())
+    (row,) = [each for each in removal.rows(observed, Rules()) if each["kind"] == "AzureAssignedIdentity"]
+    assert (row["terminating"], row["foreign_finalizers"]) == (True, ["theirs/hold"])
+    assert removal.attached(observed) == [ID.lower()]
+    for other in ({"finalizers": ["theirs/hold"]}, {**metadata, "finalizers": [removal.FINALIZER, "theirs/hold"]}):
+        still = {**raw, "metadata": {**raw["metadata"], "deletionTimestamp": None, **other}}
+        assert not removal.is_held("AzureAssignedIdentity", still)
+
+
 @for_each(
     (["assigned"], cluster(AzureAssignedIdentity=[assigned()]), "It is not proved that the identity of"),
     (
