@@ -22,7 +22,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._domain.errors import Failure
-from .._domain.kubernetes import kubeconfig
+from .._domain.kubernetes import ways
 from .._libraries import library
 
 _CHOOSING = ("host", "api_key", "client_cert", "client_key")
@@ -85,7 +85,7 @@ def way_of(path: str) -> dict[str, t.Any] | None:
         return None
     try:
         with open(os.path.expanduser(path), "rb") as file:
-            return kubeconfig.way(yaml.safe_load(file))
+            return ways.way(yaml.safe_load(file))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
         return None
 

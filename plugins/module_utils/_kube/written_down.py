@@ -14,7 +14,7 @@ import typing as t
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._domain.errors import Failure
-from .._domain.kubernetes import kubeconfig
+from .._domain.kubernetes import kubeconfig, ways
 from .config import Settings, existing, is_complete, require_library
 
 
@@ -39,7 +39,7 @@ def written_down(settings: Settings) -> dict[str, t.Any]:
         ca_cert=_whole(settings.ca_cert),
         validate_certs=settings.validate_certs,
     )
-    way = {name: getattr(settings, name) for name in kubeconfig.WAY}
+    way = {name: getattr(settings, name) for name in ways.KEYS}
     way["impersonate_groups"] = list(settings.impersonate_groups)
     way["proxy_headers"] = dict(settings.proxy_headers or {})
     return kubeconfig.with_way(config, way, _proxy(settings, kubeconfig.summary(config)["server"]))

@@ -17,6 +17,7 @@ import typing as t
 
 from ..errors import Failure
 from ..moments import of_epoch
+from . import ways
 
 Config = t.Mapping[str, t.Any]
 
@@ -24,9 +25,6 @@ Config = t.Mapping[str, t.Any]
 AKS_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 # A token that lives shorter than this (seconds) is replaced.
 TOKEN_RESERVE = 1800
-# An extension of the context: how the server is reached, beside what kubectl and helm know of that.
-_WAY = "azureops.pod_identity/way"
-WAY = ("proxy", "no_proxy", "proxy_headers", "impersonate_user", "impersonate_groups")
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
@@ -111,7 +109,7 @@ def with_options(
 def with_way(config: Config, way: Config, proxy: str | None) -> dict[str, t.Any]:
     """A kubeconfig of ``of_cluster_and_user`` that alone decides how its server is reached, for ``way`` and for helm.
 
-    ``way`` has the keys of ``WAY``; ``proxy`` is the URL that clients use which know no ``no_proxy``.
+    ``way`` has the keys of ``ways.KEYS``; ``proxy`` is the URL that clients use which know no ``no_proxy``.
     """
     result = copy.deepcopy(dict(config))
     cluster, user = result["clusters"][0]["cluster"], result["users"][0]["user"]
@@ -119,20 +117,13 @@ def with_way(config: Config, way: Config, proxy: str | None) -> dict[str, t.Any]
     for part, name, value in (*named, (user, "as-groups", list(way["impersonate_groups"]))):
         if value:
             part[name] = value
-    result["contexts"][0]["context"]["extensions"] = [{"name": _WAY, "extension": dict(way)}]
+    result["contexts"][0]["context"]["extensions"] = [{"name": ways.EXTENSION, "extension": dict(way)}]
     return result
-
-
-def way(config: Config) -> dict[str, t.Any] | None:
-    """What ``with_way`` wrote for the current context; None in a kubeconfig that leaves that to options."""
-    context = _named(config, "contexts", str(config.get("current-context") or "")).get("context") or {}
-    found = next((each for each in context.get("extensions") or () if each.get("name") == _WAY), None)
-    return None if found is None else {name: found["extension"].get(name) for name in WAY}
 
 
 def with_kept_way(config: Config, old: Config) -> Config:
     """``config`` with the way to the server that ``old`` has, where that was written for a whole run."""
-    if way(old) is None:
+    if ways.way(old) is None:
         return config
     new = of_one_context(config, None, "")
     was = of_one_context(old, None, "")
