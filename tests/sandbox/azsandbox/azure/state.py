@@ -138,7 +138,6 @@ class Settings:
     cluster_update: float = 121.0
     cluster_delete: float = 198.0
     cluster_stop: float = 120.0
-    cluster_abort: float = 5.0
     cluster_start: float = 150.0
     """Besides what the machines themselves take, as of the stop."""
     scale_set_update: float = 5.0

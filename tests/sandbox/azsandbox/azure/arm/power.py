@@ -72,7 +72,6 @@ async def abort(call: Call) -> Answer:
 
     async def work() -> None:
         await _cancel(cluster)
-        await call.azure.pause(call.state.settings.cluster_abort)
         operation.succeed()
 
     operation.located = True
