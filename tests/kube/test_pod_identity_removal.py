@@ -149,7 +149,9 @@ def test_what_is_held_by_somebody_else_stops_nothing(api_server: ApiServer, clie
     assert held["metadata"]["finalizers"] == ["theirs/hold"] and held["metadata"]["deletionTimestamp"]
     # Everything goes but what it needs, and it is told.
     everything = {**options, "parts": list(removal.PARTS), "scope": "all"}
-    (left,) = [each for each in remove(**everything).ok()["objects"] if each["kind"] == "AzureAssignedIdentity"]
+    (left,) = [
+        each for each in remove(**everything).ok()["removal"]["objects"] if each["kind"] == "AzureAssignedIdentity"
+    ]
     assert (left["name"], left["foreign_finalizers"], left["terminating"]) == ("api", ["theirs/hold"], True)
     assert len([each for each in CUSTOM if client.get(kinds.CUSTOM_RESOURCE_DEFINITION, None, each.resource)]) == 4
     assert client.list_all(kinds.AZURE_IDENTITY) == () and not remove(**everything).ok()["changed"]
