@@ -249,7 +249,8 @@ def main(arguments: Sequence[str]) -> int:
         tell(str(refusal))
         return 2
     options.report.parent.mkdir(parents=True, exist_ok=True)
-    options.report.touch(mode=0o600)
+    options.report.touch()
+    options.report.chmod(0o600)  # also where an earlier run left it open to others
     options.report.write_text("\n".join((f"outcome: {report.masked(outcome or 'passed')}", *report.lines)) + "\n")
     tell(f"{outcome or 'passed'}\nThe report is in {options.report}; read it before you send it.")
     return 1 if outcome else 0

@@ -412,17 +412,17 @@ class _Session:
             )
         fetched = not chosen["state"]
         connection = sessions.Connection.opened(owner, directory, self._named, cluster, fetched=fetched)
-        server = self._fetch(cluster, connection) if fetched else ""
+        server = ""
+        if fetched:
+            server, file = self._fetch(cluster, connection), connection.kubeconfig
+            self._run("cluster_connection", {"path": file, "kubeconfig": file}, check_mode=False)
         if self._named.is_named and sessions.needs_proof(connection, cluster, server):
             self._prove(cluster, connection)
         return connection
 
     def _fetch(self, cluster: Raw, connection: sessions.Connection) -> str:
-        """Write the kubeconfig of AKS, and into it the way to its server that the environment names now."""
-        server = _roles.fetch(self._subtasks, self._options, connection, cluster)
-        file = connection.kubeconfig
-        self._run("cluster_connection", {"path": file, "kubeconfig": file}, check_mode=False)
-        return server
+        """Write the kubeconfig of AKS; the way to its server that is in the file already stays there."""
+        return _roles.fetch(self._subtasks, self._options, connection, cluster)
 
     def _prove(self, cluster: Raw, connection: sessions.Connection) -> None:
         try:

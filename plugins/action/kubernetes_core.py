@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import ways
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import way_of
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _time_limit
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietEnvironment
@@ -26,7 +27,6 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_envir
 # What chooses a server or a user beside a kubeconfig.
 _CHOOSING = ("host", "api_key", "username", "password", "client_cert", "cert_file", "client_key", "key_file")
 _CHECKING = ("verify_ssl", "ssl_ca_cert", "validate_certs", "ca_cert")
-_WAY = ("proxy", "no_proxy", "impersonate_user", "impersonate_groups")
 _VARIABLES = (
     *(f"K8S_AUTH_{name.upper()}" for name in ("kubeconfig", "context", *_CHOOSING)),
     # Those that helm reads itself.
@@ -35,13 +35,13 @@ _VARIABLES = (
 )
 # What counts no more beside a kubeconfig that was written for a whole run.
 _VARIABLES_OF_WAY = (
-    *(f"K8S_AUTH_{name.upper()}" for name in ("verify_ssl", "ssl_ca_cert", *_WAY)),
+    *(f"K8S_AUTH_{name.upper()}" for name in ("verify_ssl", "ssl_ca_cert", *ways.KEYS)),
     *(f"K8S_AUTH_PROXY_HEADERS_{name}" for name in ("BASIC_AUTH", "PROXY_BASIC_AUTH", "USER_AGENT")),
 )
 # Seconds for which a module may be at work, beside those that it is told to wait.
 LONGEST = 600
 # Of the connection helm knows no more.
-_HELM_KNOWS_NOT = ("proxy", "no_proxy", "proxy_headers", "impersonate_user", "impersonate_groups", "persist_config")
+_HELM_KNOWS_NOT = (*ways.KEYS, "persist_config")
 
 
 class ActionModule(QuietEnvironment):
@@ -60,12 +60,13 @@ class ActionModule(QuietEnvironment):
         if not module:
             raise AnsibleActionFail("kubernetes_core runs no module by itself: set module, such as k8s_info.")
         if arguments.get("kubeconfig"):
+            of_helm = module.startswith("helm")
+            left_out, self._variables = (*_CHOOSING, *(_HELM_KNOWS_NOT if of_helm else ())), _VARIABLES
             way = way_of(str(arguments["kubeconfig"]))
-            self._variables = (*_VARIABLES, *(() if way is None else _VARIABLES_OF_WAY))
-            left_out = (*_CHOOSING, *(_HELM_KNOWS_NOT if module.startswith("helm") else ()))
-            left_out = (*left_out, *(() if way is None else (*_CHECKING, *_WAY, "proxy_headers")))
+            if way is not None:
+                left_out, self._variables = (*left_out, *_CHECKING, *ways.KEYS), (*_VARIABLES, *_VARIABLES_OF_WAY)
             arguments = {name: value for name, value in arguments.items() if name not in left_out}
-            if way is not None and not module.startswith("helm"):  # which reads them from the file
+            if way is not None and not of_helm:  # which reads them from the file
                 arguments.update({name: value for name, value in way.items() if value})
         self._limit = LONGEST + _waits(arguments.get("wait_timeout"))
         self._told = _too_long(module, arguments, self._limit)

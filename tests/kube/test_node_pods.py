@@ -80,10 +80,15 @@ class World:
     def leave(self) -> str:
         """A namespace with a Job of a run on this machine that is no more; its name."""
         access = self.access("killed", 2**22 + 1)
+        self.create(access)
+        self.begin(access)
+        return access.namespace
+
+    def begin(self, access: node_access.Access) -> None:
+        """Create the Job of a run."""
         node = self.client.get(kinds.NODE, None, self.name)
         assert node is not None
-        self.client.create(kinds.JOB, self.create(access), node_access.job(access, node, 0, "x"))
-        return access.namespace
+        self.client.create(kinds.JOB, access.namespace, node_access.job(access, node, 0, "x"))
 
     def jobs(self, namespace: str) -> list[str]:
         jobs = self.client.list_all(kinds.JOB, namespace)
@@ -147,9 +152,7 @@ def test_a_namespace_of_somebody_is_neither_used_nor_touched(world: World, of: s
 def test_rights_of_others_end_it(world: World) -> None:
     """Pods of the run go, with the labels that let privileged pods in."""
     assert "did not start within" in world.tried()
-    node = world.client.get(kinds.NODE, None, world.name)
-    assert node is not None
-    world.client.create(kinds.JOB, world.namespace, node_access.job(world.access(), node, 0, "x"))
+    world.begin(world.access())
     world.bind(world.namespace)
     assert "because RoleBindings give rights in it (tenant): " in world.tried()
     assert (world.jobs(world.namespace), ENFORCE in world.labels(world.namespace)) == ([], False)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from .. import _processes
 from .._domain.errors import Failure
-from .._domain.kubernetes import kubeconfig, ways
+from .._domain.kubernetes import kubeconfig
 from .._domain.moments import of_epoch
 from .._libraries import library
 from . import managed_clusters
@@ -74,8 +74,9 @@ def of_cluster(arm: Arm, group: str, name: str, *, admin: bool, old: Kubeconfig 
     The token of ``old`` is kept where it lives long enough, and the way to the server that was written for a run.
     """
     found = parse(managed_clusters.kubeconfig(arm, group, name, admin=admin), f"The kubeconfig of the cluster {name}")
-    if old is not None and ways.way(old.config) is not None:
-        found = of_config(kubeconfig.with_kept_way(found.config, old.config))
+    if old is not None:
+        config = kubeconfig.with_kept_way(found.config, old.config)
+        found = found if config is found.config else of_config(config)
     server = kubeconfig.login_server(found.config)
     if server is None:
         return found

@@ -43,6 +43,7 @@ class NodePod:
         self._client = client
         self._tell = tell
         self._access = access
+        self._labels = f"{MANAGED_BY}={MANAGER},{OWNER}={access.owner}"
         self._start_timeout = start_timeout
         self._pod: Object | None = None
 
@@ -234,9 +235,8 @@ class NodePod:
         strangers = self._strangers(namespace)
         if strangers:
             if is_ours(namespace, self._access.owner):
-                for job in self._client.list_all(JOB, self._access.namespace):
-                    if is_ours(job, self._access.owner):
-                        self._client.delete(JOB, self._access.namespace, job["metadata"]["name"])
+                for job in self._client.list_all(JOB, self._access.namespace, labels=self._labels):
+                    self._client.delete(JOB, self._access.namespace, job["metadata"]["name"])
                 self._close(namespace)
             raise Failure(strangers)
 
@@ -263,9 +263,8 @@ class NodePod:
 
     def _remove_leftovers(self) -> None:
         """Remove the namespaces of earlier runs, with their pods; where others got rights, close them and tell it."""
-        labels = f"{MANAGED_BY}={MANAGER},{OWNER}={self._access.owner}"
         try:
-            namespaces = self._client.list_all(NAMESPACE, labels=labels)[:_LEFTOVERS]
+            namespaces = self._client.list_all(NAMESPACE, labels=self._labels)[:_LEFTOVERS]
         except ApiFailure as failure:
             if not failure.forbidden:
                 raise
@@ -273,8 +272,10 @@ class NodePod:
             return
         for found in namespaces:
             name = found["metadata"]["name"]
+            if _is_ending(found):
+                continue
             jobs = self._client.list_all(JOB, name)
-            if _is_ending(found) or not node_access.is_left(self._access, found, jobs, _alive, time.time()):
+            if not node_access.is_left(self._access, found, jobs, _alive, time.time()):
                 continue
             if self._strangers(found):
                 self._close(found)

@@ -123,22 +123,17 @@ def with_way(config: Config, way: Config, proxy: str | None) -> dict[str, t.Any]
 
 def with_kept_way(config: Config, old: Config) -> Config:
     """``config`` with the way to the server that ``old`` has, where that was written for a whole run."""
-    if ways.way(old) is None:
+    way = ways.way(old)
+    if way is None:
         return config
-    new = of_one_context(config, None, "")
-    was = of_one_context(old, None, "")
-    cluster, kept = new["clusters"][0]["cluster"], was["clusters"][0]["cluster"]
-    if kept.get("insecure-skip-tls-verify") or kept.get("certificate-authority"):
-        cluster.pop("certificate-authority-data", None)
-    for name in ("insecure-skip-tls-verify", "certificate-authority", "proxy-url"):
-        if name in kept:
-            cluster[name] = kept[name]
-    user = new["users"][0]["user"]
-    user.update({name: value for name, value in was["users"][0]["user"].items() if name in ("as", "as-groups")})
-    new["contexts"][0]["context"]["extensions"] = _named(old, "contexts", str(old["current-context"]))["context"][
-        "extensions"
-    ]
-    return new
+    kept = of_one_context(old, None, "")["clusters"][0]["cluster"]
+    unchecked = kept.get("insecure-skip-tls-verify")
+    new = with_options(
+        of_one_context(config, None, ""),
+        ca_cert=kept.get("certificate-authority"),
+        validate_certs=None if unchecked is None else not unchecked,
+    )
+    return with_way(new, way, kept.get("proxy-url"))
 
 
 def cluster_names(config: Config) -> list[str]:

@@ -55,7 +55,7 @@ def of(kind: str, raw: Raw) -> Progress:
 
 
 def was_admitted(kind: str, raw: Raw) -> bool:
-    """Whether the API server took a pod of the template as it is now, as far as the controller tells.
+    """Tell whether the API server took a pod of the template as it is now, as far as the controller tells.
 
     Whoever may write a workload may not be allowed to start what it asks for; its status only controllers write.
     """
@@ -68,7 +68,7 @@ def was_admitted(kind: str, raw: Raw) -> bool:
 
 
 def _is_seen(raw: Raw) -> bool:
-    """Whether the status is about the workload as it is now."""
+    """Tell whether the status is about the workload as it is now."""
     observed = (raw.get("status") or {}).get("observedGeneration") or 0
     return int(observed) >= int((raw.get("metadata") or {}).get("generation") or 0)
 

@@ -21,7 +21,7 @@ KEYS = ("proxy", "no_proxy", "proxy_headers", "impersonate_user", "impersonate_g
 
 
 def way(config: Config) -> dict[str, t.Any] | None:
-    """What was written for the current context; None in a kubeconfig that leaves that to options."""
+    """Return what was written for the current context; None in a kubeconfig that leaves that to options."""
     current, contexts = config.get("current-context"), config.get("contexts") or ()
     context: Config = next((each["context"] for each in contexts if each.get("name") == current), {})
     found = next((each for each in context.get("extensions") or () if each.get("name") == EXTENSION), None)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..errors import Failure
 from ..kubernetes.jobs import has_ended
-from ..names import NODE_CONTAINER, OBJECT_NAME, is_ours, listed, marks
+from ..names import NAMESPACE_NAME, NODE_CONTAINER, OBJECT_NAME, is_ours, listed, marks
 
 Object = dict[str, t.Any]
 Raw = t.Mapping[str, t.Any]
@@ -44,7 +44,6 @@ IMAGE_REPOSITORIES = (
 IMAGES = 5
 _ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 _DAY_SECONDS = 86400
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_PREFIX = 63 - 17
 # A registry with a domain or a port, a repository there, and a tag.
 _TAGGED = re.compile(r"(?P<repository>[^/@\s]*[.:][^/@\s]*/[^@:\s]+):[A-Za-z0-9_.-]+")
@@ -226,7 +225,7 @@ def namespace(access: Access, created: float) -> Object:
 
     Raises a Failure where the prefix makes no name of a namespace.
     """
-    if not _LABEL.fullmatch(access.namespace):
+    if not NAMESPACE_NAME.fullmatch(access.namespace):
         raise Failure(
             f"No namespace can have the name {access.namespace}: set ansible_aks_node_pod_namespace to at most "
             f"{_LONGEST_PREFIX} lower-case letters, digits and hyphens."
@@ -264,7 +263,7 @@ def strangers(access: Access, namespace_object: Raw, bindings: t.Iterable[Raw], 
 def is_left(
     access: Access, namespace_object: Raw, jobs: t.Iterable[Raw], alive: t.Callable[[int], bool], now: float
 ) -> bool:
-    """Whether an earlier run left a namespace: one of this machine that is no more, or any run a day ago.
+    """Tell whether an earlier run left a namespace: one of this machine that is no more, or any run a day ago.
 
     ``jobs`` are those of the namespace; where one has not ended, a run of another machine may go on.
     """

@@ -161,7 +161,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a person has said of a bundle. ``given``: names of values of the chart that are given beside it.
+    """The rules for a bundle that a person has given. ``given``: names of values of the chart that are given beside it.
 
     ``namespace``: of a release in a bundle without digest; empty where any is right.
     """

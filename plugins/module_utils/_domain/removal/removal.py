@@ -379,7 +379,7 @@ def foreign_finalizers(kind: str, raw: Raw) -> list[str]:
 
 
 def is_held(kind: str, raw: Raw) -> bool:
-    """Whether an AzureAssignedIdentity has lost MIC's finalizer and is kept by that of somebody else alone.
+    """Tell whether an AzureAssignedIdentity has lost MIC's finalizer and is kept by that of somebody else alone.
 
     It lies in the namespace of a pod, so that a tenant would stop a removal that waits for it.
     """

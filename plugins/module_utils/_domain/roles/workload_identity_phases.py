@@ -520,8 +520,8 @@ def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Tru
 
 
 def _was_never_admitted(one: Mover, options: Options, found: Found) -> bool:
-    """Whether it needs a credential, the operator does not name it, and its controller tells of no pod."""
-    raw = found.raws.get((one.namespace, one.kind, one.name))
+    """Tell whether it needs a credential, the operator does not name it, and its controller tells of no pod."""
+    raw = found.raw(vars(one))
     named = one.key in options.workloads
     return bool(list(_trusted(one))) and not named and not (raw and progress.was_admitted(one.kind, raw))
 
