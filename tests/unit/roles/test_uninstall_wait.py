@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal.removal import FINALIZER
 from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 
 ROLE = CHECKOUT / "roles/pod_identity_uninstall"
@@ -23,16 +25,31 @@ CASES = {
 }
 
 
+def assigned(name: str, *finalizers: str) -> dict[str, Any]:
+    """Return an AzureAssignedIdentity, which is being deleted where it has finalizers."""
+    ends = {"deletionTimestamp": "T", "finalizers": list(finalizers)} if finalizers else {}
+    return {"metadata": {"name": name, **ends}}
+
+
+HELD = {
+    "MIC takes its finalizer yet": ([assigned("b", FINALIZER, "theirs/hold")], True),
+    "somebody else alone holds it": ([assigned("b", "theirs/hold")], False),
+    "and another of its name is there": ([assigned("b", "theirs/hold"), assigned("b")], True),
+    "MIC alone holds it": ([assigned("b", FINALIZER)], True),
+}
+
+
 def test_mic_is_not_waited_for_where_it_sees_nothing(tmp_path: Path) -> None:
     (until,) = [task["until"] for task in yaml.safe_load((ROLE / "tasks/bindings.yml").read_text()) if "until" in task]
     ends = " and ".join(f"({each})" for each in until)
+    named = {name: ([assigned(each) for each in left], waits) for name, (left, waits) in CASES.items()}
     checks = [
         {
             "name": name,
             "ansible.builtin.assert": {"that": f"({ends}) != {waits}"},
-            "vars": {"__pod_identity_uninstall_assigned": {"resources": [{"metadata": {"name": one}} for one in left]}},
+            "vars": {"__pod_identity_uninstall_assigned": {"resources": left}},
         }
-        for name, (left, waits) in CASES.items()
+        for name, (left, waits) in {**named, **HELD}.items()
     ]
     play = {
         "hosts": "localhost",
