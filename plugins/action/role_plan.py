@@ -24,6 +24,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
     pod_identity_diagnosis_info,
     pod_identity_info,
     pod_identity_removal_info,
+    pod_identity_restoration,
     resource_group_info,
     role_assignment,
     role_assignment_info,
@@ -39,7 +40,7 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks im
 LOADED = (
     *(access_review_info, aks_kubeconfig, aks_pod_identity, azure_identity_binding, kubernetes_object_info),
     *(nmi_info, pod_identity_bundle, pod_identity_bundle_info, pod_identity_diagnosis_info),
-    *(pod_identity_info, pod_identity_removal_info),
+    *(pod_identity_info, pod_identity_removal_info, pod_identity_restoration),
     *(resource_group_info, role_assignment, role_assignment_info),
     *(user_assigned_identity, user_assigned_identity_info, vmss_identity_info),
 )

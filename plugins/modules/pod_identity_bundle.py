@@ -28,7 +28,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is written, and the cluster is not asked. A place that would be refused is.
+      - Nothing is written, and the cluster is asked only with O(carries_on). A place that would be refused is.
   diff_mode:
     support: none
   idempotent:
@@ -42,6 +42,12 @@ options:
     description: What is written, an object as JSON.
     type: str
     required: true
+  carries_on:
+    description:
+      - Whether the bundle that an earlier run of the same uninstallation has written to O(place) is carried on. What it
+        has and O(content) has not, because it is gone already, stays in it.
+    type: bool
+    default: false
   owner:
     description: Value of the label C(azureops.pod-identity/owner) of a Secret.
     type: str
@@ -101,6 +107,7 @@ OPTIONS = _argspec.ArgumentSpec(
         "place": {"type": "path", "required": True},
         # As a text, of which no part is hidden in results.
         "content": {"type": "str", "required": True, "no_log": True},
+        "carries_on": {"type": "bool", "default": False},
         "owner": {"type": "str", "default": "default"},
         "container_marks": {"type": "list", "elements": "path", "default": list(bundles.CONTAINER_MARKS)},
     }
@@ -110,13 +117,20 @@ OPTIONS = _argspec.ArgumentSpec(
 def save(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     place = bundles.Place.parse(params["place"])
-    text = bundles.written(place, params["content"])
+    earlier = written_before(module, place) if params["carries_on"] else None
+    text = bundles.written(place, bundles.joined(place, earlier, params["content"]) if earlier else params["content"])
     if not place.in_secret:
         bundles.check_place(place, surroundings(place, params["container_marks"]))
     found: bytes | None = text.encode()
-    if not _plan.predicting(module):
+    if found != earlier and not _plan.predicting(module):
         found = in_secret(module, place, text) if place.in_secret else in_file(place, text)
     return {"place": place.text, "sha256": bundles.check_read_back(place, text, found)}
+
+
+def written_before(module: AnsibleModule, place: bundles.Place) -> bytes | None:
+    if place.in_secret:
+        return secrets.read(connect(module.params, module.tmpdir), place)
+    return _files.read(place.text) if os.path.exists(place.text) else None
 
 
 def surroundings(place: bundles.Place, marks: t.Iterable[str]) -> bundles.Surroundings:

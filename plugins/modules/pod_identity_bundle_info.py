@@ -19,8 +19,10 @@ description:
     kubelet identity and the control plane on identities that the bundle names. Others are listed in RV(left_out).
   - Names and versions of releases, and values of the chart, are refused where helm or a template could take them for
     more than that.
-  - With O(target) it looks at all bundles of the cluster at a place, and tells only which identities the pod identity
-    add-on handed out by them. What is no bundle of the cluster counts for nothing there.
+  - A bundle with neither objects, releases nor entries of the add-on is refused, because nothing can be restored from
+    it. The message lists the other bundles of the cluster at the same place.
+  - With O(target) it looks at all bundles of the cluster at a place, and tells how much they have and which identities
+    the pod identity add-on handed out by them. What is no bundle of the cluster counts for nothing there.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
@@ -79,7 +81,8 @@ options:
     choices: [images, values]
     default: []
 notes:
-  - Needs to get the Secret, where the bundle is in one, and to list the Secrets of the namespace for O(target).
+  - Needs to get the Secret, where the bundle is in one, and to list the Secrets of the namespace for O(target) and to
+    name other bundles.
 seealso:
   - module: azureops.pod_identity.pod_identity_bundle
   - module: azureops.pod_identity.pod_identity_restoration
@@ -135,7 +138,7 @@ left_out:
       type: str
       sample: "at /subscriptions/8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b: this collection does not grant that role"
 bundles:
-  description: The bundles, by their places, by which the add-on handed out something.
+  description: The bundles of the cluster, in the order of their places.
   returned: success, with O(target)
   type: list
   elements: dict
@@ -145,6 +148,37 @@ bundles:
       returned: always
       type: str
       sample: secret:billing/shop-20260301t100000z
+    sha256:
+      description: Its SHA-256 digest.
+      returned: always
+      type: str
+      sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    written:
+      description: When it was begun.
+      returned: always
+      type: str
+      sample: 20260301T100000Z
+    objects:
+      description: How many custom resources it has.
+      returned: always
+      type: int
+      sample: 6
+    releases:
+      description: How many releases of the chart it has.
+      returned: always
+      type: int
+      sample: 1
+    entries:
+      description: How many entries of the add-on it has.
+      returned: always
+      type: int
+      sample: 0
+    definitions:
+      description: Uids of the custom resource definitions that were there when it was written.
+      returned: always
+      type: list
+      elements: str
+      sample: [5b0d2a4c-0f0e-4b6e-9a53-5f7f3a0f6f11]
     handed_out:
       description: Resource ids, in lower case, of the identities that the add-on handed out.
       returned: always
@@ -165,9 +199,11 @@ import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MANAGED_BY, MANAGER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import bundles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import bundles as secrets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -200,17 +236,28 @@ def data(module: AnsibleModule, place: bundles.Place) -> bytes:
             with open(place.text, "rb") as file:
                 return file.read()
         except OSError as error:
-            raise Failure(
+            raise bundles.NothingThere(
                 f"The restore bundle {place.text} cannot be read ({error.strerror}); name the file that the role "
                 "pod_identity_uninstall has written."
             ) from error
     found = secrets.read(connect(module.params, module.tmpdir), place)
     if found is None:
-        raise Failure(
+        raise bundles.NothingThere(
             f"There is no restore bundle {place.text} in the cluster; name the Secret that the role "
             "pod_identity_uninstall has written, whose name ends with the time."
         )
     return found
+
+
+def others(module: AnsibleModule, place: bundles.Place) -> str:
+    """A sentence about the other bundles of the cluster beside ``place``."""
+    try:
+        found = described(module, place if place.in_secret else bundles.Place(place.directory))
+    except ApiFailure:
+        command = f"kubectl get secrets -n {place.namespace} -l {MANAGED_BY}={MANAGER}"
+        return f" Others may be among those that this lists: {command}"
+    told = [bundles.summary(each) for each in found if bundles.is_restorable(each) and each["place"] != place.text]
+    return f" Beside it there is {', '.join(told)}." if told else " There is no other one of this cluster beside it."
 
 
 def read(module: AnsibleModule) -> dict[str, t.Any]:
@@ -229,12 +276,20 @@ def read(module: AnsibleModule) -> dict[str, t.Any]:
         given=frozenset(params["given_values"]),
     )
     place = bundles.Place.parse(params["source"])
-    found = bundles.read(place.text, data(module, place), cluster, rules)
+    try:
+        found = bundles.read(place.text, data(module, place), cluster, rules)
+    except bundles.NothingThere as failure:
+        raise Failure(f"{failure}{others(module, place)}") from failure
     return {"bundle": found.content, "sha256": found.sha256, "left_out": list(found.left_out)}
 
 
-def read_all(module: AnsibleModule) -> t.Iterator[tuple[bundles.Place, bytes]]:
-    target = bundles.Place.parse(module.params["target"])
+def described(module: AnsibleModule, target: bundles.Place) -> list[dict[str, t.Any]]:
+    cluster = module.params["cluster_id"]
+    found = (bundles.described(place, data, cluster) for place, data in read_all(module, target))
+    return [each for each in found if each is not None]
+
+
+def read_all(module: AnsibleModule, target: bundles.Place) -> t.Iterator[tuple[bundles.Place, bytes]]:
     if target.in_secret:
         yield from secrets.read_all(connect(module.params, module.tmpdir), target.namespace)
         return
@@ -246,8 +301,7 @@ def read_all(module: AnsibleModule) -> t.Iterator[tuple[bundles.Place, bytes]]:
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
     if module.params["source"]:
         return read(module)
-    told = ((place.text, bundles.handed_out(data, module.params["cluster_id"])) for place, data in read_all(module))
-    return {"bundles": [{"place": place, "handed_out": ids} for place, ids in told if ids]}
+    return {"bundles": described(module, bundles.Place.parse(module.params["target"]))}
 
 
 def main() -> None:

@@ -63,6 +63,11 @@ objects:
       returned: always
       type: str
       sample: billing
+    uid:
+      description: Its uid.
+      returned: always
+      type: str
+      sample: 5b0d2a4c-0f0e-4b6e-9a53-5f7f3a0f6f11
     removable:
       description:
         - Whether it may be removed, because it carries the labels of this collection and O(owner), MIC, a release of

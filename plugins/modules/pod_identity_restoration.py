@@ -24,8 +24,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The server's dry run gives the prediction. Where the custom resource definitions are not installed yet, it is
-        made without the server.
+      - The server's dry run gives the prediction. Where an earlier task installs the custom resource definitions, which
+        O(assume_definitions) tells, it is made without the server.
       - O(kubeconfig) may be C((known after apply)) in check mode, for a cluster that is still to be created.
   diff_mode:
     support: full
@@ -37,6 +37,12 @@ options:
     type: list
     elements: dict
     required: true
+  assume_definitions:
+    description:
+      - Whether an earlier task of the same playbook installs the custom resource definitions, so that in check mode
+        they may be missing. Without meaning outside check mode.
+    type: bool
+    default: false
 notes:
   - Needs to list and create azureidentities, azureidentitybindings and azurepodidentityexceptions
     (aadpodidentity.k8s.io), as far as there are such documents, and to list namespaces.
@@ -163,6 +169,11 @@ changes:
       kind: AzureIdentity
       id: billing/billing
       why: ''
+definitions_missing:
+  description: Whether the cluster does not know the custom resources.
+  returned: when that is the reason of a failure
+  type: bool
+  sample: true
 missing_namespaces:
   description: Namespaces that have to be made first.
   returned: when that is the reason of a failure
@@ -203,9 +214,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-OPTIONS = _argspec.ArgumentSpec(options={"documents": {"type": "list", "elements": "dict", "required": True}}).merge(
-    _argspec.kubernetes_auth()
-)
+OPTIONS = _argspec.ArgumentSpec(
+    options={
+        "documents": {"type": "list", "elements": "dict", "required": True},
+        "assume_definitions": {"type": "bool", "default": False},
+    }
+).merge(_argspec.kubernetes_auth())
 
 
 def observe(
@@ -218,10 +232,11 @@ def observe(
     found = kube_restoration.observe(client, kinds)
     if found is not None:
         return client, found
-    if not predicting(module):
+    if not (predicting(module) and module.params["assume_definitions"]):
         raise Failure(
             f"The cluster {client.host} does not know the custom resources of AAD Pod Identity: install it first (role "
-            "azureops.pod_identity.pod_identity_chart)."
+            "azureops.pod_identity.pod_identity_chart).",
+            results={"definitions_missing": True},
         )
     return None, {}
 

@@ -70,7 +70,19 @@ def end(known: Raw, variables: Raw) -> list[dict[str, t.Any]]:
         with open(path, encoding="utf-8") as file:
             found = [run_changes.Row(**json.loads(line)) for line in file]
         os.unlink(path)
-    check_mode = bool(variables.get("ansible_check_mode"))
-    told = run_changes.lines(found, time.time() - float(known["began"]), check_mode=check_mode)
-    Display().display("\n".join(f"[{variables.get('inventory_hostname')}] {line}" for line in told), stderr=True)
+    check_mode, host = bool(variables.get("ansible_check_mode")), str(variables.get("inventory_hostname"))
+    before = _count(host, len(found))
+    told = run_changes.lines(found, time.time() - float(known["began"]), check_mode=check_mode, before=before)
+    Display().display("\n".join(f"[{host}] {line}" for line in told), stderr=True)
     return [each.view() for each in found]
+
+
+def _count(host: str, more: int) -> int:
+    """How many changes the sessions before this one have told of a host; those of this one are added."""
+    path = os.path.join(vars(C)["DEFAULT_LOCAL_TMP"], f"pod-identity-told-{uuid.uuid5(uuid.NAMESPACE_DNS, host).hex}")
+    before = 0
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+        before = int(file.read())
+    with contextlib.suppress(OSError), open(path, "w", encoding="utf-8") as file:
+        file.write(str(before + more))
+    return before

@@ -34,6 +34,16 @@ def content(cluster: str = CLUSTER, secret: str = "") -> str:
     return json.dumps(bundle)
 
 
+def with_objects(*objects: dict[str, Any]) -> str:
+    return json.dumps({**json.loads(content()), "objects": objects})
+
+
+def told(place: str) -> dict[str, Any]:
+    """What is told of a bundle with ``content``, but for its digest."""
+    counts = {"objects": 0, "releases": 0, "entries": 1}
+    return {"place": place, "written": "", "definitions": [], "handed_out": [IDENTITY.lower()], **counts}
+
+
 @pytest.fixture
 def save(api_server: ApiServer) -> Runner:
     return Runner(api_server, "pod_identity_bundle")
@@ -78,7 +88,7 @@ def test_a_bundle_goes_to_a_file(save: Runner, look: Runner, tmp_path: Path) -> 
     (path.parent / "other-1.json").write_text(path.read_text())
     (path.parent / "shop-2.json").write_text(content(CLUSTER + "2"))
     found = look(target=str(path.parent), cluster_id=CLUSTER).ok()["bundles"]
-    assert found == [{"place": str(path), "handed_out": [IDENTITY.lower()]}]
+    assert found == [{**told(str(path)), "sha256": done["sha256"]}]
     assert look(target=str(tmp_path / "none"), cluster_id=CLUSTER).ok()["bundles"] == []
 
 
@@ -90,7 +100,38 @@ def test_which_bundles_are_in_a_namespace(save: Runner, look: Runner, client: Cl
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
         client.create(SECRET, namespace, {**body, "stringData": {"bundle.json": text}})
     found = look(target=f"secret:{namespace}/any", cluster_id=CLUSTER).ok()["bundles"]
-    assert found == [{"place": f"secret:{namespace}/{NAME}", "handed_out": [IDENTITY.lower()]}]
+    assert found == [{**told(f"secret:{namespace}/{NAME}"), "sha256": found[0]["sha256"]}]
+
+
+def test_a_later_run_carries_a_bundle_on(save: Runner, look: Runner, namespace: str, tmp_path: Path) -> None:
+    """What is gone by then stays in it; one that another run has written anew is none of this uninstallation."""
+    document = {"apiVersion": "aadpodidentity.k8s.io/v1", "kind": "AzureIdentity", "spec": {}}
+    one, two = ({**document, "metadata": {"name": name, "namespace": "billing"}} for name in ("one", "two"))
+    for place in (f"secret:{namespace}/{NAME}", str(tmp_path / f"{NAME}.json")):
+        desired = {"place": place, "container_marks": [], "carries_on": True}
+        first = save(content=with_objects(one), **desired).ok()
+        assert save(content=with_objects(), **desired).ok() == first
+        predicted = save(content=with_objects(two), check=True, **desired).ok()
+        second = save(content=with_objects(two), **desired).ok()
+        assert first["sha256"] != second["sha256"] == predicted["sha256"]
+        read = look(source=place, cluster_id=CLUSTER, node_resource_group="MC", sha256=second["sha256"]).ok()
+        assert read["bundle"]["objects"] == [one, two]
+
+
+def test_a_bundle_that_is_empty_is_refused_and_others_are_named(
+    save: Runner, look: Runner, namespace: str, tmp_path: Path
+) -> None:
+    asked = {"cluster_id": CLUSTER, "node_resource_group": "MC"}
+    for at in (f"secret:{namespace}/shop-", f"{tmp_path}/shop-"):
+        empty = {**json.loads(content()), "addon": {}, "role_assignments": []}
+        end = "" if at.startswith("secret:") else ".json"
+        for name, text in (("1", content()), ("2", json.dumps(empty))):
+            save(place=f"{at}{name}{end}", content=text, container_marks=[]).ok()
+        gone = "cannot be read" if end else "There is no restore bundle"
+        for name, why in (("2", "has neither objects nor releases"), ("3", gone)):
+            said = look(source=f"{at}{name}{end}", **asked).failure()
+            assert why in said
+            assert f" Beside it there is {at}1{end} (0 objects, 0 releases, written ?)." in said
 
 
 def test_what_cannot_be_written(save: Runner) -> None:

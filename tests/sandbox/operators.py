@@ -92,7 +92,8 @@ class Run:
         return [self.nodes[name]["outcome"] for name in sorted(self.nodes)]
 
     def ok(self) -> Run:
-        assert self.status == 0, self.output[-4000:]
+        failed = [f"{record['task']}: {record['msg']}" for record in self.records if record["state"] == "failed"]
+        assert self.status == 0, "\n".join((*failed, self.output[-4000:]))
         return self
 
     def refused(self) -> str:

@@ -73,15 +73,24 @@ def of_task(
     return rows
 
 
-def lines(changes: t.Sequence[Row], seconds: float, *, check_mode: bool) -> list[str]:
-    """What a person is told in the end: a line for each change, which stays whole however long it is."""
+def lines(changes: t.Sequence[Row], seconds: float, *, check_mode: bool, before: int = 0) -> list[str]:
+    """What a person is told in the end: a line for each change, which stays whole however long it is.
+
+    ``before``: how many changes the same run has told already.
+    """
     took = f"in {elapsed(seconds)}"
     if not changes:
         told = "Nothing would change" if check_mode else "Nothing was changed"
+        if before:
+            told = told.replace("Nothing", f"After the {_count(before)} above, nothing more")
         return [f"{told} in Azure, the cluster or on its nodes ({elapsed(seconds)})."]
-    count = f"{len(changes)} change{'s' if len(changes) > 1 else ''}"
+    count = _count(len(changes))
     told = f"{count} would be made (check mode), found {took}:" if check_mode else f"{count} {took}:"
     return [told, *(f"{_took(each):>9}  {each.what}" for each in changes)]
+
+
+def _count(changes: int) -> str:
+    return f"{changes} change{'s' if changes > 1 else ''}"
 
 
 def _took(change: Row) -> str:

@@ -77,8 +77,10 @@ def test_a_restore_bundle_is_read(
     assert [each.role for each in parsed.assignments] == ["Managed Identity Operator"]
     (place,) = parsed.before
     assert [each.rpartition("/")[2] for each in place.identities] == ["demo-agentpool", "billing", "foreign"]
-    told = bundles.handed_out(content(name), raw["cluster"])
-    assert [each.rpartition("/")[2] for each in told] == handed_out
+    told = bundles.described(bundles.Place("there"), content(name), raw["cluster"])
+    assert told is not None
+    assert bundles.is_restorable(told)
+    assert [each.rpartition("/")[2] for each in told["handed_out"]] == handed_out
 
 
 def test_a_bundle_of_another_cluster_is_refused() -> None:

@@ -45,6 +45,10 @@ _SHAPE: dict[str, t.Any] = {
     "scale_sets?": [{"id": str, "name": str, "identities": [{"id": str}]}],
     "addon?": {"identities?": [_ENTRY]},
     "role_assignments?": [{"scope": str, "role": str, "principal_id": str}],
+    "secrets?": [{"namespace?": str, "name?": str}],
+    "deleted_identities?": [{"id": str}],
+    "definitions?": [str],
+    "written?": str,
 }
 _VERSION = re.compile(r"\d+\.\d+\.\d+([.+-][A-Za-z0-9.+-]*)?")
 _RELEASE_NAME = 53  # characters, by helm
@@ -197,6 +201,11 @@ def read(place: str, data: bytes, cluster: Cluster, rules: Rules) -> Bundle:
             "correct one of them."
         )
     restoration.check(content["objects"])
+    if not any((content["objects"], content["releases"], _entries(content))):
+        raise NothingThere(
+            f"The restore bundle {place} has neither objects nor releases, so there is nothing to restore from it; "
+            "name the one that was written before anything was removed."
+        )
     _check_releases(place, content["releases"], rules)
     left_out = []
     kept = []
@@ -211,22 +220,88 @@ def read(place: str, data: bytes, cluster: Cluster, rules: Rules) -> Bundle:
     return Bundle({**content, "role_assignments": kept}, digest, tuple(left_out))
 
 
-def handed_out(data: bytes, cluster_id: str) -> list[str]:
-    """Ids, in lower case, of the identities that the add-on handed out by a bundle; none in anything else."""
+class NothingThere(Failure):
+    """Raised where a place has no bundle, or one from which nothing can be restored; another place may have one."""
+
+
+def described(place: Place, data: bytes, cluster_id: str) -> dict[str, t.Any] | None:
+    """What a bundle of the cluster has, as pod_identity_bundle_info tells it; None for anything else."""
     try:
-        content = _parse("", data)
+        content = _parse(place.text, data)
+        restoration.check(content["objects"])
     except Failure:
-        return []
+        return None
     if content["cluster"].lower() != cluster_id.lower():
-        return []
-    entries = (content.get("addon") or {}).get("identities") or ()
-    return sorted(
-        {
-            str(each.get("identity", "")).lower()
-            for each in entries
-            if arm_id.is_user_assigned_identity(each.get("identity", ""))
-        }
-    )
+        return None
+    entries = _entries(content)
+    ids = {each["identity"].lower() for each in entries if arm_id.is_user_assigned_identity(each["identity"])}
+    return {
+        "place": place.text,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "written": content.get("written", ""),
+        "objects": len(content["objects"]),
+        "releases": len(content["releases"]),
+        "entries": len(entries),
+        "handed_out": sorted(ids),
+        "definitions": content.get("definitions") or [],
+    }
+
+
+def is_restorable(told: Raw) -> bool:
+    """``told``: a bundle as ``described``."""
+    return any(told[name] for name in ("objects", "releases", "entries"))
+
+
+def summary(told: Raw) -> str:
+    """``told``: a bundle as ``described``."""
+    return f"{told['place']} ({told['objects']} objects, {told['releases']} releases, written {told['written'] or '?'})"
+
+
+def joined(earlier: Place, data: bytes, content: str) -> str:
+    """``content``, which is JSON, and what the bundle at ``earlier`` has besides, as JSON.
+
+    Of what both have it is as in ``content``, which is newer. Raises Failure for what is no bundle of one cluster.
+    """
+    before, now = _parse(earlier.text, data), _parse(earlier.text, content.encode())
+    restoration.check(before["objects"])
+    if before["cluster"].lower() != now["cluster"].lower():
+        raise Failure(
+            f"The restore bundle {earlier.text} is of {before['cluster']}, not of {now['cluster']}, so nothing was "
+            "added to it; name another place."
+        )
+    found = {**before, **now}
+    found.update({name: value for name, value in before.items() if name in ("cluster", "written")})
+    for name, key in _KEYS.items():
+        if name in found:
+            found[name] = _union(before.get(name) or (), now.get(name) or (), key)
+    scale_sets = {each["id"].lower(): each["identities"] for each in before.get("scale_sets") or ()}
+    for place in found.get("scale_sets") or ():
+        lost = scale_sets.get(place["id"].lower(), ())
+        place["identities"] = _union(lost, place["identities"], lambda each: each["id"].lower())
+    addon = {**(before.get("addon") or {}), **(now.get("addon") or {})}
+    if addon:
+        addon["identities"] = _union(_entries(before), _entries(now), lambda each: (each["namespace"], each["name"]))
+    return json.dumps({**found, "addon": addon})
+
+
+_KEYS: t.Mapping[str, t.Callable[[t.Any], object]] = {
+    "objects": lambda each: (each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]),
+    "releases": lambda each: (each["namespace"], each["name"]),
+    "scale_sets": lambda each: each["id"].lower(),
+    "role_assignments": lambda each: (each["scope"].lower(), each["role"], each["principal_id"]),
+    "secrets": lambda each: (each.get("namespace"), each.get("name")),
+    "deleted_identities": lambda each: each["id"].lower(),
+    "definitions": str,
+}
+
+
+def _union(before: t.Iterable[t.Any], now: t.Iterable[t.Any], key: t.Callable[[t.Any], object]) -> list[t.Any]:
+    return list({**{key(each): each for each in before}, **{key(each): each for each in now}}.values())
+
+
+def _entries(content: Raw) -> list[dict[str, t.Any]]:
+    """Those of the add-on."""
+    return list((content.get("addon") or {}).get("identities") or ())
 
 
 def _parse(place: str, data: bytes) -> dict[str, t.Any]:
@@ -260,7 +335,7 @@ def _fits(value: t.Any, shape: t.Any) -> bool:
 def _identities(content: Raw) -> frozenset[str]:
     """Ids of the identities that the bundle names, in lower case."""
     ids = [(each.get("spec") or {}).get("resourceID") for each in content["objects"] if each["kind"] == "AzureIdentity"]
-    ids += [each["identity"] for each in (content.get("addon") or {}).get("identities") or ()]
+    ids += [each["identity"] for each in _entries(content)]
     return frozenset(each.lower() for each in ids if each and arm_id.is_user_assigned_identity(each))
 
 

@@ -316,6 +316,7 @@ def rows(observed: Observed, rules: Rules) -> list[Object]:
             "kind": kind,
             "namespace": raw["metadata"].get("namespace", ""),
             "name": raw["metadata"]["name"],
+            "uid": str(raw["metadata"].get("uid") or ""),
             "removable": kind not in _OWNED or belongs(kind, raw, observed, rules),
             "by_aks": by_aks(raw),
             "terminating": bool(raw["metadata"].get("deletionTimestamp")),

@@ -179,7 +179,7 @@ class Bundle:
     """What is in the bundle and what the scale sets have now.
 
     ``releases``: namespace and name of each, with what the chart makes of its values. ``managed``: MIC of the release
-    does not attach identities.
+    does not attach identities. ``predicted``: what comes of creating the objects.
     ``node_scope``: the node resource group.
     """
 
@@ -189,6 +189,7 @@ class Bundle:
     before: tuple[ScaleSet, ...] = ()
     now: tuple[ScaleSet, ...] = ()
     managed: bool = False
+    predicted: Raw = field(default_factory=dict)
     node_scope: str = ""
 
     @classmethod
@@ -202,6 +203,7 @@ class Bundle:
             before=tuple(map(ScaleSet.parse, observed["before"])),
             now=tuple(map(ScaleSet.parse, observed["scale_sets"]["resources"])),
             managed=observed["operation_mode"] == "managed",
+            predicted=observed.get("predicted") or {},
             node_scope=arm_id.resource_group(subscription, cluster["node_resource_group"]),
         )
 
@@ -218,11 +220,12 @@ class Place:
 class Restoration:
     """``objects``: what the role itself creates; ``of_chart``: kind and place of what the chart brings.
 
-    ``attachable``: what the role itself attaches, ``names`` those identities; ``now``: the ids of the scale sets that
-    are there; and what this run needs.
+    ``with_chart``: the chart is installed before they are. ``attachable``: what the role itself attaches, ``names``
+    those identities; ``now``: the ids of the scale sets that are there; and what this run needs.
     """
 
     objects: tuple[Raw, ...]
+    with_chart: bool
     of_chart: tuple[Object, ...]
     attachable: tuple[Place, ...]
     names: tuple[str, ...]
@@ -232,11 +235,15 @@ class Restoration:
 
 
 def restoration(options: Options, bundle: Bundle, run: Run) -> Restoration:
+    """Refuses objects that could not be created behind what this run does before."""
+    with_chart = _with_chart(tuple(bundle.releases), run)
+    refuse(_not_creatable(bundle, with_chart))
     places, phases = _attachable(bundle), run.phases(PHASES)
     names = (arm_id.last_segment(each) for place in places for each in place.identities)
     brought = [each for each in bundle.objects if CHART in phases and _is_of_chart(each, bundle)]
     return Restoration(
         tuple(each for each in bundle.objects if each not in brought),
+        with_chart,
         tuple(Object(each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]) for each in brought),
         places,
         tuple(dict.fromkeys(names)),
@@ -246,8 +253,32 @@ def restoration(options: Options, bundle: Bundle, run: Run) -> Restoration:
     )
 
 
-def _look(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+def _look(_options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """What may not be looked at is asked for behind this."""
     yield Look("scale_sets", "vmss_identity_info", cluster_arguments(found["cluster"]), in_cluster=False)
+    if OBJECTS in run.phases(PHASES):
+        wanted = {"documents": found["objects"], "assume_definitions": _with_chart(found["releases"], run)}
+        yield Look("predicted", "pod_identity_restoration", wanted, in_check_mode=True, tolerates=lambda _failed: True)
+
+
+def _with_chart(releases: t.Sequence[object], run: Run) -> bool:
+    return bool(releases) and CHART in run.phases(PHASES)
+
+
+def _not_creatable(bundle: Bundle, with_chart: bool) -> t.Iterator[str]:
+    if bundle.predicted.get("definitions_missing"):
+        yield (
+            "The cluster does not know the custom resources of AAD Pod Identity, and this run installs no chart, so "
+            "the objects of the restore bundle cannot be created; install it first: ansible-playbook "
+            "azureops.pod_identity.site -e @FILE."
+        )
+    by_chart = {namespace for namespace, _name in bundle.releases} if with_chart else set()
+    lacking = sorted(set(bundle.predicted.get("missing_namespaces") or ()) - by_chart)
+    if lacking:
+        yield (
+            f"Objects of the restore bundle are to come into namespaces that are missing ({', '.join(lacking)}); "
+            "create them, or take these objects from a copy of the bundle."
+        )
 
 
 def _is_of_chart(document: Raw, bundle: Bundle) -> bool:

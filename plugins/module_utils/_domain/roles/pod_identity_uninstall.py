@@ -21,6 +21,7 @@ from ..diagnosis import catalogue
 from ..errors import refuses
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..removal import bundles
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]
@@ -425,25 +426,31 @@ def _kubernetes_needs(options: Options, phases: t.Sequence[str]) -> t.Iterator[K
 
 @dataclass(frozen=True)
 class Told:
-    """Ids of identities that the add-on handed out by restore bundles of earlier runs, as Azure has ``confirmed``."""
+    """``bundles`` of earlier runs, as pod_identity_bundle_info tells them.
 
+    ``confirmed``: ids of the identities that the add-on handed out by them, as Azure has confirmed.
+    """
+
+    bundles: tuple[Raw, ...]
     confirmed: tuple[str, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Told:
         held = {each: _held(observed.get(_operator_at(each)) or {}) for each in _handed_out(observed["told"])}
-        return cls(tuple(each for each, roles in held.items() if not all(role.inherited for role in roles)))
+        confirmed = (each for each, roles in held.items() if not all(role.inherited for role in roles))
+        return cls(tuple(observed["told"]["bundles"]), tuple(confirmed))
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """``identities``: ids of those that the add-on handed out before this run."""
+    """``identities``: ids of those that the add-on handed out before this run; ``bundles`` of earlier runs."""
 
     identities: tuple[str, ...]
+    bundles: tuple[Raw, ...]
 
 
 def earlier(_options: Options, told: Told, _run: Run) -> Earlier:
-    return Earlier(told.confirmed)
+    return Earlier(told.confirmed, told.bundles)
 
 
 def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
@@ -1338,56 +1345,86 @@ def _left_to_mic(found: Inventory) -> list[dict[str, str]]:
 class Goes:
     """What goes, and where it may be written down.
 
-    ``found``: something of the installation is there. ``addon``: its state. ``attached``: scale sets with their
-    identities. ``deleted``: identities that are deleted in Azure, each with the role assignments that it leaves.
-    ``assignments`` of roles.
+    ``restorable``: there are custom resources or releases. ``definitions``: uids of the CRDs. ``addon``: its state.
+    ``attached``: scale sets with their identities. ``deleted``: identities that are deleted in Azure, each with the
+    role assignments that it leaves. ``assignments`` of roles. ``earlier``: bundles of earlier runs.
     """
 
-    found: bool
+    restorable: bool
+    definitions: tuple[str, ...]
     addon: Raw
     attached: tuple[Raw, ...]
     deleted: tuple[Raw, ...]
     assignments: tuple[Raw, ...]
+    earlier: tuple[Raw, ...]
     cluster_name: str
     directory: str
     written: str
 
     @classmethod
     def parse(cls, observed: Raw) -> Goes:
+        removal = observed["removal"]
+        definitions = (each for each in removal.get("objects") or () if each["kind"] == "CustomResourceDefinition")
         return cls(
-            found=bool(observed["found"]),
+            restorable=bool(removal.get("documents") or removal.get("releases")),
+            definitions=tuple(each["uid"] for each in definitions),
             addon=observed["addon"],
             attached=tuple(observed["attached"]),
             deleted=tuple(observed["deleted"]),
             assignments=tuple(observed["assignments"]),
+            earlier=tuple(observed["earlier"]),
             **{name: str(observed[name]) for name in ("cluster_name", "directory", "written")},
         )
+
+    @property
+    def begun(self) -> Raw | None:
+        """The bundle of this uninstallation, if an earlier run has begun it.
+
+        The definitions go last. So those of that run are there still, or all is gone that it could have saved.
+        """
+        found = [each for each in self.earlier if bundles.is_restorable(each)]
+        if self.definitions:
+            found = [each for each in found if not set(self.definitions).isdisjoint(each["definitions"])]
+        elif self.restorable:
+            found = []
+        return max(found, key=lambda each: str(each["written"]), default=None)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """``needed``: this run changes something. ``place``: the file or Secret, empty where there is none. ``addon``: its
-    state, empty where it is off. ``deleted_identities``: each with the role assignments that it leaves."""
+    """``needed``: something is written. ``place``: the file or Secret, empty where there is none, and ``sha256`` its
+    digest before that. ``begun``: when an earlier run has written it; empty where none has. ``addon``: its state, empty
+    where it is off. ``deleted_identities``: each with the role assignments that it leaves."""
 
     needed: bool
     place: str
+    sha256: str
+    begun: str
     written: str
+    definitions: tuple[str, ...]
     addon: Raw
     deleted_identities: tuple[Raw, ...]
 
 
 def bundle(options: Options, goes: Goes, run: Run) -> Bundle:
-    """A name of its own each time: a run that follows a killed one finds less than that one did."""
+    """One for each uninstallation: a run that follows a killed one finds less than that one did, and carries it on.
+
+    None is written where there is nothing to save, because it would be taken for the way back.
+    """
     roles_go = options.remove_role_assignments and bool(goes.assignments)
-    something = goes.found or goes.addon["enabled"] or bool(_losing(goes.attached)) or bool(goes.deleted) or roles_go
-    needed = something and not run.check_mode
+    saves = goes.restorable or goes.addon["enabled"] or bool(_losing(goes.attached)) or bool(goes.deleted) or roles_go
+    needed = saves and not run.check_mode
+    begun = goes.begun or {}
     place = f"{goes.directory}/{goes.cluster_name}-{goes.written.lower()}.json"
     if options.names_secret:
         place = f"{options.artifact_target}-{goes.written.lower()}"
     return Bundle(
         needed=needed,
-        place=place if needed else "",
+        place=str(begun.get("place") or (place if needed else "")),
+        sha256=str(begun.get("sha256") or ""),
+        begun=str(begun.get("written") or ""),
         written=goes.written,
+        definitions=goes.definitions,
         addon=goes.addon if goes.addon["enabled"] else {},
         deleted_identities=goes.deleted,
     )

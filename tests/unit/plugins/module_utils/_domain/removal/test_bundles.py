@@ -178,14 +178,107 @@ def test_what_an_object_names_is_a_text(field: str, value: Any) -> None:
 def test_what_is_no_bundle_is_refused(data: bytes) -> None:
     with pytest.raises(Failure, match="is no restore bundle of the role"):
         bundles.read("b", data, CLUSTER, Rules())
-    assert bundles.handed_out(data, ID) == []
+    assert bundles.described(Place("b"), data, ID) is None
 
 
-def test_what_the_addon_handed_out() -> None:
-    addon = {"identities": [{"name": "x", "namespace": "y", "identity": identity} for identity in (IDENTITY, OWN)]}
-    data = json.dumps({**BUNDLE, "addon": addon}).encode()
-    assert bundles.handed_out(data, ID) == [IDENTITY.lower()]
-    assert bundles.handed_out(data, f"{ID}-2") == []
+ADDON = {
+    "identities": [
+        {"name": str(number), "namespace": "y", "identity": each} for number, each in enumerate((IDENTITY, OWN))
+    ]
+}
+
+
+def test_what_a_bundle_has() -> None:
+    data = json.dumps({**BUNDLE, "addon": ADDON, "definitions": ["u"], "written": "20260101T000000Z"}).encode()
+    told = bundles.described(Place("b"), data, ID)
+    assert told == {
+        "place": "b",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "written": "20260101T000000Z",
+        "objects": 1,
+        "releases": 1,
+        "entries": 2,
+        "handed_out": [IDENTITY.lower()],
+        "definitions": ["u"],
+    }
+    assert bundles.is_restorable(told)
+    assert bundles.summary(told) == "b (1 objects, 1 releases, written 20260101T000000Z)"
+    assert bundles.described(Place("b"), data, f"{ID}-2") is None
+    assert bundles.described(Place("b"), json.dumps({**BUNDLE, "objects": [{"kind": "Pod"}]}).encode(), ID) is None
+
+
+EMPTY = {**BUNDLE, "objects": [], "releases": []}
+
+
+def test_a_bundle_with_nothing_to_restore_is_refused() -> None:
+    roles = {
+        "role_assignments": [assigned(OPERATOR, IDENTITY)],
+        "scale_sets": [{"id": "/x", "name": "x", "identities": []}],
+    }
+    with pytest.raises(bundles.NothingThere, match="^The restore bundle b.json has neither objects nor releases, so"):
+        read({**EMPTY, **roles})
+    told = bundles.described(Place("b"), json.dumps({**EMPTY, **roles}).encode(), ID)
+    assert told and not bundles.is_restorable(told)
+    assert read({**EMPTY, "addon": ADDON}).content["addon"] == ADDON
+
+
+def place_of(number: int, *identities: str) -> dict[str, Any]:
+    return {"id": f"/sets/{number}", "name": str(number), "identities": [{"id": each} for each in identities]}
+
+
+def binding(name: str, selector: str = "s") -> dict[str, Any]:
+    spec = {"azureIdentity": "billing", "selector": selector}
+    return {**OBJECT, "kind": "AzureIdentityBinding", "metadata": {"name": name, "namespace": "a"}, "spec": spec}
+
+
+def test_what_a_later_run_finds_joins_what_an_earlier_one_has_saved() -> None:
+    operator = assigned(OPERATOR, IDENTITY)
+    before = {
+        **BUNDLE,
+        "objects": [OBJECT, binding("x"), binding("y", "old")],
+        "definitions": ["u"],
+        "written": "1",
+        "addon": ADDON,
+        "scale_sets": [place_of(1, "/A", "/b"), place_of(2)],
+        "role_assignments": [operator],
+        "secrets": [{"namespace": "a", "name": "s", "document": "old"}],
+    }
+    now = {
+        **BUNDLE,
+        "objects": [OBJECT, binding("y", "new"), binding("z")],
+        "releases": [],
+        "definitions": ["u", "v"],
+        "written": "2",
+        "addon": {},
+        "scale_sets": [place_of(1, "/B")],
+        "role_assignments": [],
+        "secrets": [],
+        "deleted_identities": [{"id": "/i", "role_assignments": []}],
+    }
+    earlier = json.dumps(before).encode()
+    found = json.loads(bundles.joined(Place("b"), earlier, json.dumps(now)))
+    assert found["objects"] == [OBJECT, binding("x"), binding("y", "new"), binding("z")]
+    assert (found["releases"], found["role_assignments"], found["secrets"]) == (
+        [RELEASE],
+        [operator],
+        before["secrets"],
+    )
+    assert (found["written"], found["definitions"], found["addon"]) == ("1", ["u", "v"], ADDON)
+    assert found["scale_sets"] == [place_of(1, "/A", "/B"), place_of(2)]
+    assert found["deleted_identities"] == now["deleted_identities"]
+    again = bundles.joined(Place("b"), json.dumps(found).encode(), json.dumps({**EMPTY, "written": "3"}))
+    assert json.loads(again) == found
+    read(found)
+
+
+@for_each(
+    b"{",
+    json.dumps({**BUNDLE, "objects": [{"kind": "Pod"}]}).encode(),
+    json.dumps({**BUNDLE, "cluster": f"{ID}-2"}).encode(),
+)
+def test_nothing_joins_what_is_no_bundle_of_the_cluster(earlier: bytes) -> None:
+    with pytest.raises(Failure):
+        bundles.joined(Place("b"), earlier, json.dumps(BUNDLE))
 
 
 @for_each(("/a/b.json", "/a"), ("/b.json", "/"), ("b.json", "."), ("secrets/b.json", "secrets"))

@@ -160,8 +160,38 @@ def test_a_bundle_is_parsed() -> None:
     assert restore.Bundle.parse(observed) == BUNDLE
     plan = restore.PARTS["bundle"].plan({}, {**observed, "operation_mode": "managed"}, RUN)
     assert plan["attachable"] == [{"place": SET, "identities": [ONE]}]
-    (look,) = restore.PARTS["bundle"].looks_at({}, {"cluster": {**cluster, "resource_group": "g", "name": "n"}}, RUN)
+    found = {**observed, "cluster": {**cluster, "resource_group": "g", "name": "n"}}
+    look, predicted = restore.PARTS["bundle"].looks_at({}, found, RUN)
     assert look.arguments == {"subscription_id": "s", "resource_group": "g", "cluster_name": "n"}
+    assert predicted.in_check_mode and predicted.tolerates
+    assert predicted.arguments == {"documents": observed["objects"], "assume_definitions": False}
+    assert len(list(restore.PARTS["bundle"].looks_at({}, found, only(restore.ROLES)))) == 1
+
+
+@table(
+    "predicted, releases, run, sentence",
+    ({"definitions_missing": True}, [], RUN, "The cluster does not know the custom resources of AAD Pod Identity, and"),
+    (
+        {"missing_namespaces": ["x", "y"]},
+        ["y"],
+        RUN,
+        "Objects of the restore bundle are to come into namespaces that are missing (x)",
+    ),
+    ({"missing_namespaces": ["y"]}, ["y"], RUN, ""),
+    ({"missing_namespaces": ["y"]}, ["y"], only(restore.OBJECTS), "namespaces that are missing (y); create"),
+    ({"failed": True, "msg": "You may not."}, [], RUN, ""),
+)
+def test_objects_that_cannot_be_created_stop_the_run(
+    predicted: Raw, releases: list[str], run: restore.Run, sentence: str
+) -> None:
+    bundle = replace(BUNDLE, predicted=predicted, releases={(each, "r"): frozenset() for each in releases})
+    if not sentence:
+        restore.restoration(OPTIONS, bundle, run)
+        return
+    with pytest.raises(restore.Refused) as refused:
+        restore.restoration(OPTIONS, bundle, run)
+    (said,) = refused.value.sentences
+    assert sentence in said
 
 
 @table(

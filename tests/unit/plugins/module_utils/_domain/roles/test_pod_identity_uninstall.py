@@ -437,7 +437,7 @@ def test_what_bundles_of_earlier_runs_are_believed(confirmed: Raw | None, identi
     """Files as Secrets: anybody may have written them."""
     for places in (TOLD, {"bundles": [{**each, "place": "/saved/one-2.json"} for each in TOLD["bundles"]]}):
         observed = {**EARLIER, "told": places, f"operator of {TWO}": confirmed}
-        assert plan("earlier", observed) == {"identities": identities}
+        assert plan("earlier", observed) == {"identities": identities, "bundles": places["bundles"]}
 
 
 def test_what_bundles_tell_is_asked_of_azure() -> None:
@@ -788,20 +788,29 @@ def test_where_a_deleted_identity_is_detached_before(identity: Raw, run: Run, pl
 
 
 OF_ONE = {"role": "R", "scope": "/x"}
-SAVED = {"cluster_name": "one", "directory": "/saved", "written": "20260101T000000Z"}
-GOES: Raw = {"found": False, "addon": {"enabled": False}, "attached": [], "deleted": [], "assignments": [], **SAVED}
-PLACE = {"needed": True, "place": "/saved/one-20260101t000000z.json", "written": SAVED["written"]}
-BUNDLE: Raw = {**PLACE, "addon": {}, "deleted_identities": []}
+SAVED = {"cluster_name": "one", "directory": "/saved", "written": "20260101T000000Z", "earlier": []}
+GOES: Raw = {"removal": {}, "addon": {"enabled": False}, "attached": [], "deleted": [], "assignments": [], **SAVED}
+PLACE = {"needed": True, "place": "/saved/one-20260101t000000z.json", "sha256": "", "begun": ""}
+BUNDLE: Raw = {**PLACE, "written": SAVED["written"], "definitions": [], "addon": {}, "deleted_identities": []}
 UNNEEDED = {"needed": False, "place": ""}
 DELETED = [{"id": ONE, "role_assignments": [OF_ONE]}]
+CRD = {"kind": "CustomResourceDefinition", "uid": "u"}
 
 
 @cases(
     "changes, options, run, expected",
     ("nothing goes", {}, {}, RUN, UNNEEDED),
-    ("installation", {"found": True}, {}, RUN, {}),
-    ("check mode", {"found": True}, {}, CHECK, UNNEEDED),
-    ("to a Secret", {"found": True}, {"artifact_target": "secret:a/b"}, RUN, {"place": "secret:a/b-20260101t000000z"}),
+    ("objects", {"removal": {"documents": [{}]}}, {}, RUN, {}),
+    ("release", {"removal": {"releases": [{}], "objects": [CRD]}}, {}, RUN, {"definitions": ["u"]}),
+    ("nothing that could come back", {"removal": {"objects": [CRD]}}, {}, RUN, {**UNNEEDED, "definitions": ["u"]}),
+    ("check mode", {"removal": {"documents": [{}]}}, {}, CHECK, UNNEEDED),
+    (
+        "to a Secret",
+        {"removal": {"documents": [{}]}},
+        {"artifact_target": "secret:a/b"},
+        RUN,
+        {"place": "secret:a/b-20260101t000000z"},
+    ),
     ("add-on", {"addon": {"enabled": True, "x": 1}}, {}, RUN, {"addon": {"enabled": True, "x": 1}}),
     ("identities on scale sets", {"attached": on_sets()}, {}, RUN, {}),
     ("identities stay there", {"attached": on_sets(removable=False)}, {}, RUN, UNNEEDED),
@@ -811,6 +820,35 @@ DELETED = [{"id": ONE, "role_assignments": [OF_ONE]}]
 )
 def test_what_is_saved(changes: Raw, options: Raw, run: Run, expected: Raw) -> None:
     assert plan("bundle", {**GOES, **changes}, run, **options) == {**BUNDLE, **expected}
+
+
+def earlier_bundle(name: str, written: str, *definitions: str, objects: int = 1) -> Raw:
+    counts = {"objects": objects, "releases": 0, "entries": 0}
+    return {"place": name, "sha256": f"of {name}", "written": written, "definitions": list(definitions), **counts}
+
+
+@cases(
+    "earlier, removal, run, place, needed",
+    ("cut at the bindings", [("a", "1", "u")], {"documents": [{}], "objects": [CRD]}, RUN, "a", True),
+    ("all objects are gone", [("a", "1", "u")], {"objects": [CRD]}, RUN, "a", False),
+    ("everything is gone", [("a", "1", "u")], {}, RUN, "a", False),
+    ("in check mode", [("a", "1", "u")], {"documents": [{}], "objects": [CRD]}, CHECK, "a", False),
+    ("the last one", [("b", "2", "u"), ("a", "1", "u")], {"objects": [CRD]}, RUN, "b", False),
+    ("installed again since", [("a", "1", "v")], {"documents": [{}], "objects": [CRD]}, RUN, PLACE["place"], True),
+    ("installed again, without definitions", [("a", "1", "v")], {"releases": [{}]}, RUN, PLACE["place"], True),
+    ("of a version that saved none", [("a", "1")], {"objects": [CRD]}, RUN, "", False),
+)
+def test_an_uninstallation_has_one_bundle(
+    earlier: list[tuple[str, ...]], removal: Raw, run: Run, place: str, needed: bool
+) -> None:
+    empty = earlier_bundle("empty", "9", "u", objects=0)
+    found = plan(
+        "bundle", {**GOES, "removal": removal, "earlier": [empty, *(earlier_bundle(*each) for each in earlier)]}, run
+    )
+    assert (found["place"], found["needed"]) == (place, needed)
+    carried = found["place"] in ("a", "b")
+    assert found["sha256"] == (f"of {place}" if carried else "")
+    assert found["begun"] == ({"a": "1", "b": "2"}[place] if carried else "")
 
 
 def told_of_addon(*entries: Raw, enabled: bool = True) -> Raw:
