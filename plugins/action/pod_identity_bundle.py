@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the module in a fork of ansible-playbook where that does the same; tests say what tells of a container."""
+"""Runs the module in a fork of ansible-playbook where that does the same, and tells where the bundle is; tests say what
+tells of a container."""
 
 from __future__ import annotations
 
 import typing as t
+
+from ansible.utils.display import Display
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _in_process
 
@@ -21,4 +24,8 @@ class ActionModule(_in_process.InProcess):
         if _MARKS in variables:
             self._task.args.setdefault("container_marks", self._templar.template(variables[_MARKS]))
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        # At once, because a run that is interrupted tells nothing in its end.
+        if not result.get("failed") and not self._task.check_mode:
+            told = f"The restore bundle is {result['place']} (SHA-256 {result['sha256']})."
+            Display().display(f"[{variables.get('inventory_hostname')}] {told}", stderr=True)
         return result

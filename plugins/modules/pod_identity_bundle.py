@@ -45,7 +45,8 @@ options:
   carries_on:
     description:
       - Whether the bundle that an earlier run of the same uninstallation has written to O(place) is carried on. What it
-        has and O(content) has not, because it is gone already, stays in it.
+        has and O(content) has not, because it is gone already, stays in it. Unless it is a file that nobody else may
+        write, the bundle names it as unproved, and a restore asks to accept it.
     type: bool
     default: false
   owner:
@@ -92,6 +93,7 @@ error:
 """
 
 import os
+import stat
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
@@ -118,7 +120,10 @@ def save(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     place = bundles.Place.parse(params["place"])
     earlier = written_before(module, place) if params["carries_on"] else None
-    text = bundles.written(place, bundles.joined(place, earlier, params["content"]) if earlier else params["content"])
+    content = params["content"]
+    if earlier:
+        content = bundles.joined(place, earlier, content, proved=is_own(place))
+    text = bundles.written(place, content)
     if not place.in_secret:
         bundles.check_place(place, surroundings(place, params["container_marks"]))
     found: bytes | None = text.encode()
@@ -131,6 +136,14 @@ def written_before(module: AnsibleModule, place: bundles.Place) -> bytes | None:
     if place.in_secret:
         return secrets.read(connect(module.params, module.tmpdir), place)
     return _files.read(place.text) if os.path.exists(place.text) else None
+
+
+def is_own(place: bundles.Place) -> bool:
+    """Tell whether it is a file in a directory that nobody else may write."""
+    if place.in_secret:
+        return False
+    found = [os.stat(path) for path in (place.text, place.directory)]
+    return all(each.st_uid == os.geteuid() and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in found)
 
 
 def surroundings(place: bundles.Place, marks: t.Iterable[str]) -> bundles.Surroundings:

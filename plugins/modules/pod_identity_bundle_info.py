@@ -76,9 +76,11 @@ options:
     description:
       - V(images) accepts images that are not those of the chart.
       - V(values) accepts all values of the chart.
+      - V(unverified) accepts objects and releases that an uninstallation has carried over from an interrupted run,
+        where nothing proves that nobody has changed them since.
     type: list
     elements: str
-    choices: [images, values]
+    choices: [images, values, unverified]
     default: []
 notes:
   - Needs to get the Secret, where the bundle is in one, and to list the Secrets of the namespace for O(target) and to
@@ -222,7 +224,7 @@ OPTIONS = _argspec.ArgumentSpec(
         "image_registry": TEXT,
         "release_namespace": TEXT,
         "given_values": TEXTS,
-        "accept": {**TEXTS, "choices": [bundles.IMAGES, bundles.VALUES]},
+        "accept": {**TEXTS, "choices": [bundles.IMAGES, bundles.VALUES, bundles.UNVERIFIED]},
     },
     mutually_exclusive=(("source", "target"),),
     required_one_of=(("source", "target"),),

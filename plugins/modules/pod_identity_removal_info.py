@@ -63,11 +63,6 @@ objects:
       returned: always
       type: str
       sample: billing
-    uid:
-      description: Its uid.
-      returned: always
-      type: str
-      sample: 5b0d2a4c-0f0e-4b6e-9a53-5f7f3a0f6f11
     removable:
       description:
         - Whether it may be removed, because it carries the labels of this collection and O(owner), MIC, a release of
@@ -236,6 +231,12 @@ other_secrets:
   type: list
   elements: str
   sample: [vault/reports-credential]
+definitions:
+  description: Uids of the custom resource definitions, also of those that AKS manages. They are the last to go.
+  returned: success
+  type: list
+  elements: str
+  sample: [5b0d2a4c-0f0e-4b6e-9a53-5f7f3a0f6f11]
 documents:
   description: The custom resources that people made, as they can be applied again. Not those that AKS manages.
   returned: success
@@ -289,6 +290,7 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
         "identities": removal.attached(found),
         "secrets": secrets,
         "other_secrets": others,
+        "definitions": list(found.definitions),
         "documents": removal.documents(found),
     }
 

@@ -163,7 +163,9 @@ def bare(town: Town) -> Town:
     assert town.uid_of_secret() == town.secret
     definitions = town.operator.sandbox.exec("kubectl", "get", "customresourcedefinitions", "-o", "name")
     assert "aadpodidentity" not in definitions
-    assert all(f"helm release {place}/aad-pod-identity" in done.output for place in tenant.NAMESPACES)
+    told = " ".join(done.message("Show what is left and why"))
+    unknown = [place for place in tenant.NAMESPACES if f"helm release {place}/aad-pod-identity" not in told]
+    assert unknown == [], told
     return town
 
 

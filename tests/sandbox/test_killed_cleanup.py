@@ -9,31 +9,24 @@ Writes are those to the API server, those to Azure, and the commands that remove
 
 from __future__ import annotations
 
-import base64
 import shlex
-import signal
-import subprocess
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from cleaned import GROUP, TAKE_AWAY, World, foreign
+from held_requests import Gate, gate, let_through
 from operators import Operator
 from private_files import private_files
-from sandboxes import eventually, running
+from sandboxes import running
 
 from ansible_collections.azureops.pod_identity.tests.support.kill_modes import DEATHS
-from azsandbox.azure.loopback import write_certificate
 from azsandbox.network import WORKSTATION_ADDRESS
 
 pytestmark = [pytest.mark.story, pytest.mark.soak]
 
-GATE = Path(__file__).resolve().parents[1] / "kube/gates.py"
 AZURE_WRITES = ("--method", "PUT,PATCH,POST,DELETE", "--path", "^management.*(?<!Credential)[?]")
 # Hangs at the command number N of those that remove what NMI left; the kernel's table is the one of this back end.
 PROGRAM = """#!/bin/bash
@@ -88,25 +81,6 @@ MOMENTS = [
 ]
 
 
-class Gate:
-    """One that clients ask instead of the API server, see tests/kube/gates.py."""
-
-    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
-        self.folder = folder
-        self.process = process
-
-    def reached(self) -> bool:
-        return (self.folder / "reached").exists()
-
-    def let_go(self) -> None:
-        """What is held gets no answer."""
-        self.process.send_signal(signal.SIGUSR1)
-
-    def writes(self) -> list[str]:
-        path = self.folder / "writes"
-        return path.read_text().splitlines() if path.exists() else []
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A cluster of one node, without pods."""
@@ -118,9 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         operator.kubeconfig(GROUP, "one")
         ((name, address),) = operator.addresses().items()
         world = World(operator, (name,), (address,))
-        world.kubectl("create", "serviceaccount", "operator", "-n", "kube-system")
-        role = ("--clusterrole=cluster-admin", "--serviceaccount=kube-system:operator")
-        world.kubectl("create", "clusterrolebinding", "operator", *role)
+        let_through(operator)
         world.ssh(0, f"cat > /run/wrapper <<'END'\n{PROGRAM}END\nchmod 755 /run/wrapper")
         # The name of each program is a link to one file.
         world.ssh(
@@ -129,37 +101,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-@contextmanager
-def gate(world: World, at: int = 0, *, after: bool = False) -> Iterator[Gate]:
-    """For the block the kubeconfig leads through it."""
-    folder = world.folder / f"gate{len(list(world.folder.glob('gate*')))}"
-    folder.mkdir()
-    certificate, key = write_certificate(folder)
-    real = yaml.safe_load(world.kubeconfig.read_text())
-    cluster = real["clusters"][0]["cluster"]
-    (folder / "ca.crt").write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
-    files = [str(folder / "ca.crt"), str(certificate), str(key), str(folder)]
-    options = ["--at", str(at), *(["--after"] if after else [])]
-    process = world.sandbox.start("exec", "--", "python3", str(GATE), cluster["server"], *files, *options)
-    try:
-        eventually((folder / "url").exists)
-        token = world.kubectl("create", "token", "operator", "-n", "kube-system", "--duration", "10h").strip()
-        ca = base64.b64encode(certificate.read_bytes()).decode()
-        through = {"server": (folder / "url").read_text(), "certificate-authority-data": ca}
-        changed = {**real, "clusters": [{**real["clusters"][0], "cluster": through}]}
-        changed["users"] = [{**real["users"][0], "user": {"token": token}}]
-        (world.folder / "through").write_text(yaml.safe_dump(changed))
-        yield Gate(folder, process)
-    finally:
-        process.kill()
-        process.wait()
-
-
 def options(world: World, transport: str) -> dict[str, Any]:
     return {
         "pod_identity_resource_group": GROUP,
         "pod_identity_cluster_name": "one",
-        "pod_identity_kubeconfig": str(world.folder / "through"),
+        "pod_identity_kubeconfig": str(world.operator.directory / "through"),
         "imds_node_cleanup_transports": [transport],
         "imds_node_cleanup_artifact_target": str(world.folder / "saved"),
         "ansible_vmss_run_command_poll_interval": 0.3,
@@ -191,7 +137,7 @@ CLEANUP = "azureops.pod_identity.cleanup_nodes"
 def test_every_write_is_a_moment(world: World, transport: str) -> None:
     lay(world)
     world.operator.forget_requests()
-    with gate(world) as passed:
+    with gate(world.operator, world.kubeconfig) as passed:
         run = world.play(CLEANUP, **options(world, transport))
         assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
         writes = passed.writes()
@@ -208,7 +154,8 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
     world.sandbox.run("azure", "fault", "--clear")  # one that an earlier moment did not come to
     lay(world, f"{moment.number} {where}" if moment.to == "node" else "")
     world.operator.forget_requests()
-    with gate(world, moment.number if moment.to == "kubernetes" else 0, after=moment.happened) as held:
+    number = moment.number if moment.to == "kubernetes" else 0
+    with gate(world.operator, world.kubeconfig, number, after=moment.happened) as held:
         if moment.to == "azure":
             chosen = (*AZURE_WRITES, "--nth", str(moment.number), *(["--after"] if moment.happened else []))
             world.sandbox.run("azure", "fault", "--remote", WORKSTATION_ADDRESS, "--hang", *chosen)

@@ -56,9 +56,10 @@ def _proxy(settings: Settings, server: str) -> str | None:
         return None
     user, colon, password = str((settings.proxy_headers or {}).get("proxy_basic_auth") or "").partition(":")
     parts = urlsplit(settings.proxy)
-    if not colon or "@" in parts.netloc:
+    if not colon:
         return settings.proxy
-    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"))
+    host = parts.netloc.rpartition("@")[2]  # the library takes no password out of the URL
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{host}"))
 
 
 def _whole(path: str | None) -> str | None:

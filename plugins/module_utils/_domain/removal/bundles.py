@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from ..azure import arm_id
 from ..azure.azure_roles import BUILT_IN, named
 from ..errors import Failure
+from ..kubernetes.object_lists import some
 from ..names import NAMESPACE_NAME, OBJECT_NAME
 from . import restoration
 
@@ -29,7 +30,7 @@ IN_SECRET = "secret:"
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 _OF_RUNNER = "/runner/"  # the working directory of ansible-runner
 
-IMAGES, VALUES = "images", "values"
+IMAGES, VALUES, UNVERIFIED = "images", "values", "unverified"
 IMAGE_PATH = "/oss/azure/aad-pod-identity"
 REPOSITORY = f"mcr.microsoft.com{IMAGE_PATH}"
 
@@ -48,6 +49,7 @@ _SHAPE: dict[str, t.Any] = {
     "secrets?": [{"namespace?": str, "name?": str}],
     "deleted_identities?": [{"id": str}],
     "definitions?": [str],
+    "unproved?": [str],
     "written?": str,
 }
 _VERSION = re.compile(r"\d+\.\d+\.\d+([.+-][A-Za-z0-9.+-]*)?")
@@ -167,7 +169,7 @@ class Cluster:
 class Rules:
     """The rules for a bundle that a person has given. ``given``: names of values of the chart that are given beside it.
 
-    ``namespace``: of a release in a bundle without digest; empty where any is right.
+    ``namespace``: of a release that no digest proves; empty where any is right.
     """
 
     sha256: str = ""
@@ -206,7 +208,13 @@ def read(place: str, data: bytes, cluster: Cluster, rules: Rules) -> Bundle:
             f"The restore bundle {place} has neither objects nor releases, so there is nothing to restore from it; "
             "name the one that was written before anything was removed."
         )
-    _check_releases(place, content["releases"], rules)
+    unproved = content.get("unproved") or ()
+    if unproved and UNVERIFIED not in rules.accept:
+        raise Failure(
+            f"{some(unproved)} in the restore bundle {place} come from an interrupted run, and nothing proves that "
+            f"nobody has changed them since; look at them, and add {UNVERIFIED} to pod_identity_restore_accept."
+        )
+    _check_releases(place, content["releases"], rules, unproved)
     left_out = []
     kept = []
     for each in content.get("role_assignments") or ():
@@ -257,10 +265,12 @@ def summary(told: Raw) -> str:
     return f"{told['place']} ({told['objects']} objects, {told['releases']} releases, written {told['written'] or '?'})"
 
 
-def joined(earlier: Place, data: bytes, content: str) -> str:
+def joined(earlier: Place, data: bytes, content: str, *, proved: bool) -> str:
     """``content``, which is JSON, and what the bundle at ``earlier`` has besides, as JSON.
 
-    Of what both have it is as in ``content``, which is newer. Raises Failure for what is no bundle of one cluster.
+    Of what both have it is as in ``content``, which is newer. Unless it is ``proved`` that nobody else has written the
+    earlier one, the objects and releases that it alone has are named as such, because the digest of the whole proves
+    nothing about them. Raises Failure for what is no bundle of one cluster.
     """
     before, now = _parse(earlier.text, data), _parse(earlier.text, content.encode())
     restoration.check(before["objects"])
@@ -281,7 +291,15 @@ def joined(earlier: Place, data: bytes, content: str) -> str:
     addon = {**(before.get("addon") or {}), **(now.get("addon") or {})}
     if addon:
         addon["identities"] = _union(_entries(before), _entries(now), lambda each: (each["namespace"], each["name"]))
-    return json.dumps({**found, "addon": addon})
+    unproved = set(before.get("unproved") or ()) if proved else _labels(before)
+    return json.dumps({**found, "addon": addon, "unproved": sorted(unproved - _labels(now))})
+
+
+def _labels(content: Raw) -> set[str]:
+    """Of the objects and releases."""
+    objects = ((each["kind"], each["metadata"]) for each in content["objects"])
+    named = (*objects, *(("helm release", each) for each in content["releases"]))
+    return {f"{kind} {each['namespace']}/{each['name']}" for kind, each in named}
 
 
 _KEYS: t.Mapping[str, t.Callable[[t.Any], object]] = {
@@ -355,7 +373,7 @@ def _misfit(assignment: Raw, cluster: Cluster, identities: t.Container[str]) -> 
     return "this collection grants that role neither there nor to that principal"
 
 
-def _check_releases(place: str, releases: t.Sequence[Raw], rules: Rules) -> None:
+def _check_releases(place: str, releases: t.Sequence[Raw], rules: Rules, unproved: t.Container[str]) -> None:
     if len(releases) > 1:
         names = ", ".join(each["name"] for each in releases)
         raise Failure(
@@ -374,7 +392,8 @@ def _check_releases(place: str, releases: t.Sequence[Raw], rules: Rules) -> None
                 f"The release {name} of the restore bundle {place} has the version {version!r}, which is none; the "
                 "bundle was changed."
             )
-        if rules.namespace and not rules.sha256 and namespace != rules.namespace:
+        proved = rules.sha256 and f"helm release {namespace}/{name}" not in unproved
+        if rules.namespace and not proved and namespace != rules.namespace:
             raise Failure(
                 f"The release {name} of the restore bundle {place} is to come into the namespace {namespace}, which "
                 "nobody named, and no digest proves that the bundle is the one that was written; set "

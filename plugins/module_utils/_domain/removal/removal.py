@@ -80,6 +80,7 @@ class Observed:
     that are of the add-on of AKS. While there are any, AKS manages what it has put there. ``doubts``: what is not
     believed to be of an installation, and stays. ``namespaces``: where releases were looked for. ``held``:
     AzureAssignedIdentities that are deleted and that nobody but somebody else's finalizer keeps there.
+    ``definitions``: uids of the CRDs, those of the add-on with them.
     """
 
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class Observed:
     doubts: tuple[Doubt, ...] = ()
     namespaces: tuple[str, ...] = ()
     held: tuple[Raw, ...] = ()
+    definitions: tuple[str, ...] = ()
 
     @classmethod
     def parse(
@@ -127,7 +129,9 @@ class Observed:
         ]
         reconciled_by = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
         places = release_namespaces(found, named)
-        return cls({**custom, **free}, releases, tuple(programs), reconciled_by, addon, believed.doubts, places, stuck)
+        uids = tuple(str(raw["metadata"].get("uid") or "") for raw in parts.get("CustomResourceDefinition", ()))
+        objects, doubts = {**custom, **free}, believed.doubts
+        return cls(objects, releases, tuple(programs), reconciled_by, addon, doubts, places, stuck, uids)
 
     def of(self, kind: str) -> t.Sequence[Raw]:
         return self.objects.get(kind, ())
@@ -316,7 +320,6 @@ def rows(observed: Observed, rules: Rules) -> list[Object]:
             "kind": kind,
             "namespace": raw["metadata"].get("namespace", ""),
             "name": raw["metadata"]["name"],
-            "uid": str(raw["metadata"].get("uid") or ""),
             "removable": kind not in _OWNED or belongs(kind, raw, observed, rules),
             "by_aks": by_aks(raw),
             "terminating": bool(raw["metadata"].get("deletionTimestamp")),

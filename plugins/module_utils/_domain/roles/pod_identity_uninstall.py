@@ -554,6 +554,7 @@ class InCluster:
             "identities",
             "secrets",
             "other_secrets",
+            "definitions",
             "documents",
         )
         return cls(
@@ -1364,10 +1365,9 @@ class Goes:
     @classmethod
     def parse(cls, observed: Raw) -> Goes:
         removal = observed["removal"]
-        definitions = (each for each in removal.get("objects") or () if each["kind"] == "CustomResourceDefinition")
         return cls(
             restorable=bool(removal.get("documents") or removal.get("releases")),
-            definitions=tuple(each["uid"] for each in definitions),
+            definitions=tuple(removal.get("definitions") or ()),
             addon=observed["addon"],
             attached=tuple(observed["attached"]),
             deleted=tuple(observed["deleted"]),
@@ -1385,7 +1385,7 @@ class Goes:
         found = [each for each in self.earlier if bundles.is_restorable(each)]
         if self.definitions:
             found = [each for each in found if not set(self.definitions).isdisjoint(each["definitions"])]
-        elif self.restorable:
+        elif self.restorable or self.addon["enabled"]:
             found = []
         return max(found, key=lambda each: str(each["written"]), default=None)
 

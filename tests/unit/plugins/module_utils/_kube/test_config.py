@@ -164,6 +164,15 @@ def test_what_is_written_down_alone_decides_by_which_way_and_as_whom(named: str,
     assert config["users"][0]["user"] == {"token": "token-one", "as": "night", "as-groups": ["ops"]}
 
 
+def test_the_password_in_a_header_is_that_of_helm_too(named: str, home: Path) -> None:
+    """The library takes none out of the URL, so that one there may be a wrong one."""
+    headers = {"proxy_basic_auth": "u:p", "basic_auth": None, "user_agent": None}
+    config = written(
+        home / "written", kubeconfig=named, **{**WAY, "proxy": "http://u:old@proxy:1", "proxy_headers": headers}
+    )
+    assert config["clusters"][0]["cluster"]["proxy-url"] == "http://u:p@proxy:1"
+
+
 def test_what_is_written_down_without_a_way_has_none_later(named: str, home: Path) -> None:
     path = home / "written"
     written(path, kubeconfig=named)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -256,7 +257,7 @@ def test_what_a_later_run_finds_joins_what_an_earlier_one_has_saved() -> None:
         "deleted_identities": [{"id": "/i", "role_assignments": []}],
     }
     earlier = json.dumps(before).encode()
-    found = json.loads(bundles.joined(Place("b"), earlier, json.dumps(now)))
+    found = json.loads(bundles.joined(Place("b"), earlier, json.dumps(now), proved=True))
     assert found["objects"] == [OBJECT, binding("x"), binding("y", "new"), binding("z")]
     assert (found["releases"], found["role_assignments"], found["secrets"]) == (
         [RELEASE],
@@ -266,7 +267,7 @@ def test_what_a_later_run_finds_joins_what_an_earlier_one_has_saved() -> None:
     assert (found["written"], found["definitions"], found["addon"]) == ("1", ["u", "v"], ADDON)
     assert found["scale_sets"] == [place_of(1, "/A", "/B"), place_of(2)]
     assert found["deleted_identities"] == now["deleted_identities"]
-    again = bundles.joined(Place("b"), json.dumps(found).encode(), json.dumps({**EMPTY, "written": "3"}))
+    again = bundles.joined(Place("b"), json.dumps(found).encode(), json.dumps({**EMPTY, "written": "3"}), proved=True)
     assert json.loads(again) == found
     read(found)
 
@@ -278,7 +279,24 @@ def test_what_a_later_run_finds_joins_what_an_earlier_one_has_saved() -> None:
 )
 def test_nothing_joins_what_is_no_bundle_of_the_cluster(earlier: bytes) -> None:
     with pytest.raises(Failure):
-        bundles.joined(Place("b"), earlier, json.dumps(BUNDLE))
+        bundles.joined(Place("b"), earlier, json.dumps(BUNDLE), proved=True)
+
+
+def test_what_nobody_proves_has_to_be_accepted() -> None:
+    before = {**BUNDLE, "objects": [OBJECT, binding("x")]}
+    now = {**BUNDLE, "objects": [OBJECT], "releases": []}
+    found = bundles.joined(Place("b"), json.dumps(before).encode(), json.dumps(now), proved=False)
+    unproved = ["AzureIdentityBinding a/x", "helm release default/aad"]
+    assert json.loads(found)["unproved"] == unproved
+    again = bundles.joined(Place("b"), found.encode(), json.dumps(now), proved=True)
+    assert again == found
+    digest = hashlib.sha256(json.dumps(json.loads(found)).encode()).hexdigest()
+    with pytest.raises(Failure, match="^AzureIdentityBinding a/x, helm release default/aad in the restore bundle b"):
+        read(json.loads(found), Rules(sha256=digest))
+    accepted = Rules(sha256=digest, accept=frozenset(["unverified"]))
+    assert read(json.loads(found), accepted).content["objects"] == before["objects"]
+    with pytest.raises(Failure, match="which nobody named, and no digest proves"):
+        read(json.loads(found), replace(accepted, namespace="other"))
 
 
 @for_each(("/a/b.json", "/a"), ("/b.json", "/"), ("b.json", "."), ("secrets/b.json", "secrets"))

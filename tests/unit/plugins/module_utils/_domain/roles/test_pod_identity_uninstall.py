@@ -126,7 +126,10 @@ def test_what_the_cluster_is_asked(tag: str, options: Raw, expected: list[str]) 
     assert [need for need in needs(only(tag), **options) if need not in least] == expected
 
 
-LISTED = ("objects", "releases", "programs", "reconciled_by", "identities", "secrets", "other_secrets", "documents")
+LISTED = (
+    *("objects", "releases", "programs", "reconciled_by", "identities", "secrets", "other_secrets"),
+    *("definitions", "documents"),
+)
 REMOVAL: Raw = {**{name: [] for name in LISTED}, "release_namespaces": ["default"]}
 OFF = {"addons": [{"enabled": False, "identities": []}]}
 NOTHING: Raw = {
@@ -794,15 +797,14 @@ PLACE = {"needed": True, "place": "/saved/one-20260101t000000z.json", "sha256": 
 BUNDLE: Raw = {**PLACE, "written": SAVED["written"], "definitions": [], "addon": {}, "deleted_identities": []}
 UNNEEDED = {"needed": False, "place": ""}
 DELETED = [{"id": ONE, "role_assignments": [OF_ONE]}]
-CRD = {"kind": "CustomResourceDefinition", "uid": "u"}
 
 
 @cases(
     "changes, options, run, expected",
     ("nothing goes", {}, {}, RUN, UNNEEDED),
     ("objects", {"removal": {"documents": [{}]}}, {}, RUN, {}),
-    ("release", {"removal": {"releases": [{}], "objects": [CRD]}}, {}, RUN, {"definitions": ["u"]}),
-    ("nothing that could come back", {"removal": {"objects": [CRD]}}, {}, RUN, {**UNNEEDED, "definitions": ["u"]}),
+    ("release", {"removal": {"releases": [{}], "definitions": ["u"]}}, {}, RUN, {"definitions": ["u"]}),
+    ("nothing that could come back", {"removal": {"definitions": ["u"]}}, {}, RUN, {**UNNEEDED, "definitions": ["u"]}),
     ("check mode", {"removal": {"documents": [{}]}}, {}, CHECK, UNNEEDED),
     (
         "to a Secret",
@@ -829,22 +831,24 @@ def earlier_bundle(name: str, written: str, *definitions: str, objects: int = 1)
 
 @cases(
     "earlier, removal, run, place, needed",
-    ("cut at the bindings", [("a", "1", "u")], {"documents": [{}], "objects": [CRD]}, RUN, "a", True),
-    ("all objects are gone", [("a", "1", "u")], {"objects": [CRD]}, RUN, "a", False),
+    ("cut at the bindings", [("a", "1", "u")], {"documents": [{}], "definitions": ["u"]}, RUN, "a", True),
+    ("all objects are gone", [("a", "1", "u")], {"definitions": ["u"]}, RUN, "a", False),
     ("everything is gone", [("a", "1", "u")], {}, RUN, "a", False),
-    ("in check mode", [("a", "1", "u")], {"documents": [{}], "objects": [CRD]}, CHECK, "a", False),
-    ("the last one", [("b", "2", "u"), ("a", "1", "u")], {"objects": [CRD]}, RUN, "b", False),
-    ("installed again since", [("a", "1", "v")], {"documents": [{}], "objects": [CRD]}, RUN, PLACE["place"], True),
+    ("in check mode", [("a", "1", "u")], {"documents": [{}], "definitions": ["u"]}, CHECK, "a", False),
+    ("the last one", [("b", "2", "u"), ("a", "1", "u")], {"definitions": ["u"]}, RUN, "b", False),
+    ("installed again since", [("a", "1", "v")], {"documents": [{}], "definitions": ["u"]}, RUN, PLACE["place"], True),
     ("installed again, without definitions", [("a", "1", "v")], {"releases": [{}]}, RUN, PLACE["place"], True),
-    ("of a version that saved none", [("a", "1")], {"objects": [CRD]}, RUN, "", False),
+    ("of a version that saved none", [("a", "1")], {"definitions": ["u"]}, RUN, "", False),
+    ("the add-on, since", [("a", "1", "v")], {"addon": True}, RUN, PLACE["place"], True),
+    ("the add-on, cut at its entries", [("a", "1", "u")], {"addon": True, "definitions": ["u"]}, RUN, "a", True),
 )
 def test_an_uninstallation_has_one_bundle(
     earlier: list[tuple[str, ...]], removal: Raw, run: Run, place: str, needed: bool
 ) -> None:
     empty = earlier_bundle("empty", "9", "u", objects=0)
-    found = plan(
-        "bundle", {**GOES, "removal": removal, "earlier": [empty, *(earlier_bundle(*each) for each in earlier)]}, run
-    )
+    addon = {"enabled": bool(removal.get("addon"))}
+    told = [empty, *(earlier_bundle(*each) for each in earlier)]
+    found = plan("bundle", {**GOES, "removal": removal, "addon": addon, "earlier": told}, run)
     assert (found["place"], found["needed"]) == (place, needed)
     carried = found["place"] in ("a", "b")
     assert found["sha256"] == (f"of {place}" if carried else "")
