@@ -279,7 +279,7 @@ def joined(earlier: Place, data: bytes, content: str, *, proved: bool) -> str:
             f"The restore bundle {earlier.text} is of {before['cluster']}, not of {now['cluster']}, so nothing was "
             "added to it; name another place."
         )
-    found = {**before, **now}
+    found = {name: value for name, value in {**before, **now}.items() if name != "unproved"}
     found.update({name: value for name, value in before.items() if name in ("cluster", "written")})
     for name, key in _KEYS.items():
         if name in found:
@@ -291,8 +291,9 @@ def joined(earlier: Place, data: bytes, content: str, *, proved: bool) -> str:
     addon = {**(before.get("addon") or {}), **(now.get("addon") or {})}
     if addon:
         addon["identities"] = _union(_entries(before), _entries(now), lambda each: (each["namespace"], each["name"]))
-    unproved = set(before.get("unproved") or ()) if proved else _labels(before)
-    return json.dumps({**found, "addon": addon, "unproved": sorted(unproved - _labels(now))})
+        found["addon"] = addon
+    unproved = (set(before.get("unproved") or ()) if proved else _labels(before)) - _labels(now)
+    return json.dumps({**found, **({"unproved": sorted(unproved)} if unproved else {})})
 
 
 def _labels(content: Raw) -> set[str]:
