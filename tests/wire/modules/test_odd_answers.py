@@ -375,7 +375,7 @@ TOLERATED: tuple[Tolerated, ...] = (
     ),
     Tolerated(
         "vmss_identity",
-        r"/rg/.*/userAssignedIdentities$",
+        r"(?i)/rg/.*/userAssignedIdentities(/gone)?$",
         "an identity of which nobody else tells that pod identity attached it stays, and is warned of",
         scenario="clean-ghost",
     ),
@@ -388,9 +388,10 @@ TOLERATED: tuple[Tolerated, ...] = (
     ),
     Tolerated(
         "vmss_identity_info",
-        r"userAssignedIdentities$",
+        r"(?i)userAssignedIdentities(/gone)?$",
         "it is told with what could not be read, and whether they exist is told of none in it",
         goes_on=True,
+        unread=".",
     ),
 )
 
