@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_restore as restore
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
 from ansible_collections.azureops.pod_identity.tests.unit.deciding import (
     CHECK,
     RUN,
@@ -182,13 +182,13 @@ def test_a_bundle_is_parsed() -> None:
     ({"failed": True, "msg": "You may not."}, [], RUN, ""),
 )
 def test_objects_that_cannot_be_created_stop_the_run(
-    predicted: Raw, releases: list[str], run: restore.Run, sentence: str
+    predicted: Raw, releases: list[str], run: Run, sentence: str
 ) -> None:
     bundle = replace(BUNDLE, predicted=predicted, releases={(each, "r"): frozenset() for each in releases})
     if not sentence:
         restore.restoration(OPTIONS, bundle, run)
         return
-    with pytest.raises(restore.Refused) as refused:
+    with pytest.raises(Refused) as refused:
         restore.restoration(OPTIONS, bundle, run)
     (said,) = refused.value.sentences
     assert sentence in said
