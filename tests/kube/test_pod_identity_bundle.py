@@ -39,7 +39,7 @@ def with_objects(*objects: dict[str, Any]) -> str:
 
 
 def told(place: str) -> dict[str, Any]:
-    """What is told of a bundle with ``content``, but for its digest."""
+    """Data that is told of a bundle with ``content``, but for its digest."""
     counts = {"objects": 0, "releases": 0, "entries": 1}
     return {"place": place, "written": "", "definitions": [], "handed_out": [IDENTITY.lower()], **counts}
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,8 +58,8 @@ MOMENTS = [
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     with running("killed-uninstall") as sandbox:
-        operator = Operator(sandbox, tmp_path_factory.mktemp("operator"), {**SITE})
-        operator.variables["pod_identity_artifact_target"] = "secret:default/way-back"
+        variables = {**SITE, "pod_identity_artifact_target": "secret:default/way-back"}
+        operator = Operator(sandbox, tmp_path_factory.mktemp("operator"), variables)
         operator.site().ok()
         operator.kubeconfig()
         let_through(operator)
@@ -70,7 +69,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 
 def there(operator: Operator) -> dict[tuple[str, str, str], Any]:
-    """What people made, by kind and place, as it can be compared after it has come back."""
+    """Objects that people made, by kind and place, as they can be compared after they have come back."""
     found = operator.kubectl("get", SETTLED, "-A")["items"]
     return {
         (each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]): (
@@ -82,7 +81,7 @@ def there(operator: Operator) -> dict[tuple[str, str, str], Any]:
 
 
 def restore(operator: Operator, told: dict[str, Any]) -> Run:
-    """What the second run has not seen itself has to be accepted."""
+    """Restore, and accept what the second run has not seen itself."""
     named = {f"pod_identity_restore_{name}": told[name] for name in ("bundle", "sha256")}
     done = operator.play(RESTORE, variables={**named, "pod_identity_restore_accept": ["unverified"]}).ok()
     assert [row["verdict"] for row in done.verdicts()] == ["ok"]
@@ -105,12 +104,13 @@ def test_every_write_is_a_moment(operator: Operator) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-def test_the_way_back_is_whole(operator: Operator, moment: Moment, tmp_path: Path) -> None:
+def test_the_way_back_is_whole(operator: Operator, moment: Moment) -> None:
     before, roles = there(operator), granted(operator)
     operator.sandbox.run("azure", "fault", "--clear")
     operator.forget_requests()
     to_cluster = moment.to == "kubernetes"
-    with gate(operator, operator.directory / "kubeconfig", moment.number * to_cluster, after=moment.happened) as held:
+    number = moment.number if to_cluster else 0
+    with gate(operator, operator.directory / "kubeconfig", number, after=moment.happened) as held:
         variables = {**IN_USE, "pod_identity_kubeconfig": str(operator.directory / "through")}
         if not to_cluster:
             chosen = ("--method", "PUT,PATCH,DELETE", "--path", "^management.*", "--nth", str(moment.number))
@@ -130,12 +130,12 @@ def test_the_way_back_is_whole(operator: Operator, moment: Moment, tmp_path: Pat
     assert attached(operator).isdisjoint({"billing"}) and chains(operator) == []
     assert private_files(operator) == []
     (told,) = done.stats["pod_identity_uninstall"].values()
-    named = [name for name in secrets(operator) if f"default/{name}" in told["bundle"]]
-    assert len(named) == 1 and len(secrets(operator)) == 1, (told, secrets(operator))
+    (named,) = secrets(operator)
+    assert told["bundle"] == f"secret:default/{named}"
     restore(operator, told)
     assert there(operator) == before and granted(operator) == roles
     assert restore(operator, told).changes() == []
-    operator.sandbox.exec("kubectl", "delete", "secret", *named)
+    operator.sandbox.exec("kubectl", "delete", "secret", named)
 
 
 def secrets(operator: Operator) -> list[str]:

@@ -74,7 +74,7 @@ def of_task(
 
 
 def lines(changes: t.Sequence[Row], seconds: float, *, check_mode: bool, before: int = 0) -> list[str]:
-    """What a person is told in the end: a line for each change, which stays whole however long it is.
+    """Lines that a person is told in the end: one for each change, which stays whole however long it is.
 
     ``before``: how many changes the same run has told already.
     """

@@ -53,6 +53,7 @@ _SHAPE: dict[str, t.Any] = {
     "written?": str,
 }
 _VERSION = re.compile(r"\d+\.\d+\.\d+([.+-][A-Za-z0-9.+-]*)?")
+_RELEASE = "helm release"
 _RELEASE_NAME = 53  # characters, by helm
 # What values of the chart may be named by a bundle, and what templates of the chart, which do not quote, may be given.
 _ALLOWED = frozenset(
@@ -203,7 +204,7 @@ def read(place: str, data: bytes, cluster: Cluster, rules: Rules) -> Bundle:
             "correct one of them."
         )
     restoration.check(content["objects"])
-    if not any((content["objects"], content["releases"], _entries(content))):
+    if not is_restorable(_counts(content)):
         raise NothingThere(
             f"The restore bundle {place} has neither objects nor releases, so there is nothing to restore from it; "
             "name the one that was written before anything was removed."
@@ -233,7 +234,7 @@ class NothingThere(Failure):
 
 
 def described(place: Place, data: bytes, cluster_id: str) -> dict[str, t.Any] | None:
-    """What a bundle of the cluster has, as pod_identity_bundle_info tells it; None for anything else."""
+    """Describe a bundle of the cluster as pod_identity_bundle_info tells it; None for anything else."""
     try:
         content = _parse(place.text, data)
         restoration.check(content["objects"])
@@ -241,27 +242,24 @@ def described(place: Place, data: bytes, cluster_id: str) -> dict[str, t.Any] | 
         return None
     if content["cluster"].lower() != cluster_id.lower():
         return None
-    entries = _entries(content)
-    ids = {each["identity"].lower() for each in entries if arm_id.is_user_assigned_identity(each["identity"])}
+    ids = {each["identity"].lower() for each in _entries(content) if arm_id.is_user_assigned_identity(each["identity"])}
     return {
         "place": place.text,
         "sha256": hashlib.sha256(data).hexdigest(),
         "written": content.get("written", ""),
-        "objects": len(content["objects"]),
-        "releases": len(content["releases"]),
-        "entries": len(entries),
+        **_counts(content),
         "handed_out": sorted(ids),
         "definitions": content.get("definitions") or [],
     }
 
 
 def is_restorable(told: Raw) -> bool:
-    """``told``: a bundle as ``described``."""
+    """Tell whether something can be restored from a bundle; ``told``: as ``described``."""
     return any(told[name] for name in ("objects", "releases", "entries"))
 
 
 def summary(told: Raw) -> str:
-    """``told``: a bundle as ``described``."""
+    """Return a bundle in a few words; ``told``: as ``described``."""
     return f"{told['place']} ({told['objects']} objects, {told['releases']} releases, written {told['written'] or '?'})"
 
 
@@ -297,10 +295,22 @@ def joined(earlier: Place, data: bytes, content: str, *, proved: bool) -> str:
 
 
 def _labels(content: Raw) -> set[str]:
-    """Of the objects and releases."""
-    objects = ((each["kind"], each["metadata"]) for each in content["objects"])
-    named = (*objects, *(("helm release", each) for each in content["releases"]))
-    return {f"{kind} {each['namespace']}/{each['name']}" for kind, each in named}
+    """Labels of the objects and releases."""
+    objects = {_label(each["kind"], each["metadata"]) for each in content["objects"]}
+    return objects | {_label(_RELEASE, each) for each in content["releases"]}
+
+
+def _label(kind: str, named: Raw) -> str:
+    return f"{kind} {named['namespace']}/{named['name']}"
+
+
+def _counts(content: Raw) -> dict[str, int]:
+    """Return how many of each there are that can be restored, or that the add-on has to bring back."""
+    return {
+        "objects": len(content["objects"]),
+        "releases": len(content["releases"]),
+        "entries": len(_entries(content)),
+    }
 
 
 _KEYS: t.Mapping[str, t.Callable[[t.Any], object]] = {
@@ -319,7 +329,7 @@ def _union(before: t.Iterable[t.Any], now: t.Iterable[t.Any], key: t.Callable[[t
 
 
 def _entries(content: Raw) -> list[dict[str, t.Any]]:
-    """Those of the add-on."""
+    """Entries of the add-on."""
     return list((content.get("addon") or {}).get("identities") or ())
 
 
@@ -393,7 +403,7 @@ def _check_releases(place: str, releases: t.Sequence[Raw], rules: Rules, unprove
                 f"The release {name} of the restore bundle {place} has the version {version!r}, which is none; the "
                 "bundle was changed."
             )
-        proved = rules.sha256 and f"helm release {namespace}/{name}" not in unproved
+        proved = rules.sha256 and _label(_RELEASE, release) not in unproved
         if rules.namespace and not proved and namespace != rules.namespace:
             raise Failure(
                 f"The release {name} of the restore bundle {place} is to come into the namespace {namespace}, which "

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from ..azure import arm_id
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..removal.bundles import UNVERIFIED
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, refuse
 
 PHASES = ROLE_PHASES["pod_identity_restore"]
@@ -26,7 +27,6 @@ CHART, ROLES, OBJECTS, SCALE_SETS = PHASES
 _COMPUTE, _ASSIGNMENTS = "Microsoft.Compute", "Microsoft.Authorization/roleAssignments"
 _AADPODIDENTITY, _CLUSTER = "aadpodidentity.k8s.io", "the whole cluster"
 _BY_CHART = "It comes with the chart."
-_UNVERIFIED = "unverified"
 # States of what was not there, as the module pod_identity_restoration has the first; the second in check mode.
 _RESTORED, _PREDICTED = "restored", "would be restored"
 
@@ -127,11 +127,11 @@ def _contradictions(options: Options, named: Named) -> t.Iterator[str]:
             f"pod_identity_restore_bundle is {options.bundle or 'not set'}; set it to the file that the role "
             "pod_identity_uninstall has written, or to secret:NAMESPACE/NAME."
         )
-    if not options.sha256 and _UNVERIFIED not in options.accept:
+    if not options.sha256 and UNVERIFIED not in options.accept:
         yield (
             "pod_identity_restore_sha256 is not set, so nothing proves that the restore bundle is the one that was "
             "written, and it may give rights to others; set it to the digest that the uninstall told, or read the "
-            f"bundle, and add {_UNVERIFIED} to pod_identity_restore_accept."
+            f"bundle, and add {UNVERIFIED} to pod_identity_restore_accept."
         )
 
 
@@ -254,7 +254,7 @@ def restoration(options: Options, bundle: Bundle, run: Run) -> Restoration:
 
 
 def _look(_options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
-    """What may not be looked at is asked for behind this."""
+    """Look without the permissions, which are asked for behind this."""
     yield Look("scale_sets", "vmss_identity_info", cluster_arguments(found["cluster"]), in_cluster=False)
     if OBJECTS in run.phases(PHASES):
         wanted = {"documents": found["objects"], "assume_definitions": _with_chart(found["releases"], run)}
