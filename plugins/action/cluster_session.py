@@ -87,7 +87,7 @@ EMPTY: t.Mapping[str, t.Any] = {
     "permissions": [],
     "ungranted": [],
     "creation": "",
-    "changes": {},
+    "account": {},
     "connects": False,
 }
 
@@ -119,7 +119,7 @@ class ActionModule(QuietEnvironment):
         else:
             return {**result, "changed": False, **subtasks.told, **session.known, **_stats(session.told, variables)}
         # Whoever rescues the run goes on, or disconnects, with these.
-        names = ("cluster", "before", "connection", "changes")
+        names = ("cluster", "before", "connection", "account")
         kept = {name: session.known[name] for name in names if session.known.get(name)}
         return {**result, "changed": False, **subtasks.told, **kept, **outcome}
 
@@ -260,17 +260,17 @@ class _Session:
 
     def be_absent(self, arguments: Raw) -> None:
         """None is left, unless it is somebody else's. In the end stands what was changed."""
-        connection, changes = self._connection, self.known["changes"]
-        if arguments["tells"] and changes.get("owner") == self._owner:
-            self.known.update(changes={}, connects=False)
-            self.told = _changes.end(changes, self._variables)
+        connection, account = self._connection, self.known["account"]
+        if arguments["tells"] and account.get("owner") == self._owner:
+            self.known.update(account={}, connects=False)
+            self.told = _changes.end(account, self._variables)
         if connection.is_open and connection.owner == self._owner:
             self._disconnect()
 
     # what they are made of
 
     def _begin_changes(self) -> None:
-        self.known["changes"] = self.known["changes"] or _changes.begin(self._owner)
+        self.known["account"] = self.known["account"] or _changes.begin(self._owner)
 
     @property
     def _may_go_on(self) -> bool:

@@ -223,7 +223,7 @@ connection:
       returned: always
       type: bool
       sample: true
-changes:
+account:
   description: Where the tasks of the session keep what they change, and whose end tells it; empty after it.
   returned: always, but with O(state=private_directory)
   type: dict

@@ -29,7 +29,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 Raw = t.Mapping[str, t.Any]
 
 # What a session knows of it, and the variable by which a task says that it only looks.
-KNOWN, ONLY_LOOKS = "changes", "__pod_identity_only_looks"
+KNOWN, ONLY_LOOKS = "account", "__pod_identity_only_looks"
 _SESSION = "pod_identity_session"
 
 

@@ -50,3 +50,9 @@ def test_changes_are_documented(module: str) -> None:
     assert ("failed_change" in documented) == ("failed_action" in documented)
     if "failed_change" in documented:
         assert documented["failed_change"]["sample"] in changes["sample"]
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in MODULES.glob("[!_]*.py")))
+def test_changes_are_a_list_of_changes_wherever_a_result_has_them(module: str) -> None:
+    documented = returned(module) or {}
+    assert (documented.get("changes") or {"type": "list"})["type"] == "list"
