@@ -43,6 +43,17 @@ attributes:
     membership: [azureops.pod_identity.azure]
 """
 
+    ACTIONGROUP_BOTH = r"""
+options: {}
+attributes:
+  action_group:
+    description:
+      - Use C(group/azureops.pod_identity.azure) and C(group/azureops.pod_identity.kubernetes) in C(module_defaults) to
+        set defaults for this module.
+    support: full
+    membership: [azureops.pod_identity.azure, azureops.pod_identity.kubernetes]
+"""
+
     ACTIONGROUP_KUBERNETES = r"""
 options: {}
 attributes:

@@ -47,7 +47,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
-  - azureops.pod_identity._attributes.actiongroup_azure
+  - azureops.pod_identity._attributes.actiongroup_both
 notes:
   - Needs to list nodes, daemonsets, deployments and pods and to get endpoints and pods/proxy in the cluster; in Azure
     to read the cluster, its kubeconfig where none is given, the scale sets of its node resource group, and nodes that

@@ -26,7 +26,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._restored_identities
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
-  - azureops.pod_identity._attributes.actiongroup_azure
+  - azureops.pod_identity._attributes.actiongroup_both
 requirements:
   - azure-mgmt-authorization >= 4.0.0
 attributes:

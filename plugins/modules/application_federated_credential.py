@@ -30,7 +30,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._azure_wait
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
-  - azureops.pod_identity._attributes.actiongroup_azure
+  - azureops.pod_identity._attributes.actiongroup_both
 attributes:
   check_mode:
     support: full

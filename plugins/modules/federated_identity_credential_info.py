@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
-  - azureops.pod_identity._attributes.actiongroup_azure
+  - azureops.pod_identity._attributes.actiongroup_both
 options:
   resource_group:
     description: Resource group of the identities.

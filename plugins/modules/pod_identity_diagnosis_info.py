@@ -30,7 +30,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._inventory
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
-  - azureops.pod_identity._attributes.actiongroup_azure
+  - azureops.pod_identity._attributes.actiongroup_both
 options:
   namespace:
     description: Tells only of what concerns this namespace, or the one of O(pod) or O(workload).

@@ -37,6 +37,8 @@ _ENVIRONMENT = {
     "oidc_token": ("AZURE_FEDERATED_TOKEN",),
     "oidc_token_file_path": ("AZURE_FEDERATED_TOKEN_FILE",),
 }
+# The SDKs of Azure read another name of the secret.
+_VARIABLES = "AZURE_CLIENT_ID, AZURE_TENANT and AZURE_SECRET (AZURE_CLIENT_SECRET is not read)"
 _SETTINGS = ("cloud_environment", "cert_validation_mode", "adfs_authority_url", "disable_instance_discovery")
 
 
@@ -65,7 +67,8 @@ def choose(
     source = options.get("auth_source") or "auto"
     subscription = given.get("subscription_id") or environment.get("subscription_id", "")
     if source == "msi":
-        identity = {name: given[name] for name in ("client_id",) if name in given}
+        client_id = given.get("client_id") or environment.get("client_id", "")
+        identity = {"client_id": client_id} if client_id else {}
         return Login("msi", {**identity, "subscription_id": subscription})
     if source == "cli":
         return Login("cli", {"subscription_id": subscription, "tenant": given.get("tenant", "")})
@@ -115,7 +118,8 @@ def _complete(source: str, values: Values, given: Values) -> Login:
         missing.append(" or ".join(_PROOFS))
     if missing:
         where = {"options": "the module's options", "env": "the environment", "credential_file": PROFILES}[source]
-        raise Failure(f"The Azure credential from {where} is not complete; it lacks {', '.join(missing)}.")
+        hint = f" It is read from {_VARIABLES}." if source == "env" else ""
+        raise Failure(f"The Azure credential from {where} is not complete; it lacks {', '.join(missing)}.{hint}")
     if given.get("subscription_id"):  # the option chooses the subscription, whoever calls
         values = {**values, "subscription_id": given["subscription_id"]}
     return Login(source, dict(values))
@@ -191,13 +195,12 @@ def cli_account(run_command: RunCommand) -> dict[str, t.Any]:
     except OSError as error:
         raise Failure(
             "No Azure credential was found in the module's options, the environment or ~/.azure/credentials, and the "
-            f"az command could not be run ({type(error).__name__}); set AZURE_CLIENT_ID, "
-            "AZURE_TENANT and AZURE_SECRET, or run az login."
+            f"az command could not be run ({type(error).__name__}); set {_VARIABLES}, or run az login."
         ) from error
     if status != 0:
         raise Failure(
             "No Azure credential was found in the module's options, the environment or ~/.azure/credentials, and az "
-            "has no login; set AZURE_CLIENT_ID, AZURE_TENANT and AZURE_SECRET, or run az login."
+            f"has no login; set {_VARIABLES}, or run az login."
         )
     account = json.loads(output)
     return account if isinstance(account, dict) else {}

@@ -85,21 +85,29 @@ def test_readme_links_to_what_is_there() -> None:
     assert links and [link for link in links if not (CHECKOUT / link).exists()] == []
 
 
+def _with(*fragments: str) -> set[str]:
+    """Modules that extend one of these fragments."""
+    texts = {name: (CHECKOUT / f"plugins/modules/{name}.py").read_text() for name in MODULES}
+    names = [f"  - azureops.pod_identity.{each}\n" for each in fragments]
+    return {name for name, text in texts.items() if any(each in text for each in names)}
+
+
 def test_every_module_has_its_action_group() -> None:
     groups = yaml.safe_load((CHECKOUT / "meta/runtime.yml").read_text())["action_groups"]
-    grouped = [module for group in groups.values() for module in group]
+    grouped = {module for group in groups.values() for module in group}
     # They ask neither Azure nor an API server, or run other modules for it.
     own = {"imds_iptables_cleanup", "imds_node_cleanup_step", "pod_identity_inventory_files", "role_plan"}
     without = {*own, "ansible_builtin", "cluster_report", "cluster_session"}
-    assert sorted(grouped) == sorted(MODULES - without)
+    assert grouped == MODULES - without
+    assert all(group == sorted(set(group)) for group in groups.values())
 
 
 @pytest.mark.parametrize("group", ["azure", "kubernetes"])
 def test_documentation_states_the_action_group(group: str) -> None:
+    """And whatever takes the options by which that side is reached is in it."""
     groups = yaml.safe_load((CHECKOUT / "meta/runtime.yml").read_text())["action_groups"]
-    fragment = f"azureops.pod_identity._attributes.actiongroup_{group}"
-    stating = {name for name in MODULES if fragment in (CHECKOUT / f"plugins/modules/{name}.py").read_text()}
-    assert stating == set(groups[group])
+    stating = _with(f"_attributes.actiongroup_{group}", "_attributes.actiongroup_both")
+    assert stating == set(groups[group]) >= _with(f"_{group}_auth")
 
 
 def test_changelog_names_what_is_new() -> None:

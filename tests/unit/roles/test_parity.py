@@ -129,6 +129,12 @@ def test_example_variables_exist() -> None:
     assert named and set(named) <= {*known, *_roles.FACTS, variables.OWN}
 
 
+def test_a_copied_example_creates_no_cluster() -> None:
+    """Or a misspelled name makes a second one."""
+    example = yaml.safe_load((ROLES[0].parents[1] / "playbooks/vars/site.example.yml").read_text())
+    assert example["pod_identity_cluster_create"] is False
+
+
 @pytest.mark.parametrize("playbook", _roles.PLAYBOOKS)
 def test_playbooks_read_variables_that_are_documented(playbook: str) -> None:
     """In site.example.yml or by a role, which then says what they look like."""

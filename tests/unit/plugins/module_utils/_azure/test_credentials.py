@@ -35,7 +35,8 @@ PROFILES = {
     ({"auth_source": "credential_file", **OPTIONS}, ENVIRON, PROFILES, "credential_file", "f"),
     ({"auth_source": "cli"}, ENVIRON, PROFILES, "cli", None),
     ({"auth_source": "msi", "client_id": "m"}, ENVIRON, PROFILES, "msi", "m"),
-    ({"auth_source": "msi"}, ENVIRON, PROFILES, "msi", None),
+    ({"auth_source": "msi"}, ENVIRON, PROFILES, "msi", "e"),
+    ({"auth_source": "msi"}, {}, PROFILES, "msi", None),
 )
 def test_the_order_of_sources(
     options: dict[str, Any], environ: dict[str, str], profiles: dict[str, Any], source: str, client: str | None
@@ -69,6 +70,7 @@ def test_tenant_has_two_variables() -> None:
     ({"secret": "x"}, {}, "it lacks client_id, tenant"),
     ({}, {"AZURE_SECRET": "x"}, "from the environment is not complete"),
     ({"auth_source": "env"}, {}, "from the environment is not complete"),
+    ({"auth_source": "env"}, {"AZURE_CLIENT_SECRET": "x"}, r"AZURE_SECRET \(AZURE_CLIENT_SECRET is not read\)"),
     ({"profile": "nobody"}, {}, r"no section \[nobody\]"),
 )
 def test_half_a_credential_is_refused(options: dict[str, Any], environ: dict[str, str], reason: str) -> None:
@@ -95,3 +97,11 @@ def test_the_credentials_file(tmp_path: Path) -> None:
 
 def test_a_secret_is_not_shown() -> None:
     assert "hunter2" not in repr(credentials.choose({**OPTIONS, "secret": "hunter2"}, {}, {}))
+
+
+def test_the_name_that_other_programs_read_the_secret_by_is_named_where_nothing_is_found() -> None:
+    def nobody(*_arguments: Any, **_options: Any) -> tuple[int, str, str]:
+        return 1, "", "Please run 'az login'"
+
+    with pytest.raises(Failure, match="AZURE_CLIENT_SECRET is not read"):
+        credentials.cli_account(nobody)
