@@ -144,19 +144,19 @@ def test_nodes_go_alone_until_one_has_ended_well(nodes: Nodes) -> None:
     """One of them hangs, and is given up."""
     seconds = {"ssh": 10}
     outcomes = nodes.clean([LIVING, "", CLEANED, CLEANED], _imds_node_cleanup_patience=seconds, **NO_WORK)
-    assert outcomes == {"n1": "refused", "n2": "unreachable", "n3": "cleaned", "n4": "cleaned"}
+    assert outcomes == {"n1": "refused", "n2": "unreachable", "n3": "would_clean", "n4": "would_clean"}
     worked = [line for line in nodes.order() if line != "hello"]
     assert worked == ["begin n1", "end n1", "begin n2", "begin n3", "end n3", "begin n4", "end n4"]
 
 
 def test_a_comparison_that_fails_on_a_later_node_of_a_batch_is_kept(nodes: Nodes) -> None:
     outcomes = nodes.clean([CLEANED, TAKEN, CLEANED, CLEANED], serial="3")
-    assert outcomes == {"n1": "cleaned", "n2": "error", "n3": "cleaned", "n4": "stopped"}
+    assert outcomes == {"n1": "would_clean", "n2": "error", "n3": "would_clean", "n4": "stopped"}
 
 
 def test_behind_many_nodes_that_go_bad_at_once_none_begins(nodes: Nodes) -> None:
     outcomes = nodes.clean([CLEANED, *[TAKEN] * 4, *[CLEANED] * 4], serial="5")
-    assert list(outcomes.values()) == ["cleaned", *["error"] * 4, *["stopped"] * 4]
+    assert list(outcomes.values()) == ["would_clean", *["error"] * 4, *["stopped"] * 4]
     assert sorted(line for line in nodes.order() if "begin" in line) == [f"begin n{number}" for number in range(1, 6)]
 
 

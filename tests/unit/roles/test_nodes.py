@@ -16,8 +16,19 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 DISCOVER = role("imds_node_cleanup", "discover")
 SHOW = {"ansible.builtin.debug": {"msg": "{{ groups.imds_node_cleanup_nodes | sort | join(' ') }} are taken"}}
-OUTCOMES = ("clean", "cleaned", "refused", "unreachable", "gone", "stopped", "unproved", "error")
-GOOD = ("clean", "cleaned", "gone")
+OUTCOMES = (
+    "clean",
+    "cleaned",
+    "would_clean",
+    "in_use",
+    "refused",
+    "unreachable",
+    "gone",
+    "stopped",
+    "unproved",
+    "error",
+)
+GOOD = ("clean", "cleaned", "would_clean", "in_use", "gone")
 
 
 @table(
@@ -84,7 +95,7 @@ def test_the_table_of_every_outcome_fits_a_terminal(player: Player) -> None:
     for number, outcome in enumerate(OUTCOMES):
         assert f"aks-twelveletter-12345678-vmss00000{number}  {outcome}" in text
     assert text.count("unknown (throw_away_namespace)") == len(OUTCOMES)
-    assert "5 of 8 nodes did not end as they should" in output
+    assert "5 of 10 nodes did not end as they should" in output
     assert all(f"It was {outcome}." in output for outcome in OUTCOMES if outcome not in GOOD)
 
 

@@ -30,6 +30,10 @@ AZWI_REDIRECT = "AZWI_PROXY_REDIRECT"
 METADATA_ADDRESS = "169.254.169.254"
 METADATA_PORT = 80
 NMI_PORT = 2579
+# How a node ends a clean-up: nothing is left of an NMI that is gone, or would be left outside check mode, or what is
+# there is that of one that serves.
+CLEAN, CLEANED, WOULD_CLEAN, IN_USE = "clean", "cleaned", "would_clean", "in_use"
+ENDED_WELL = (CLEAN, CLEANED)
 
 _VERSIONS = {
     "R0": "before 1.0 (May 2018)",

@@ -17,10 +17,10 @@ from ..azure import arm_id, ownership
 from ..diagnosis import catalogue
 from ..errors import Failure
 from ..matching.matching import USER_ASSIGNED
-from ..migration.stages import STATES
+from ..migration.stages import BLOCKED, STATES
 from ..names import namespace_of
 from ..tokens.token import NOT_VERIFIED, OK
-from . import model, ways
+from . import grounds, model, ways
 from .model import (
     BROKEN,
     ERROR,
@@ -68,12 +68,16 @@ _ANSWERS = {
 # What of an identity on a scale set is nobody's leftover.
 _KEPT = (ownership.PROTECTED, ownership.USED)
 _LEFT = ("left", NOT_VERIFIED)
+_NOT_READ, _INSTALLED = "not_read", "installation_left"
+_VERIFY_AGAIN = (
+    "Do what the answer says; where another cause concerns the workload, fix that first. Then verify again: "
+    "ansible-playbook azureops.pod_identity.verify -e @FILE."
+)
 _CODE = re.compile(r"[a-z]+(_[a-z]+)*", re.ASCII)
 _SENTENCES = {
     SUSPECT: "Nothing in {name} is known to be broken, but something looks wrong: {counts}.",
-    # What is not judged may be missing, such as rules on nodes.
-    HEALTHY: "Nothing is wrong with {name}: its identities and tokens were looked at.",
-    UNKNOWN: "Nothing wrong was found in {name}, but not all was looked at.",
+    HEALTHY: "Nothing is wrong with {name}: its identities, tokens and nodes were looked at.",
+    UNKNOWN: "Nothing wrong was found in {name}, but not all was looked at: {gaps}.",
 }
 
 
@@ -108,11 +112,11 @@ def _cluster(observed: Observed) -> model.Cluster:
 
 def _told(observed: Observed) -> model.Cluster:
     problems = tuple(_problems(observed))
-    tokens = tuple(map(_token, observed.rows(VERIFICATION)))
-    unread = tuple(_unread(observed))
     workloads = tuple(_workloads(observed, problems))
-    verdict, failure = _verdict(observed, problems, tokens, unread), _failure(observed)
     movers = tuple(_movers(observed))
+    wrong = tuple(_wrong(observed, problems, movers))
+    gaps = grounds.gaps(observed)
+    verdict, failure = _verdict(observed, problems, wrong, gaps), _failure(observed)
     graph = ways.find(observed)
     inventory = observed.result(INVENTORY)
     counts = inventory.get("assignments")
@@ -121,7 +125,7 @@ def _told(observed: Observed) -> model.Cluster:
     return model.Cluster(
         name=observed.name,
         verdict=verdict,
-        sentence=_sentence(observed.name, verdict, failure, problems, tokens),
+        sentence=_sentence(observed.name, verdict, failure, wrong, gaps),
         failure=failure,
         observed_at=observed.observed_at,
         looked=tuple(
@@ -135,12 +139,12 @@ def _told(observed: Observed) -> model.Cluster:
         identities=tuple(_identities(observed)),
         assignments=None if counts is None else model.Assignments(counts["computed"], counts["live"], counts["equal"]),
         assigned=tuple(_assigned(observed, problems)),
-        tokens=tokens,
+        tokens=tuple(map(_token, observed.rows(VERIFICATION))),
         nodes=tuple(_nodes(observed)),
         leftovers=tuple(_leftovers(observed)),
         movers=movers,
         phases=tuple((state, states[state]) for state in STATES if states[state]),
-        unread=unread,
+        unread=tuple(_unread(observed)),
         graph=graph,
     )
 
@@ -152,47 +156,100 @@ def _failure(observed: Observed) -> str:
     return observed.failures.get(INVENTORY) or observed.failures.get(DIAGNOSIS, "")
 
 
+def _wrong(observed: Observed, problems: t.Iterable[model.Problem], movers: t.Iterable[model.Mover]) -> t.Iterator[str]:
+    """What is wrong with the cluster, or looks so, counted: ``2 errors``."""
+    severities = Counter(one.severity for one in problems)
+    for severity in (ERROR, WARNING):
+        if severities[severity]:
+            yield counted(severities[severity], severity)
+    dead = grounds.dead_rules(observed)
+    if dead:
+        yield f"{counted(len(dead), 'node')} with rules of an NMI that does not serve there"
+    blocked = sum(_is_blocked(one) for one in movers) if _moves(observed) else 0
+    if blocked:
+        yield f"{counted(blocked, 'workload')} of the migration blocked"
+
+
+def _moves(observed: Observed) -> bool:
+    """Whether a migration has begun: a workload that may not move is nothing wrong before."""
+    begun = (row["uses"] in ways.BY_WORKLOAD_ID for row in observed.result(PLAN).get("templates", ()))
+    return bool(observed.rows(STAGES)) or any(begun)
+
+
+def _is_blocked(one: model.Mover) -> bool:
+    return BLOCKED in (one.phase, one.verdict)
+
+
 def _verdict(
-    observed: Observed,
-    problems: t.Iterable[model.Problem],
-    tokens: t.Iterable[model.Token],
-    unread: t.Iterable[model.Unread],
+    observed: Observed, problems: t.Iterable[model.Problem], wrong: t.Sequence[str], gaps: t.Sequence[str]
 ) -> str:
     if observed.failure:
         return UNKNOWN
-    if any(one.certain for one in problems) or any(one.verdict not in (OK, NOT_VERIFIED) for one in tokens):
+    if any(one.certain for one in problems):
         return BROKEN
-    if any(one.severity != INFO for one in problems):
+    if wrong:
         return SUSPECT
-    judged = {source.key for source in SOURCES if source.judged}
-    gaps = any(one.source in judged for one in unread) or any(one.verdict == NOT_VERIFIED for one in tokens)
     return UNKNOWN if gaps else HEALTHY
 
 
-def _sentence(
-    name: str, verdict: str, failure: str, problems: t.Sequence[model.Problem], tokens: t.Iterable[model.Token]
-) -> str:
-    severities = Counter(one.severity for one in problems)
-    parts = [counted(severities[each], each) for each in (ERROR, WARNING) if severities[each]]
-    wrong = sum(one.verdict not in (OK, NOT_VERIFIED) for one in tokens)
-    parts += [counted(wrong, "wrong token")] if wrong else []
+def _sentence(name: str, verdict: str, failure: str, wrong: t.Sequence[str], gaps: t.Sequence[str]) -> str:
     if verdict == BROKEN:
-        return f"{name} is broken: {spoken(parts)}."
+        return f"{name} is broken: {spoken(wrong)}."
     if failure:
         return f"{name} could not be looked at: {failure}"
-    return _SENTENCES[verdict].format(name=name, counts=spoken(parts))
+    return _SENTENCES[verdict].format(name=name, counts=spoken(wrong), gaps="; ".join(gaps))
 
 
 # problems
 
 
 def _problems(observed: Observed) -> t.Iterator[model.Problem]:
-    """The causes of the diagnosis, which has the findings of the inventory in it; these where nobody made one."""
+    """The causes of the diagnosis, which has the findings of the inventory in it; these where nobody made one.
+
+    And each token that is not right: of pods of one workload, or with one selector, once.
+    """
     if DIAGNOSIS in observed.results:
         found = [_cause(row) for row in observed.result(DIAGNOSIS)["causes"]]
     else:
         found = [_finding(row) for row in observed.result(INVENTORY).get("findings", ())]
+    by_object: dict[tuple[str, str], list[Raw]] = {}
+    for row in observed.rows(VERIFICATION):
+        if row["verdict"] not in (OK, NOT_VERIFIED):
+            by_object.setdefault((row["verdict"], _asked(observed, row)), []).append(row)
+    found += [_wrong_token(code, label, rows) for (code, label), rows in by_object.items()]
     yield from sorted(found, key=lambda one: SEVERITIES.index(one.severity))
+
+
+def _asked(observed: Observed, token: Raw) -> str:
+    """Label of the workload whose token it is, or of its pod."""
+    for row in observed.result(INVENTORY).get("workloads", ()):
+        if grounds.is_of(token, row):
+            return ways.label(row)
+    if token["pod"]:
+        return f"Pod {token['namespace']}/{token['pod']}"
+    return f"AzureIdentity {token['identity']}" if "/" in token["identity"] else f"Namespace {token['namespace']}"
+
+
+def _wrong_token(code: str, label: str, rows: t.Sequence[Raw]) -> model.Problem:
+    told = [(f"Pod {row['namespace']}/{row['pod'] or '(probe)'}", row) for row in rows]
+    return model.Problem(
+        severity=ERROR,
+        code=code,
+        object=label,
+        namespace=rows[0]["namespace"],
+        text=rows[0]["message"],
+        certainty="proved",
+        symptom="",
+        remedy=_VERIFY_AGAIN,
+        command="",
+        because=(),
+        evidence=tuple(
+            model.Evidence(f"{pod} on node {row['node']}" if row["node"] else pod, row["message"], "")
+            for pod, row in told
+        ),
+        link=link(code),
+        issues=(),
+    )
 
 
 def _cause(row: Raw) -> model.Problem:
@@ -252,7 +309,7 @@ def _workloads(observed: Observed, problems: t.Iterable[model.Problem]) -> t.Ite
             continue
         plan = planned.get(label, {})
         left = bool(plan) and ways.has_left(plan)
-        verdict, why = _verdict_of(found, [each for each in observed.rows(VERIFICATION) if _is_of(each, row)])
+        verdict, why = _verdict_of(found, [each for each in observed.rows(VERIFICATION) if grounds.is_of(each, row)])
         yield model.Workload(
             label=label,
             namespace=row["namespace"],
@@ -278,19 +335,6 @@ def _concerns(row: Raw) -> t.Iterator[str]:
     for each in row["identities"]:
         yield f"AzureIdentity {each['namespace']}/{each['name']}"
         yield f"AzureIdentityBinding {each['namespace']}/{each['binding']}"
-
-
-def _is_of(token: Raw, row: Raw) -> bool:
-    """Whether the pods of a workload get what was verified: by their selector, without one by their service account.
-
-    Of what nobody has asked neither is told.
-    """
-    if token["namespace"] != row["namespace"]:
-        return False
-    if token.get("selector"):
-        return bool(token["selector"] == row["selector"])
-    account = token.get("service_account")
-    return bool(account) and not row["selector"] and bool(account == row["service_account"])
 
 
 def _verdict_of(found: t.Sequence[model.Problem], tokens: t.Sequence[Raw]) -> tuple[str, str]:
@@ -426,9 +470,18 @@ def _rules(row: Raw) -> str:
 # leftovers
 
 
+def _residue(observed: Observed) -> t.Iterator[Raw]:
+    """What pod identity left in the cluster; beside an installation that nobody removed only what does not go."""
+    rows = [*observed.result(INVENTORY).get("residue", ()), *observed.result(LEFTOVERS).get("residue", ())]
+    installed = any(row["code"] == _INSTALLED for row in rows) and REMOVAL not in observed.results
+    for row in {(each["code"], each["object"]): each for each in rows}.values():
+        of_installation = installed and (row["severity"] != ERROR or row["code"] == _INSTALLED)
+        if row["code"] != _NOT_READ and not of_installation:
+            yield row
+
+
 def _leftovers(observed: Observed) -> t.Iterator[model.Leftover]:
-    residue = [*observed.result(INVENTORY).get("residue", ()), *observed.result(LEFTOVERS).get("residue", ())]
-    for row in {(each["code"], each["object"]): each for each in residue}.values():
+    for row in _residue(observed):
         yield model.Leftover("cluster", row["object"], "left", row["message"], row["code"], link(row["code"]))
     if LEFTOVERS in observed.results:
         for row in observed.result(LEFTOVERS)["identities"]:
@@ -484,6 +537,9 @@ def _unread(observed: Observed) -> t.Iterator[model.Unread]:
         yield model.Unread(DIAGNOSIS, row["what"], row["why"], row["needs"])
     for row in observed.result(PLAN).get("not_looked_at", ()):
         yield model.Unread(PLAN, row["what"], row["why"], row["needs"])
+    for row in observed.result(INVENTORY).get("residue", ()):
+        if row["code"] == _NOT_READ:
+            yield model.Unread(INVENTORY, f"what is left of the kind {row['object']}", row["message"], row["remedy"])
     for key, name in ((INSTALLATIONS, "unread"), (CARRIERS, "unread"), (LEFTOVERS, "undetermined")):
         for sentence in observed.result(key).get(name, ()):
             yield model.Unread(key, told[key], sentence, "")

@@ -27,10 +27,12 @@ def fails(severity: str, fail_on: str) -> bool:
 def failures(report: Report, fail_on: str) -> dict[str, str]:
     """Why a run with the option ``pod_identity_report_fail_on`` fails, by the clusters for which it does.
 
-    A cluster that was not looked at is never all right.
+    A cluster that was not looked at is never all right, and a report of none that was fails whatever the option is.
     """
     verdicts = (BROKEN,) if fail_on == ERROR else (BROKEN, SUSPECT)
     sentences = {}
+    if report.clusters and all(cluster.failure for cluster in report.clusters):
+        return {cluster.name: cluster.sentence for cluster in report.clusters}
     for cluster in () if fail_on == NEVER else report.clusters:
         found = sum(fails(one.severity, fail_on) for one in cluster.problems)
         workloads = sum(one.verdict in verdicts for one in cluster.workloads)

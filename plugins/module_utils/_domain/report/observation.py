@@ -37,18 +37,17 @@ _TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])
 
 @dataclass(frozen=True)
 class Source:
-    """``what``: it tells of. ``needs``: what makes it. ``judged``: without it nothing is known to be all right."""
+    """``what``: it tells of. ``needs``: what makes it."""
 
     key: str
     what: str
     needs: str
-    judged: bool = False
 
 
 SOURCES = (
-    Source(INVENTORY, "who gets which identity", "the module pod_identity_info", judged=True),
-    Source(DIAGNOSIS, "causes of what is wrong", "the playbook diagnose", judged=True),
-    Source(VERIFICATION, "tokens of pods", "the playbook verify", judged=True),
+    Source(INVENTORY, "who gets which identity", "the module pod_identity_info"),
+    Source(DIAGNOSIS, "causes of what is wrong", "the playbook diagnose"),
+    Source(VERIFICATION, "tokens of pods", "the playbook verify"),
     Source(INSTALLATIONS, "NMI on each node", "the module nmi_info"),
     Source(NODES, "nodes and their scale sets", "the module aks_node_info"),
     Source(RULES, "rules on nodes", "the playbook cleanup_nodes"),

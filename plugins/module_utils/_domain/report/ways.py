@@ -33,7 +33,7 @@ from .graph import (
 from .observation import CARRIERS, INVENTORY, LEFTOVERS, NODES, PLAN, VERIFICATION, Observed, Raw
 
 _WORKLOAD_ID = "workload_identity"
-_BY_WORKLOAD_ID = (_WORKLOAD_ID, "both")
+BY_WORKLOAD_ID = (_WORKLOAD_ID, "both")
 # States of federated credentials as workload_identity_info has them.
 _STATES = {"exists": PRESENT, "missing": MISSING, "misspelled": WRONG, "unknown": UNKNOWN}
 
@@ -97,7 +97,7 @@ def _workload_id(observed: Observed) -> t.Iterator[Edge]:
             if row["client_id"]:
                 yield _by_client_id(account, row["client_id"], observed)
         for each in row["credentials"]:
-            uses, state = row["uses"] in _BY_WORKLOAD_ID, _STATES.get(each["state"], UNKNOWN)
+            uses, state = row["uses"] in BY_WORKLOAD_ID, _STATES.get(each["state"], UNKNOWN)
             key = arm_id.normal(each["identity_id"])
             if not arm_id.is_user_assigned_identity(key) or not (uses or state in (PRESENT, WRONG)):
                 continue

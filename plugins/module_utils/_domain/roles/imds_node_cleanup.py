@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from ..names import is_ours
 from ..needs import AzureNeed, KubernetesNeed
 from ..nodes import node_refusals
+from ..nodes.node_rules import CLEAN, CLEANED, ENDED_WELL, IN_USE, WOULD_CLEAN
 from ..tokens import token
 from .part import Part, Raw, Refused, Run, refuse
 
 Object = t.Mapping[str, t.Any]
-ENDED_WELL = ("clean", "cleaned")
 POD = "aks_node_pod"
 # Files of the role with what a node goes on with that does not go its way with most others.
 UNTOUCHED, FIRST, PROVE = "untouched.yml", "canary.yml", "prove.yml"
@@ -38,6 +38,8 @@ LOCAL = ("local", "ansible.builtin.local")
 TABLES = "~/.azureops-pod-identity/nodes"
 # How it can be asked on the node who answers pods.
 ON_NODE = ("pod_network", "throw_away_namespace")
+# What lets others follow; in check mode the first node ends as it would.
+_WELL = (*ENDED_WELL, WOULD_CLEAN)
 _INSTANCES = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines"
 
 _NOT_KNOWN = (
@@ -94,6 +96,13 @@ class Gate:
             reason = f"whether NMI still covers the node could not be asked again ({said})"
             return node_refusals.refusal({"closed_because": [reason], "scale_set": "unknown"}, [reason])
         return _refusal(self._now)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether NMI serves there, so that nothing is to be cleaned."""
+        if self.seen is not None and "nodes" not in self.seen:
+            return False
+        return bool(self._now.get("nmi_installation")) and self._now.get("nmi_state") == "active"
 
     @property
     def is_known(self) -> bool:
@@ -197,12 +206,13 @@ def accessed(output: str, errors: str, name: str | None) -> Access:
 def verdict(options: Options, gate: Gate) -> Verdict:
     """What keeps a node untouched; an empty outcome where nothing does."""
     if gate.node.get("os", "linux") != "linux":
-        return Verdict("clean", "It is a Windows node, on which NMI never runs.")
+        return Verdict(CLEAN, "It is a Windows node, on which NMI never runs.")
     refusal = "" if options.accept_open_imds else gate.refusal
     target = options.artifact_target
     is_wrong = target.startswith("secret:") and not options.secret_of_tables
     if refusal:
-        return Verdict("refused", refusal, looks=gate.is_known and not gate.stopped_by and not is_wrong)
+        outcome = IN_USE if gate.is_in_use else "refused"
+        return Verdict(outcome, refusal, looks=gate.is_known and not gate.stopped_by and not is_wrong)
     if gate.stopped_by:
         return Verdict("stopped", f"Not touched, because the run stopped at {gate.stopped_by}.")
     if is_wrong:
@@ -279,7 +289,7 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
     attempts = {host.name: [_attempt(answer) for answer in host.answers] for host in _of(play, batch)}
     begun = {host.name: _begun(host, attempts[host.name]) for host in hosts}
     stopped_by = earlier.stopped_by or _stopped_by(ended)
-    proved = any(host.result.get("transport") and host.result.get("outcome") in ENDED_WELL for host in ended)
+    proved = any(host.result.get("transport") and host.result.get("outcome") in _WELL for host in ended)
     led = [host for host in hosts if begun[host.name]["transport"]]
     reached = [host.name for host in led]
     canary = "" if proved or stopped_by or not reached else reached[0]
@@ -304,14 +314,14 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
 def ended(begun: Object, done: Object, *, first: bool, force: bool, check_mode: bool) -> Ended:
     """The result of a node, of which ``begun`` is the beginning and ``done`` what the clean-up returned."""
     back_ends = list(done.get("result", {}).get("backends", {}).values())
-    outcome = _outcome(done, force)
+    outcome = _outcome(done, force=force, check_mode=check_mode)
     said = node_refusals.living(done["result"]["nmi"]) if outcome == "refused" else str(done.get("msg", ""))
     result: dict[str, t.Any] = {
         **begun,
         **{key: [each for one in back_ends for each in one[key]] for key in ("found", "removed", "left")},
         "outcome": outcome,
         "stops": "taken" in done or (first and outcome == "error"),
-        "reason": _sentences([] if outcome in ENDED_WELL else [said], [str(begun["reason"])]),
+        "reason": _sentences([] if outcome in _WELL else [said], [str(begun["reason"])]),
     }
     proves = outcome in ENDED_WELL and not check_mode
     answer: Object = done.get("answer", {})
@@ -322,13 +332,15 @@ def ended(begun: Object, done: Object, *, first: bool, force: bool, check_mode: 
     return Ended(result, proves, PROVE if saved or (proves and not proved) else "")
 
 
-def _outcome(done: Object, force: bool) -> str:
+def _outcome(done: Object, *, force: bool, check_mode: bool) -> str:
     if done.get("unreachable"):
         return "unreachable"
     if done.get("failed"):
         living = done.get("result", {}).get("nmi") and not force and "taken" not in done
         return "refused" if living else "error"
-    return "cleaned" if done.get("changed") else "clean"
+    if done.get("changed"):
+        return WOULD_CLEAN if check_mode else CLEANED
+    return CLEAN
 
 
 def _of(play: t.Sequence[Host], batch: t.Sequence[str]) -> list[Host]:
@@ -1234,7 +1246,9 @@ def _ended(host: str, result: Object) -> Object:
 
 
 def _row(result: Object) -> Object:
-    counts = {name: len(result[name]) if result["transport"] else "" for name in ("found", "removed")}
+    counts: dict[str, t.Any] = {name: len(result[name]) if result["transport"] else "" for name in ("found", "removed")}
+    if result["outcome"] == WOULD_CLEAN:
+        counts["removed"] = ""
     method = f" ({result['proof_method']})" if result["proof_method"] else ""
     return {**result, **counts, "proof": result["proof"] + method}
 

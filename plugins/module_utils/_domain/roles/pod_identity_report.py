@@ -100,10 +100,12 @@ class Found:
     """``left``: what plays of this run have found, by the keys of sources. ``looked``: results of modules, by the same,
     with ``msg`` where they failed. ``age``: seconds since the epoch of the oldest file.
 
-    ``failure``: why nothing was looked at; '' where it was. ``now``: in UTC, as a report has it.
+    ``failure``: why nothing was looked at; '' where it was. ``now``: in UTC, as a report has it. ``named``: the name of
+    the cluster in the options; '' where they have none.
     """
 
     host: str
+    named: str
     cluster: Raw
     now: str
     failure: str
@@ -116,6 +118,7 @@ class Found:
         stats = [each["stat"] for name, each in observed.items() if name.startswith(_AGE)]
         return cls(
             host=observed["host"],
+            named=str(observed["named"]),
             cluster=observed["cluster"],
             now=observed["now"],
             failure=observed["failure"],
@@ -145,7 +148,7 @@ def observe(options: Options, found: Found, _run: Run) -> Observed:
 
 def _name(found: Found) -> str:
     """The host, which is a cluster; where that says nothing, what the cluster is called."""
-    return str(found.cluster.get("name") or found.host) if found.host == _LOCALHOST else found.host
+    return str(found.cluster.get("name") or found.named or found.host) if found.host == _LOCALHOST else found.host
 
 
 def _left(observed: Raw) -> dict[str, t.Any]:

@@ -17,6 +17,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.grounds import GROUNDS
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.observation import (
+    SOURCES,
+    Observed,
+    parse,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_verify
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, Raw, binding, identity, template
 from ansible_collections.azureops.pod_identity.tests.support.report_world import (
@@ -36,6 +42,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import case, fo
 # Everything that was looked at is all right.
 HEALTHY: Raw = {"causes": [], "unread": [], "verdict": "healthy", "scope": "the cluster", "requests": []}
 RIGHT = objects(Deployment=[template()])
+GAP: Raw = {"source": "logs", "what": "logs", "why": "forbidden", "needs": "pods/log"}
 
 
 def told(**results: t.Any) -> model.Cluster:
@@ -64,15 +71,107 @@ def test_findings_stand_in_for_a_diagnosis_that_nobody_made() -> None:
     assert (problem.code, problem.severity) == ("nothing_matches", "error")
 
 
-def test_only_what_was_looked_at_completely_is_healthy() -> None:
-    whole: dict[str, t.Any] = {"inventory": inventory(RIGHT), "diagnosis": HEALTHY, "verification": [token()]}
-    assert told(**whole).verdict == model.HEALTHY
-    assert told(**whole).sentence == "Nothing is wrong with prod: its identities and tokens were looked at."
-    for key in whole:
-        assert told(**{name: each for name, each in whole.items() if name != key}).verdict == model.UNKNOWN
-    assert told(**{**whole, "verification": [token("not_verified")]}).verdict == model.UNKNOWN
-    gap = {"source": "logs", "what": "logs", "why": "forbidden", "needs": "pods/log"}
-    assert told(**{**whole, "diagnosis": {**HEALTHY, "unread": [gap]}}).verdict == model.UNKNOWN
+# Where NMI serves each node but one, which was cleaned.
+SERVES: Raw = {"installations": [{"nodes": [{"node": "n1", "state": "active", "reason": ""}]}], "unread": []}
+CLEANED: Raw = {"node": "n2", "outcome": "cleaned", "reason": "", "found": ["-A x"], "removed": ["-A x"], "left": []}
+OTHER: Raw = {"name": "n2", "scale_set": "", "scale_set_name": "", "ready": True, "nmi_state": "missing"}
+EVERYTHING: dict[str, t.Any] = {
+    "inventory": inventory(RIGHT),
+    "diagnosis": HEALTHY,
+    "verification": [token()],
+    "installations": SERVES,
+    "nodes": {"nodes": [*NODES["nodes"], OTHER]},
+    "rules": [CLEANED],
+    "plan": plan(RIGHT),
+}
+
+
+def without(key: str) -> dict[str, t.Any]:
+    return {name: each for name, each in EVERYTHING.items() if name != key}
+
+
+def test_what_was_looked_at_and_proved_is_healthy() -> None:
+    found = told(**EVERYTHING)
+    said = "Nothing is wrong with prod: its identities, tokens and nodes were looked at."
+    assert (found.verdict, found.sentence) == (model.HEALTHY, said)
+
+
+def test_the_verdict_rests_on_what_it_says() -> None:
+    assert [ground.key for ground in GROUNDS] == list(EVERYTHING)
+
+
+@pytest.mark.parametrize("key", EVERYTHING)
+def test_without_one_of_what_it_rests_on_nothing_is_healthy(key: str) -> None:
+    """And the sentence says which, and what looks at it."""
+    found = told(**without(key))
+    (ground,) = (one for one in GROUNDS if one.key == key)
+    (source,) = (one for one in SOURCES if one.key == key)
+    assert found.verdict == model.UNKNOWN
+    assert found.sentence.startswith("Nothing wrong was found in prod, but not all was looked at: ")
+    assert f"({source.needs})" in found.sentence and ground.told(_parsed(**EVERYTHING)) == ""
+
+
+def _parsed(**results: t.Any) -> Observed:
+    (found,) = parse(document(cluster(**results)))
+    return found
+
+
+@for_each(
+    case("no token at all", {"verification": []}, "tokens of pods (the playbook verify)"),
+    case("not verified", {"verification": [token(), token("not_verified", pod="b")]}, "the token of team/b (the pl"),
+    case("of another", {"verification": [token(selector="y")]}, "the token of Deployment team/web (the playbook ver"),
+    case("logs", {"diagnosis": {**HEALTHY, "unread": [{**GAP}]}}, "logs (the playbook diagnose)"),
+    case("rights", {"installations": {**SERVES, "unread": ["No."]}}, "who has the rights of NMI (the module nmi_info)"),
+    case("no node", {"nodes": {"nodes": []}}, "the nodes, of which none was told (the module aks_node_info)"),
+    case(
+        "to clean", {"rules": [{**CLEANED, "outcome": "error", "found": []}]}, "the rules on node n2 (the playbook cl"
+    ),
+)
+def test_what_was_not_looked_at_is_named(changes: dict[str, t.Any], said: str) -> None:
+    found = told(**{**EVERYTHING, **changes})
+    assert found.verdict == model.UNKNOWN and said in found.sentence, found.sentence
+
+
+def test_nothing_is_healthy_for_having_nothing() -> None:
+    """Neither workloads nor tokens: nothing is proved."""
+    none = objects(**{name: [] for name in ("AzureIdentity", "AzureIdentityBinding", "AzureAssignedIdentity")})
+    empty = inventory({**none, "Deployment": [], "ReplicaSet": [], "Pod": []})
+    assert told(**{**EVERYTHING, "inventory": empty, "verification": []}).verdict == model.UNKNOWN
+
+
+@for_each(
+    case("Windows", {"os": "windows"}),
+    case("virtual", {"os": "linux", "labels": {"type": "virtual-kubelet"}}),
+)
+def test_a_node_where_nmi_never_runs_has_no_rules(more: Raw) -> None:
+    nodes = {"nodes": [*NODES["nodes"], {**OTHER, **more}]}
+    assert told(**{**without("rules"), "nodes": nodes}).verdict == model.HEALTHY
+
+
+@pytest.mark.parametrize("outcome", ["refused", "would_clean", "error"])
+def test_rules_that_were_found_and_stay_are_suspect(outcome: str) -> None:
+    found = told(**{**EVERYTHING, "rules": [{**CLEANED, "outcome": outcome}]})
+    assert found.verdict == model.SUSPECT
+    assert "1 node with rules of an NMI that does not serve there" in found.sentence
+    # Of one that serves they are its own.
+    assert (
+        told(**{**EVERYTHING, "rules": [CLEANED, {**CLEANED, "node": "n1", "outcome": "refused"}]}).verdict == "healthy"
+    )
+
+
+def test_a_blocked_workload_of_a_migration_is_not_healthy() -> None:
+    blocked = {"workload": "Deployment team/web", "state": "blocked", "next": "", "why": "It is in the way."}
+    found = told(**EVERYTHING, stages=[blocked])
+    said = "Nothing in prod is known to be broken, but something looks wrong: 1 workload of the migration blocked."
+    assert (found.verdict, found.sentence) == (model.SUSPECT, said)
+
+
+def test_who_may_not_move_is_wrong_only_once_a_migration_has_begun() -> None:
+    given = EVERYTHING["plan"]
+    (row,) = given["templates"]
+    kept, moved = {**row, "verdict": "blocked"}, {**row, "name": "moved", "uses": "workload_identity"}
+    assert told(**{**EVERYTHING, "plan": {**given, "templates": [kept]}}).verdict == model.HEALTHY
+    assert told(**{**EVERYTHING, "plan": {**given, "templates": [kept, moved]}}).verdict == model.SUSPECT
 
 
 def test_what_nobody_has_asked_is_not_verified() -> None:
@@ -85,8 +184,34 @@ def test_what_nobody_has_asked_is_not_verified() -> None:
 
 def test_a_wrong_token_is_broken_whatever_the_diagnosis_says() -> None:
     found = told(inventory=inventory(RIGHT), diagnosis=HEALTHY, verification=[token("not_assigned")])
-    assert (found.verdict, found.sentence) == (model.BROKEN, "prod is broken: 1 wrong token.")
+    assert (found.verdict, found.sentence) == (model.BROKEN, "prod is broken: 1 error.")
     assert [(one.verdict, one.why) for one in found.workloads] == [(model.BROKEN, "NMI answered 404.")]
+
+
+def test_a_wrong_token_has_a_code_and_says_what_to_do() -> None:
+    """That of pods of one workload once, with each answer as evidence."""
+    wrong = [token("not_assigned"), token("not_assigned", pod="web-2", node="")]
+    found = told(inventory=inventory(RIGHT), diagnosis=HEALTHY, verification=wrong)
+    (one,) = found.problems
+    assert (one.severity, one.code, one.object, one.namespace) == (
+        "error",
+        "not_assigned",
+        "Deployment team/web",
+        "team",
+    )
+    assert one.link.endswith("#not_assigned") and "azureops.pod_identity.verify" in one.remedy
+    assert [each.source for each in one.evidence] == ["Pod team/web-1 on node n1", "Pod team/web-2"]
+    assert found.workloads[0].codes == ("not_assigned",)
+
+
+@for_each(
+    case("pod", {"selector": "y"}, "Pod team/web-1"),
+    case("no pod", {"selector": "y", "pod": ""}, "AzureIdentity team/i"),
+    case("nothing", {"selector": "y", "pod": "", "identity": ""}, "Namespace team"),
+)
+def test_whose_a_wrong_token_is(more: Raw, label: str) -> None:
+    (one,) = told(inventory=inventory(RIGHT), diagnosis=HEALTHY, verification=[token("no_answer", **more)]).problems
+    assert one.object == label
 
 
 def test_a_token_that_was_not_verified_is_no_success() -> None:
@@ -119,7 +244,7 @@ def test_a_cluster_of_which_neither_inventory_nor_diagnosis_was_read_was_not_loo
     assert (found.verdict, found.failure, found.sentence) == (model.UNKNOWN, "Pods may not be listed.", said)
     one["sources"].update(cluster(verification=[token("not_assigned")])["sources"])
     (found,) = build(document(one)).clusters
-    assert (found.verdict, found.sentence) == (model.BROKEN, "prod is broken: 1 wrong token.") and found.failure
+    assert (found.verdict, found.sentence) == (model.BROKEN, "prod is broken: 1 error.") and found.failure
 
 
 @pytest.mark.parametrize("key", UNREAD)
@@ -127,8 +252,8 @@ def test_either_of_inventory_and_diagnosis_tells_of_the_cluster(key: str) -> Non
     one = cluster(inventory=inventory(RIGHT), diagnosis=HEALTHY)
     one["sources"][key] = UNREAD[key]
     (found,) = build(document(one)).clusters
-    said = "Nothing wrong was found in prod, but not all was looked at."
-    assert (found.verdict, found.failure, found.sentence) == (model.UNKNOWN, "", said)
+    said = "Nothing wrong was found in prod, but not all was looked at: "
+    assert (found.verdict, found.failure, found.sentence[: len(said)]) == (model.UNKNOWN, "", said)
 
 
 def test_the_way_by_pod_identity() -> None:
@@ -206,6 +331,29 @@ def test_azure_identities_of_one_managed_identity_are_one() -> None:
 def test_what_was_not_looked_at_is_told_with_what_it_takes() -> None:
     unread = {one.source: one.needs for one in told(inventory=inventory(objects())).unread}
     assert unread["verification"] == "the playbook verify" and "inventory" not in unread
+
+
+RESIDUE: t.Sequence[Raw] = [
+    {"code": code, "severity": severity, "object": f"Kind {code}", "message": "It is there.", "remedy": "See."}
+    for code, severity in (
+        *(("installation_left", "error"), ("binding_left", "warning"), ("lock_left", "info")),
+        *(("definition_stuck", "error"), ("not_read", "error")),
+    )
+]
+
+
+def test_what_an_installation_is_made_of_is_not_left() -> None:
+    """Only what does not go; what could not be read is told as that."""
+    found = told(inventory={**inventory(RIGHT), "residue": RESIDUE})
+    assert [one.code for one in found.leftovers] == ["definition_stuck"]
+    assert "what is left of the kind Kind not_read" in [one.what for one in found.unread]
+
+
+def test_what_is_left_without_an_installation_or_behind_a_removal() -> None:
+    gone = told(inventory={**inventory(RIGHT), "residue": RESIDUE[1:]})
+    assert [one.code for one in gone.leftovers] == ["binding_left", "lock_left", "definition_stuck"]
+    removed = told(inventory={**inventory(RIGHT), "residue": RESIDUE}, removal={"audit": []})
+    assert [one.code for one in removed.leftovers] == [each["code"] for each in RESIDUE[:-1]]
 
 
 def test_the_age_is_that_of_the_oldest_part() -> None:

@@ -97,7 +97,8 @@ def test_a_warning_fails_from_its_threshold_on() -> None:
         "prod has 1 problem of severity warning or worse and 1 workload broken or suspect.",
     ),
     case("fine", FINE, "warning", ""),
-    case("never, though forbidden", FORBIDDEN, "never", ""),
+    case("never, where nothing could be read", FORBIDDEN, "never", "prod could not be looked at: No."),
+    case("never, where another could", build(document(cluster(inventory=inventory(RIGHT)), GONE)), "never", ""),
     case("forbidden", FORBIDDEN, "error", "prod could not be looked at: No."),
 )
 def test_when_a_run_fails(report: Report, fail_on: str, said: str) -> None:

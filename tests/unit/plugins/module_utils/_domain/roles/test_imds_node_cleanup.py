@@ -241,8 +241,26 @@ def test_check_mode_proves_nothing() -> None:
     assert (ended.proves, ended.next, ended.result["outcome"]) == (False, "", "clean")
 
 
+def test_what_check_mode_predicts_is_not_told_as_done() -> None:
+    done = {**part(found=[{"rule": "a"}], removed=["a"]), "changed": True}
+    result = role.ended(
+        {**BEGUN, "node": "n1", "proof": "", "proof_method": ""}, done, first=True, force=False, check_mode=True
+    ).result
+    assert (result["outcome"], result["stops"], result["reason"]) == ("would_clean", False, "")
+    (row,) = plan("report", {"hosts": ["n1"], "results": [result]})["rows"]
+    assert (row["found"], row["removed"]) == (1, "")
+
+
+def test_others_follow_a_first_node_in_check_mode_too() -> None:
+    hosts = [role.Host(name, answers=[REACHED]) for name in ("n1", "n2", "n3")]
+    hosts[0] = role.Host("n1", answers=[REACHED], result={"transport": "ssh", "outcome": "would_clean"})
+    chosen = role.choose(hosts, ["n2", "n3"], role.begin(hosts, ["n2", "n3"]))
+    assert (chosen.canary, chosen.go) == ("", ("n2", "n3"))
+
+
 OPEN: dict[str, Any] = {"name": "n1", "closed_because": []}
 SHUT: dict[str, Any] = {"name": "n1", "closed_because": ["NMI covers it", "it carries stray"]}
+USED: dict[str, Any] = {**SHUT, "nmi_installation": "DaemonSet default/nmi", "nmi_state": "active"}
 OPTIONS = Options()
 
 
@@ -258,6 +276,15 @@ def plan(part: str, observed: dict[str, Any], *, check_mode: bool = False, **opt
     ("unknown", Gate({}, None, ""), {}, "refused", "neither the API server nor Azure could be"),
     ("shut", Gate(SHUT, None, ""), {}, "refused", "because NMI covers it; and it carries stray. As a last"),
     ("shut by now", Gate(OPEN, {"nodes": [SHUT]}, ""), {}, "refused", "NMI covers it"),
+    ("NMI serves", Gate(SHUT, {"nodes": [USED]}, ""), {}, "in_use", "Nothing is to be cleaned"),
+    (
+        "NMI served",
+        Gate(USED, {"nodes": [{**USED, "nmi_state": "missing"}]}, ""),
+        {},
+        "refused",
+        "does not serve on the",
+    ),
+    ("NMI serves, accepted", Gate(USED, None, ""), {"accept_open_imds": True}, "", ""),
     ("open by now", Gate(SHUT, {"nodes": [OPEN]}, ""), {}, "", ""),
     ("not told of any more", Gate(SHUT, {"nodes": []}, ""), {}, "refused", "NMI covers it"),
     ("no answer", Gate(OPEN, {"msg": "No."}, ""), {}, "refused", "could not be asked again (No). Mend"),

@@ -37,6 +37,7 @@ LIVE = ["inventory", "diagnosis", "plan", "installations", "nodes"]
 
 def known(cluster: dict[str, Any] | None = None, /, failure: str = "", **more: Any) -> dict[str, Any]:
     found = {"host": "localhost", "cluster": CLUSTER if cluster is None else cluster, "now": TIME, "failure": failure}
+    found["named"] = ""
     return {**found, "left": {**LEFT, **more.pop("left", {})}, **more}
 
 
@@ -126,6 +127,11 @@ def test_what_cannot_be_looked_at_is_told_with_its_reason() -> None:
 def test_a_host_is_a_cluster() -> None:
     assert observed({}, {**known(), "host": "east"})["name"] == "east"
     assert observed({}, known({}))["name"] == "localhost"
+
+
+def test_a_cluster_that_could_not_be_found_is_called_as_the_options_do() -> None:
+    assert observed({}, known({}, failure="No.", named="shop"))["name"] == "shop"
+    assert observed({}, {**known({}, failure="No.", named="shop"), "host": "east"})["name"] == "east"
 
 
 def test_a_report_can_be_made_of_it() -> None:
