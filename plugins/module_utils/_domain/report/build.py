@@ -14,7 +14,7 @@ import typing as t
 from collections import Counter
 
 from ..azure import arm_id, ownership
-from ..diagnosis import catalogue
+from ..diagnosis import catalogue, cause
 from ..errors import Failure
 from ..matching.matching import USER_ASSIGNED
 from ..migration.stages import STATES
@@ -68,6 +68,8 @@ _ANSWERS = {
 # What of an identity on a scale set is nobody's leftover.
 _KEPT = (ownership.PROTECTED, ownership.USED)
 _LEFT = ("left", NOT_VERIFIED)
+# What a diagnosis may not have looked at, and the source that has.
+_LOOKED_AT_BY = {cause.PROBE: VERIFICATION, cause.RULES: RULES}
 _CODE = re.compile(r"[a-z]+(_[a-z]+)*", re.ASCII)
 _SENTENCES = {
     SUSPECT: "Nothing in {name} is known to be broken, but something looks wrong: {counts}.",
@@ -481,6 +483,8 @@ def _unread(observed: Observed) -> t.Iterator[model.Unread]:
         if source.key not in observed.results:
             yield model.Unread(source.key, source.what, observed.failures.get(source.key, why), source.needs)
     for row in observed.result(DIAGNOSIS).get("unread", ()):
+        if _LOOKED_AT_BY.get(row["source"]) in observed.results:
+            continue
         yield model.Unread(DIAGNOSIS, row["what"], row["why"], row["needs"])
     for row in observed.result(PLAN).get("not_looked_at", ()):
         yield model.Unread(PLAN, row["what"], row["why"], row["needs"])

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import reading
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import (
     Cause,
-    Scope,
     diagnose,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
     LATELY,

@@ -28,6 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_network import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, healthy, pod, template
 from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
@@ -337,7 +338,7 @@ def test_every_code_is_found_in_some_world() -> None:
 def test_what_was_found_concerns_the_pod(case: str) -> None:
     observed, causes = CASES[case]
     ours = {row.code for row in TABLE.rows}
-    told_of = diagnose.diagnose(observed, diagnose.Scope("team", pod="web-1-a")).causes
+    told_of = diagnose.diagnose(observed, Scope("team", pod="web-1-a")).causes
     assert {one.code for one in told_of} & ours == {code for code, *rest in causes}
 
 
@@ -348,7 +349,7 @@ def test_what_pods_of_another_workload_suffer_is_not_told_of_this_one() -> None:
     objects["Deployment"].append(other)
     observed = here(Deployment=objects["Deployment"], NetworkPolicy=[policy(selector={"matchLabels": {"app": "db"}})])
     assert [code for code, *rest in found(observed)] == ["policy_blocks_nmi"]
-    causes = diagnose.diagnose(observed, diagnose.Scope("team", workload="web")).causes
+    causes = diagnose.diagnose(observed, Scope("team", workload="web")).causes
     assert "policy_blocks_nmi" not in {one.code for one in causes}
 
 
