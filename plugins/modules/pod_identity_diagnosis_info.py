@@ -445,7 +445,7 @@ def ask(
         why = "nothing is asked in check mode"
         return diagnosis.without_asking(observed, scope, why, "no check mode, or check_mode_probe: true"), ()
     what = {"resource": params["probe_resource"], "image": params["probe_image"]}
-    return diagnosis.ask(client, observed, scope, **what)
+    return diagnosis.ask(client, observed, scope, bounds(params, scope), **what)
 
 
 def main() -> None:

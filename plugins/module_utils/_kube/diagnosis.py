@@ -367,9 +367,10 @@ def read_files(
 
 
 def ask(
-    client: Client, observed: Observed, scope: Scope, *, resource: str, image: str
+    client: Client, observed: Observed, scope: Scope, bounds: Bounds, *, resource: str, image: str
 ) -> tuple[Observed, tuple[str, ...]]:
-    """The same with the answers to requests for tokens in the place of the pods in scope; and what was done for that.
+    """The same with the answers to requests for tokens in the place of the pods in scope, and with what NMI logged of
+    them; and what was done for that.
 
     ``client`` sends ``asked_of_pods.MOST`` requests at the same time. Raises Failure where ``scope`` names nothing.
     """
@@ -380,7 +381,16 @@ def ask(
         return _with_unread(observed, *unread, *asked_of_pods.not_asked(questions, failure.sentence)), ()
     asked, silent = asked_of_pods.answered(questions, answers)
     actions = tuple(action for each in answers for action in each.actions)
-    return replace(_with_unread(observed, *unread, *silent), asked=asked), actions
+    logs = _logs_after(client, bounds, observed) if asked else observed.logs
+    return replace(_with_unread(observed, *unread, *silent), asked=asked, logs=logs), actions
+
+
+def _logs_after(client: Client, bounds: Bounds, observed: Observed) -> tuple[Log, ...]:
+    """Logs of NMI anew, in place of those that were read before; what cannot be read now is as it was."""
+    cluster = observed.inventory.cluster
+    again = _logs(client, bounds, observed.of(NMI), cluster, observed.now, []) if bounds.logs else ()
+    read = {(log.namespace, log.pod, log.previous) for log in again}
+    return (*(log for log in observed.logs if (log.namespace, log.pod, log.previous) not in read), *again)
 
 
 def without_asking(observed: Observed, scope: Scope, why: str, needs: str) -> Observed:

@@ -49,8 +49,8 @@ TABLE: tuple[Entry, ...] = (
     *of_requests.TABLE.rows,
 )
 # Findings that tell what is seen; why is told by what concerns the same object.
-_UNFINISHED = frozenset(("assignment_missing", "assignment_pending"))
-_SYMPTOMS = _UNFINISHED | {"assignment_differs", "assignment_without_cause"}
+_OF_MIC = frozenset(("assignment_missing", "assignment_pending", "assignment_without_cause"))
+_SYMPTOMS = _OF_MIC | {"assignment_differs"}
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _all(observed: Observed) -> t.Iterator[_Found]:
         evidence = (Evidence(finding.object, finding.message),)
         what = (finding.code, finding.severity, finding.object, "", evidence, finding.message)
         cause = Cause(*what, Fix(finding.remedy), PROVED, finding.references)
-        since = young.get(about.label, "") if finding.code in _UNFINISHED else ""
+        since = young.get(about.label, "") if finding.code in _OF_MIC else ""
         yield _Found(_shown(cause), finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces, young=since)
 
 
