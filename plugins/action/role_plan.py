@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 # Loaded here, before the workers are forked, so that their modules can run in these.
 from ansible_collections.azureops.pod_identity.plugins.action import (  # isort: skip
@@ -92,6 +93,8 @@ class ActionModule(ActionBase):
             found = {"failed": True, "msg": str(error)}
         else:
             found = {"plan": plan}
+            for line in plan.get("printed", ()):
+                Display().display(line, stderr=True)
         if failure is not None:
             found = _failed(failure, found)
         return {**result, "changed": False, **subtasks.told, **found}

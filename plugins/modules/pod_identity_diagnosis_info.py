@@ -16,7 +16,9 @@ description:
     identities, the likeliest cause first, each with its evidence and with what to do.
   - Looks at objects, at events, at the state and the logs of MIC, NMI and the Workload ID webhook, and at what NMI says
     of itself on each node. What could not be looked at is told too, with what it would take; a cluster is called
-    healthy only where all was looked at.
+    healthy only where all was looked at and a token was got in the place of each workload (O(probe)).
+  - Rules that NMI left on a node cannot be seen from outside. A node without NMI where no request was answered is told
+    in RV(unread); C(cleanup_nodes --check) looks at it.
   - Where the cluster is named (O(cluster_name)) it looks at Azure too.
   - With O(probe) it also asks for tokens in the place of pods, as M(azureops.pod_identity.pod_token_info) does, and
     joins the answers with everything else.
@@ -185,7 +187,8 @@ scope:
 verdict:
   description:
     - V(broken) by an error that is more than possible, V(suspect) by another error or a warning. V(healthy) where
-      nothing was found and all was looked at, V(unknown) where nothing was found and something was not looked at.
+      nothing was found, all was looked at, and the tokens that were asked for (O(probe)) are right. V(unknown) where
+      nothing was found and something was not looked at, or nothing was proved.
   returned: success
   type: str
   sample: broken
@@ -288,7 +291,7 @@ unread:
   elements: dict
   contains:
     source:
-      description: V(objects), V(events), V(logs), V(nodes), V(azure) or V(probe).
+      description: V(objects), V(events), V(logs), V(nodes), V(azure), V(probe) or V(rules), which are those of nodes.
       returned: always
       type: str
       sample: logs
@@ -379,8 +382,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.asked_of_pods import MOST
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope, diagnose
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import diagnose
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import settings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import token_questions
@@ -426,7 +430,7 @@ def observe_azure(
 ) -> Observed:
     """The same with what Azure has to tell, which is asked where the cluster is named."""
     if params["cluster_name"] is None:
-        return diagnosis.without_azure(observed)
+        return observed
     bounded = {**params, "wait_timeout": _AZURE_SECONDS}
     return azure.observe(lambda: Arm.connect(bounded, run_command), params, observed)
 
@@ -441,7 +445,7 @@ def ask(
         why = "nothing is asked in check mode"
         return diagnosis.without_asking(observed, scope, why, "no check mode, or check_mode_probe: true"), ()
     what = {"resource": params["probe_resource"], "image": params["probe_image"]}
-    return diagnosis.ask(client, observed, scope, **what)
+    return diagnosis.ask(client, observed, scope, bounds(params, scope), **what)
 
 
 def main() -> None:

@@ -21,12 +21,12 @@ from functools import partial
 
 from .._domain.diagnosis import asked_of_pods, reading
 from .._domain.diagnosis import logs as log_lines
-from .._domain.diagnosis.cause import AZURE, EVENTS, LOGS, NODES, OBJECTS
-from .._domain.diagnosis.diagnose import Scope
+from .._domain.diagnosis.cause import EVENTS, LOGS, NODES, OBJECTS
 from .._domain.diagnosis.events import Event
 from .._domain.diagnosis.logs import Log
 from .._domain.diagnosis.observed import MIC, NMI, Component, Observed, Unread, components
 from .._domain.diagnosis.reading import Wanted
+from .._domain.diagnosis.scope import Scope
 from .._domain.diagnosis.shown import shown
 from .._domain.errors import Failure
 from .._domain.installation import nmi
@@ -192,16 +192,18 @@ def _add_system(client: Client, found: inventory.Objects, unread: list[Unread]) 
         found[CONFIG_MAP.name] = [*found.get(CONFIG_MAP.name, ()), *([raw] if raw else ())]
 
 
-def _events(client: Client, bounds: Bounds, parts: t.Sequence[Component], unread: list[Unread]) -> tuple[Event, ...]:
-    """Warnings of the whole cluster, and what happened to the lock of MIC's leader; the latest last."""
+def _events(
+    client: Client, bounds: Bounds, parts: t.Sequence[Component], unread: list[Unread]
+) -> tuple[Event, ...] | None:
+    """Warnings of the whole cluster, and what happened to the lock of MIC's leader; the latest last. None: not read."""
     if not bounds.events:
-        unread.append(Unread(EVENTS, "events", "they are left out", "events: true"))
-        return ()
+        unread.append(Unread(EVENTS, "events", "they are left out", _option("events")))
+        return None
     look = partial(client.list_all, EVENT, fields="type=Warning", most=_EVENTS)
     needs = "list on events in the whole cluster"
     warnings = _attempt(unread, EVENTS, "events", needs, look)
     if warnings is None:
-        return ()
+        return None
     found = list(warnings)
     if len(found) >= _EVENTS:
         # Those of a tenant may be all of them.
@@ -214,6 +216,11 @@ def _events(client: Client, bounds: Bounds, parts: t.Sequence[Component], unread
         found += _attempt(unread, EVENTS, what, needs, partial(client.events, lock.namespace, lock.name)) or ()
     unique = {(each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in found}
     return tuple(sorted(map(Event.parse, unique.values()), key=lambda one: one.time))
+
+
+def _option(name: str) -> str:
+    """That of the module, and the variable of the playbook."""
+    return f"{name}: true (-e pod_identity_diagnose_{name}=true)"
 
 
 class _Patience:
@@ -263,7 +270,7 @@ def _logs(
     unread: list[Unread],
 ) -> tuple[Log, ...]:
     if not bounds.logs:
-        unread.append(Unread(LOGS, "logs of MIC, NMI and the webhook", "they are left out", "logs: true"))
+        unread.append(Unread(LOGS, "logs of MIC, NMI and the webhook", "they are left out", _option("logs")))
         return ()
     first = reading.first_nodes(cluster, bounds.namespace, bounds.pod)
     begin = now - timedelta(hours=bounds.log_hours)
@@ -303,7 +310,7 @@ def _health(client: Client, bounds: Bounds, parts: t.Iterable[Component], unread
     """What each NMI that is Ready says of itself, by the label of its pod."""
     pods = [(one, pod) for one in parts if one.program == NMI for pod in one.pods if nmi.is_ready(pod)]
     if pods and not bounds.nodes:
-        unread.append(Unread(NODES, "whether NMI works on each node", "nodes are left out", "nodes: true"))
+        unread.append(Unread(NODES, "whether NMI works on each node", "nodes are left out", _option("nodes")))
         return {}
     patience = _Patience(NODES, "what NMI says of itself", "get on pods/proxy")
 
@@ -351,7 +358,7 @@ def read_files(
         objects=found,
         components=parts,
         logs=logs,
-        events=tuple(sorted(map(Event.parse, events or ()), key=lambda one: one.time)),
+        events=None if events is None else tuple(sorted(map(Event.parse, events), key=lambda one: one.time)),
         now=now,
         unknown=unknown,
         unread=tuple(unread),
@@ -360,9 +367,10 @@ def read_files(
 
 
 def ask(
-    client: Client, observed: Observed, scope: Scope, *, resource: str, image: str
+    client: Client, observed: Observed, scope: Scope, bounds: Bounds, *, resource: str, image: str
 ) -> tuple[Observed, tuple[str, ...]]:
-    """The same with the answers to requests for tokens in the place of the pods in scope; and what was done for that.
+    """The same with the answers to requests for tokens in the place of the pods in scope, and with what NMI logged of
+    them; and what was done for that.
 
     ``client`` sends ``asked_of_pods.MOST`` requests at the same time. Raises Failure where ``scope`` names nothing.
     """
@@ -373,7 +381,16 @@ def ask(
         return _with_unread(observed, *unread, *asked_of_pods.not_asked(questions, failure.sentence)), ()
     asked, silent = asked_of_pods.answered(questions, answers)
     actions = tuple(action for each in answers for action in each.actions)
-    return replace(_with_unread(observed, *unread, *silent), asked=asked), actions
+    logs = _logs_after(client, bounds, observed) if asked else observed.logs
+    return replace(_with_unread(observed, *unread, *silent), asked=asked, logs=logs), actions
+
+
+def _logs_after(client: Client, bounds: Bounds, observed: Observed) -> tuple[Log, ...]:
+    """Logs of NMI anew, in place of those that were read before; what cannot be read now is as it was."""
+    cluster = observed.inventory.cluster
+    again = _logs(client, bounds, observed.of(NMI), cluster, observed.now, []) if bounds.logs else ()
+    read = {(log.namespace, log.pod, log.previous) for log in again}
+    return (*(log for log in observed.logs if (log.namespace, log.pod, log.previous) not in read), *again)
 
 
 def without_asking(observed: Observed, scope: Scope, why: str, needs: str) -> Observed:
@@ -384,12 +401,6 @@ def without_asking(observed: Observed, scope: Scope, why: str, needs: str) -> Ob
 
 def _with_unread(observed: Observed, *unread: Unread) -> Observed:
     return replace(observed, unread=(*observed.unread, *unread))
-
-
-def without_azure(observed: Observed) -> Observed:
-    """The same, with Azure told as not looked at."""
-    needs = "the resource group and the name of the cluster"
-    return _with_unread(observed, Unread(AZURE, "Azure", "no cluster is named there", needs))
 
 
 def _not_in_files(source: str, kind: Kind) -> Unread:

@@ -18,11 +18,13 @@ from ..tokens import mutation, token, token_questions
 from ..tokens.probe_job import PROBE_LABEL, Target
 from ..tokens.token_questions import Question
 from .cause import PROBE
-from .diagnose import Scope, workload_in
 from .observed import Asked, Observed, Unread
+from .scope import Scope, workload_in
 
 # Of a namespace or a cluster, all of them at the same time.
 MOST = token_questions.AT_ONCE
+# The option of the module, and the variable of the playbook.
+OPTION = "probe: true (-e pod_identity_diagnose_probe=true)"
 _NEEDS = "a probe pod in their place, with the permissions of pod_token_info in their namespaces"
 
 

@@ -35,6 +35,8 @@ ERROR, WARNING, INFO = SEVERITIES = ("error", "warning", "info")
 PROVED, LIKELY, POSSIBLE = CERTAINTIES = ("proved", "likely", "possible")
 # What causes look at; the page of codes says it.
 OBJECTS, EVENTS, LOGS, NODES, AZURE, PROBE = SOURCES = ("objects", "events", "logs", "nodes", "azure", "probe")
+# What no cause looks at, and a verdict rests on all the same: the rules that NMI leaves on a node.
+RULES = "rules"
 # What is seen where MIC assigns nothing, and where it does not finish: NMI waits 80 seconds for an assignment, 100 for
 # its end.
 NO_IDENTITY = "New pods get no identity: NMI answers 404 after 80 seconds."

@@ -16,12 +16,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
-from ..errors import Failure
 from ..findings import findings
 from ..kubernetes.workloads import Workload
 from ..names import namespace_of
 from . import (
     assignments,
+    basis,
     catalogue,
     of_azure,
     of_identities,
@@ -33,6 +33,7 @@ from . import (
 )
 from .cause import CERTAINTIES, ERROR, INFO, POSSIBLE, PROVED, SEVERITIES, Entry, Evidence, Suspicion
 from .observed import Asked, Observed, Unread
+from .scope import CLUSTER, Scope, workload_in
 from .shown import shown
 
 HEALTHY, BROKEN, SUSPECT, UNKNOWN = "healthy", "broken", "suspect", "unknown"
@@ -48,39 +49,8 @@ TABLE: tuple[Entry, ...] = (
     *of_requests.TABLE.rows,
 )
 # Findings that tell what is seen; why is told by what concerns the same object.
-_UNFINISHED = frozenset(("assignment_missing", "assignment_pending"))
-_SYMPTOMS = _UNFINISHED | {"assignment_differs", "assignment_without_cause"}
-
-
-@dataclass(frozen=True)
-class Scope:
-    """All empty: the whole cluster. ``workload``: its name, or kind and name with a slash between."""
-
-    namespace: str = ""
-    workload: str = ""
-    pod: str = ""
-
-    @classmethod
-    def parse(cls, namespace: str | None, workload: str | None, pod: str | None) -> Scope:
-        """A pod as ``NAMESPACE/NAME``, a workload as that or ``NAMESPACE/KIND/NAME``; with a namespace without it."""
-        what, given, most = ("pod", pod, 1) if pod else ("workload", workload, 2)
-        if not given:
-            return cls(namespace or "")
-        place, parts = namespace or "", given.split("/")
-        if not place:
-            place, parts = parts[0], parts[1:]
-        if not place or not 1 <= len(parts) <= most or not all(parts):
-            shape = "NAMESPACE/NAME" + ("" if pod else " or NAMESPACE/KIND/NAME")
-            raise Failure(f"The {what} {given!r} is not named as {shape}: correct it, or name the namespace beside it.")
-        return cls(place, pod=parts[0]) if pod else cls(place, workload="/".join(parts))
-
-    @property
-    def label(self) -> str:
-        if self.pod:
-            return f"Pod {self.namespace}/{self.pod}"
-        if self.workload:
-            return f"workload {self.namespace}/{self.workload}"
-        return f"Namespace {self.namespace}" if self.namespace else "the cluster"
+_OF_MIC = frozenset(("assignment_missing", "assignment_pending", "assignment_without_cause"))
+_SYMPTOMS = _OF_MIC | {"assignment_differs"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +94,8 @@ class Request:
 @dataclass(frozen=True)
 class Diagnosis:
     """``verdict``: ``broken`` (by an error that is more than possible), ``suspect`` (by another error or a warning),
-    ``healthy``, or ``unknown``: nothing was found where not all was looked at. ``requests``: all that were answered."""
+    ``healthy`` (nothing of ``basis`` is missing), or ``unknown``: nothing was found where not all was looked at.
+    ``requests``: all that were answered."""
 
     scope: str
     verdict: str
@@ -179,7 +150,7 @@ class _Related:
         return self.namespace in found.namespaces or any(namespace_of(one) == self.namespace for one in found.labels)
 
 
-def diagnose(observed: Observed, scope: Scope = Scope()) -> Diagnosis:
+def diagnose(observed: Observed, scope: Scope = CLUSTER) -> Diagnosis:
     """Raises Failure where ``scope`` names what does not exist."""
     related = _related(observed, scope)
     found = [one for one in _all(observed) if related is None or related.includes(one)]
@@ -187,13 +158,14 @@ def diagnose(observed: Observed, scope: Scope = Scope()) -> Diagnosis:
     judged = (_at_its_age(_explained(one, reasons)) if one.symptom else one for one in found)
     by_rank = sorted(judged, key=lambda one: one.rank)
     causes = tuple(one.cause for one in by_rank)
+    unread = basis.unread(observed, scope)
     if any(one.severity == ERROR and one.certainty != POSSIBLE for one in causes):
         verdict = BROKEN
     elif any(one.severity != INFO for one in causes):
         verdict = SUSPECT
     else:
-        verdict = UNKNOWN if observed.unread else HEALTHY
-    return Diagnosis(scope.label, verdict, causes, observed.unread, tuple(map(_request, observed.asked)))
+        verdict = UNKNOWN if unread else HEALTHY
+    return Diagnosis(scope.label, verdict, causes, unread, tuple(map(_request, observed.asked)))
 
 
 def _request(one: Asked) -> Request:
@@ -221,7 +193,7 @@ def _all(observed: Observed) -> t.Iterator[_Found]:
         evidence = (Evidence(finding.object, finding.message),)
         what = (finding.code, finding.severity, finding.object, "", evidence, finding.message)
         cause = Cause(*what, Fix(finding.remedy), PROVED, finding.references)
-        since = young.get(about.label, "") if finding.code in _UNFINISHED else ""
+        since = young.get(about.label, "") if finding.code in _OF_MIC else ""
         yield _Found(_shown(cause), finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces, young=since)
 
 
@@ -273,20 +245,6 @@ def _related(observed: Observed, scope: Scope) -> _Related | None:
         return _Related(scope.namespace)
     workload = workload_in(observed, scope)
     return _Related(scope.namespace, frozenset(_labels(observed, workload, scope.pod)))
-
-
-def workload_in(observed: Observed, scope: Scope) -> Workload:
-    """The one that ``scope`` names, or of which its pod is. Raises Failure where there is none."""
-    kind, _slash, name = scope.workload.rpartition("/")
-    for one in observed.inventory.cluster.workloads:
-        if one.pod.namespace != scope.namespace:
-            continue
-        if scope.pod:
-            if any(pod.name == scope.pod for pod in one.pods):
-                return one
-        elif one.name == name and kind.lower() in ("", one.kind.lower()):
-            return one
-    raise Failure(f"There is no {scope.label}: name it as NAMESPACE/NAME, as kubectl get shows it.")
 
 
 def _labels(observed: Observed, workload: Workload, pod: str) -> t.Iterator[str]:

@@ -97,19 +97,18 @@ class Observed:
 
     Of Secrets, Endpoints, Leases, ConfigMaps and definitions there are only those that matter: what AzureIdentities
     name, with ``HIDDEN`` for each value that is not empty, the lock of MIC's leader, what nodes renew, the settings of
-    kube-proxy and Cilium, and what is of pod identity. ``unknown``:
+    kube-proxy and Cilium, and what is of pod identity. ``events``: None where they were not read. ``unknown``:
     labels of what may be there or not, because it could not be read. ``health``: what the NMI of a pod says of itself,
-    by the pod's label, ``Active`` where it serves.
-    ``asked``: where live requests were wanted. ``credentials``: the federated ones by the lower-case id of an identity,
-    None where none were read; an identity that is missing was not read. ``from_files``: its lists may be of several
-    moments, ``now`` the last of them.
+    by the pod's label, ``Active`` where it serves. ``asked``: where live requests were wanted. ``credentials``: the
+    federated ones by the lower-case id of an identity, None where none were read; an identity that is missing was not
+    read. ``from_files``: its lists may be of several moments, ``now`` the last of them.
     """
 
     inventory: Inventory
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
     components: tuple[Component, ...] = ()
     logs: tuple[Log, ...] = ()
-    events: tuple[Event, ...] = ()
+    events: tuple[Event, ...] | None = None
     azure: Azure | None = None
     now: datetime = datetime(1970, 1, 1, tzinfo=timezone.utc)
     unread: tuple[Unread, ...] = ()
@@ -141,7 +140,7 @@ class Observed:
         pods = {(one.namespace, str(pod["metadata"]["name"])) for one in self.of(MIC) for pod in one.pods}
         if pods and pods <= {(log.namespace, log.pod) for log in self.logs_of(MIC)}:
             return ()
-        return tuple(one for one in self.events if one.component == MIC_COMPONENT)
+        return tuple(one for one in self.events or () if one.component == MIC_COMPONENT)
 
     @cached_property
     def nodes(self) -> t.Mapping[str, Raw]:

@@ -651,7 +651,7 @@ def _warnings(observed: Observed, one: Component) -> tuple[Evidence, ...]:
     """The latest events about what makes its pods, and about these."""
     names = {one.label, *map(label_of, one.pods)}
     names |= {label_of(each, each["kind"]) for each in _replica_sets(observed, one)}
-    told = [event for event in observed.events if event.warning and event.object in names]
+    told = [event for event in observed.events or () if event.warning and event.object in names]
     return tuple(
         Evidence(f"event of {event.object}", shown(f"{event.reason}: {event.message}"), event.time)
         for event in told[-_MOST_EVIDENCE:]

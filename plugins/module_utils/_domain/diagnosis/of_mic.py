@@ -23,7 +23,7 @@ from functools import partial
 from ..installation import nmi
 from ..matching.matching import ASSIGNED, STANDARD, USER_ASSIGNED, Assignment, scale_set
 from ..moments import lately, moment
-from . import chart
+from . import chart, of_azure
 from .cause import (
     AZURE,
     ERROR,
@@ -70,7 +70,7 @@ _RECONCILE = re.compile(
 )
 _EVENT = "binding apply error"
 
-_CODE = re.compile(r'\bCode="([A-Za-z]{1,60})" Message="')
+_CODE = re.compile(r'\bCode="([A-Za-z]{1,60})" Message="((?:[^"\\]|\\.){0,2000})')
 _ACTION = re.compile(r"does not have (?:permission|authorization) to perform action(?:\(s\))? '([\w./-]{1,150})'")
 _IDENTITY_ID = re.compile(
     r"/subscriptions/[\w-]{1,40}/resourcegroups/[\w.()-]{1,90}/providers/microsoft\.managedidentity"
@@ -84,9 +84,25 @@ _REFUSALS = {
     "ScopeLocked": "a lock forbids it",
     "RequestDisallowedByPolicy": "a policy forbids it",
     "FailedIdentityOperation": "an identity that the update names does not exist any more",
+    "TooManyUserAssignedIdentities": "the scale set carries as many identities as Azure allows",
+}
+# Of roles, which count up to half an hour after they were given.
+_OF_ROLES = ("LinkedAuthorizationFailed", "AuthorizationFailed")
+# Of what passes by itself; MIC tries again.
+_PASSING = ("Conflict", "InternalServerError", "OperationNotAllowed", "OperationPreempted", "RetryableError")
+_REMEDIES = {
+    "RequestDisallowedByPolicy": "Exempt the node resource group from the policy that Azure names (az policy exemption "
+    "create), or change what it forbids; MIC tries again by itself.",
+    "TooManyUserAssignedIdentities": "Detach identities that nobody uses any more (azureops.pod_identity.leftovers "
+    "shows them), or spread the pods over more node pools.",
 }
 # pkg/cloudprovider/vmss.go and vm.go: MIC itself waits for what Azure asked for.
-_THROTTLED = re.compile(r"\bStatusCode=429\b|\bVM(?:SS)?(?:Get|Update) client throttled, retry after: ")
+_MANY = re.compile(r"\bStatusCode=429\b")
+_PAUSE = re.compile(
+    r"\bVM(?:SS)?(?:Get|Update) client throttled, retry after: (?P<day>\d{4}-\d\d-\d\d) (?P<time>\d\d:\d\d:\d\d)"
+)
+# One request that fails is told by several lines within this time.
+_SAME_REQUEST = timedelta(seconds=5)
 # go-autorest/autorest/adal/token.go; the endpoint at the end since 0.9.
 _LOGIN = re.compile(r"\badal: Refresh request failed\. Status Code = '(\d{3})'\. Response body: (.*)", re.DOTALL)
 # pkg/nmi/standard.go and managed.go: what answered MIC was NMI, which is a cause of its own.
@@ -107,10 +123,17 @@ _SCALE_SET = re.compile(
 )
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?")  # below a second: 12.3ms
 
+_OF_STRANGER = (
+    "Find the pod that holds the lock. If it is another MIC, remove it, or give it a lock of its own "
+    "(--leader-election-namespace); a restart changes nothing as long as it renews. If no pod has that name, MIC takes "
+    "the lock once its lease has ended."
+)
+_FIND_POD = ("kubectl", "get", "pods", "--all-namespaces", "--field-selector")
 _LEASE_SECONDS, _LEASE_STALE = 15, 60
 _RESTARTS = 3
 _RECENT = timedelta(hours=1)
 _LONG_WAIT, _LONG_CYCLE, _HABIT = 5, 60, 3
+_QUOTED = 300
 
 
 @dataclass(frozen=True)
@@ -157,6 +180,7 @@ def mic_without_leader(observed: Observed) -> Suspicions:
         told = _leaderless(observed, mic, lock)
         why, certainty = told, PROVED
         evidence = [Evidence(f"Endpoints {lock.namespace}/{lock.name}", told)]
+        stranger = _stranger(observed, mic, lock)
         if not told:
             lost = _lost(observed, mic)
             if not lost:
@@ -169,23 +193,38 @@ def mic_without_leader(observed: Observed) -> Suspicions:
             evidence=tuple(evidence),
             certainty=certainty,
             concerns=None,
-            command=_kubectl(mic, "rollout restart deployment", mic.workload["metadata"]["name"]),
+            remedy=_OF_STRANGER if stranger else "",
+            command=shell(*_FIND_POD, f"metadata.name={stranger}")
+            if stranger
+            else _kubectl(mic, "rollout restart deployment", mic.workload["metadata"]["name"]),
         )
+
+
+def _stranger(observed: Observed, mic: Component, lock: nmi.Lock) -> str:
+    """Who holds the lock and is no pod of MIC; empty where nobody does."""
+    found = _lock(observed, lock)
+    record = _record(found) if found else None
+    if found is None or record is None or nmi.leader(lock, found, {str(pod["metadata"]["name"]) for pod in mic.pods}):
+        return ""
+    return record.holder
+
+
+def _lock(observed: Observed, lock: nmi.Lock) -> nmi.Object | None:
+    for one in observed.objects.get("Endpoints", ()):
+        if (one["metadata"].get("namespace"), one["metadata"].get("name")) == (lock.namespace, lock.name):
+            return one
+    return None
 
 
 def _leaderless(observed: Observed, mic: Component, lock: nmi.Lock) -> str:
     """Why nobody leads, by the lock; empty where somebody does or where that is not known."""
     if "Endpoints" not in observed.objects or any(_young(observed, pod) for pod in mic.pods):
         return ""
-    held = [
-        one
-        for one in observed.objects["Endpoints"]
-        if (one["metadata"].get("namespace"), one["metadata"].get("name")) == (lock.namespace, lock.name)
-    ]
-    record = _record(held[0]) if held else None
-    if record is None or not record.holder:
+    held = _lock(observed, lock)
+    record = _record(held) if held else None
+    if held is None or record is None or not record.holder:
         return "No pod of MIC has ever taken the lock of the leader." if not held else "The lock names no leader."
-    if not nmi.leader(lock, held[0], {str(pod["metadata"]["name"]) for pod in mic.pods}):
+    if not nmi.leader(lock, held, {str(pod["metadata"]["name"]) for pod in mic.pods}):
         return f"The lock is held by {record.holder!r}, which is no pod of MIC."
     if record.renewed is None:
         return f"The lock of {record.holder!r} does not tell when it was renewed."
@@ -295,13 +334,20 @@ def mic_slow(observed: Observed) -> Suspicions:
 )
 def mic_throttled_by_azure(observed: Observed) -> Suspicions:
     """Azure answers MIC that it asks too often, so that nothing is assigned for minutes or hours."""
-    failures = [one for one in observed.once(_failures) if _THROTTLED.search(one.error)]
+    failures = [one for one in observed.once(_failures) if _is_throttled(one)]
     if failures:
         last, certainty = _judged(failures)
+        refused = _requests([one for one in failures if _MANY.search(one.error)])
+        pauses = [f"{found['day']}T{found['time']}Z" for one in failures for found in _PAUSE.finditer(one.error)]
+        cause = (
+            f"Azure refused MIC {_times(refused, 'request')}, because it was asked too often"
+            if refused
+            else "Azure was asked too often"
+        )
         yield Suspicion(
             object=last.mic.label,
             symptom="New pods get no identity; the cluster's own operations on the scale set may be refused too.",
-            cause=f"Azure refused MIC {_times(len(failures), 'time')}, because it was asked too often.",
+            cause=f"{cause}; MIC asks it nothing until {max(pauses)}." if pauses else f"{cause}.",
             evidence=(last.evidence,),
             certainty=certainty,
             concerns=None,
@@ -312,8 +358,8 @@ def mic_throttled_by_azure(observed: Observed) -> Suspicions:
     ERROR,
     "See whether what Azure names exists. If it does, give the identity with which MIC works the role there (Managed "
     "Identity Operator at an identity); if not, delete the AzureIdentity that names it.",
-    told_by="MIC's log, else its events, where Azure itself was not looked at; and identities that are not assigned "
-    "yet.",
+    told_by="MIC's log, else its events, where Azure itself does not explain it; and identities that are not assigned "
+    "yet. Only possible where Azure shows the roles that MIC lacked, or the refusal passes by itself.",
     sources=(LOGS, EVENTS, OBJECTS, AZURE),
     references=(
         "Azure/aad-pod-identity#585",
@@ -324,14 +370,13 @@ def mic_throttled_by_azure(observed: Observed) -> Suspicions:
 )
 def mic_refused_by_azure(observed: Observed) -> Suspicions:
     """Azure refuses what MIC asks for. The text does not tell why: a role, a resource that is gone, an old MIC."""
-    if _looked_at_azure(observed):
-        return
     failures: dict[tuple[str, str], list[_Failure]] = {}
     for one in observed.once(_failures):
         found = _CODE.search(one.error)
-        if found and found[1] in _REFUSALS:
+        if found and not _is_throttled(one) and not _LOGIN.search(one.error):
             for label in _named(observed, one.error) or [one.mic.label]:
-                failures.setdefault((label, found[1]), []).append(one)
+                if not _is_explained(observed, {label, *_concerned(one.waiting)}):
+                    failures.setdefault((label, found[1]), []).append(one)
     identities = {f"AzureIdentity {one.namespace}/{one.name}": one for one in observed.inventory.cluster.identities}
     for (label, code), found_there in failures.items():
         last = found_there[-1]
@@ -339,15 +384,64 @@ def mic_refused_by_azure(observed: Observed) -> Suspicions:
         needed = f" ({action[1]})" if action else ""
         identity = identities.get(label)
         waiting = [each for one in found_there for each in one.waiting]
+        granted = code in _OF_ROLES and _looked_at_azure(observed)
+        remedy = _REMEDIES.get(code, "")
+        if granted:
+            remedy = (
+                "Wait up to half an hour: Azure shows the roles that MIC needs now, which count some time after they "
+                "were given, and MIC tries again by itself."
+            )
+        elif code not in _REFUSALS:
+            remedy = remedy or "Do what Azure's sentence asks for; MIC tries again by itself."
         yield Suspicion(
             object=label,
             symptom=PENDING,
-            cause=f"Azure refuses what MIC asks for with {code}{needed}: {_REFUSALS[code]}.",
+            cause=f"Azure refuses what MIC asks for with {code}{needed}: {_REFUSALS.get(code) or _said(last.error)}.",
             evidence=(last.evidence,),
-            certainty=LIKELY,
+            certainty=POSSIBLE if granted or code in _PASSING else LIKELY,
             concerns=_concerned(waiting) | {label},
-            command=shell("az", "identity", "show", "--ids", identity.resource_id) if identity else "",
+            remedy=remedy,
+            command=shell("az", "identity", "show", "--ids", identity.resource_id) if identity and not granted else "",
         )
+
+
+def _said(error: str) -> str:
+    """The sentence of Azure, quoted."""
+    found = _CODE.search(error)
+    return f"it says '{shown(found[2], _QUOTED).rstrip('.')}'" if found else ""
+
+
+def _is_throttled(one: _Failure) -> bool:
+    return bool(_MANY.search(one.error) or _PAUSE.search(one.error))
+
+
+def _requests(failures: t.Sequence[_Failure]) -> int:
+    """How many requests they are of: lines of one moment that end alike tell of one."""
+    ended: dict[str, datetime | None] = {}
+    count = 0
+    for one in failures:
+        answer, when = one.error.rpartition("error: ")[2], moment(one.evidence.time)
+        before = ended.get(answer)
+        if answer not in ended or (when and before and abs(when - before) > _SAME_REQUEST):
+            count += 1
+        ended[answer] = when or before
+    return count
+
+
+def _is_explained(observed: Observed, labels: t.Collection[str]) -> bool:
+    """Whether Azure tells why something of ``labels`` is refused."""
+    return any(labels_there is None or not labels_there.isdisjoint(labels) for labels_there in observed.once(_by_azure))
+
+
+def _by_azure(observed: Observed) -> list[frozenset[str] | None]:
+    """Labels of what each cause concerns that Azure itself shows; None for every pod."""
+    return [
+        None if one.concerns is None else one.concerns | {one.object}
+        for row in of_azure.TABLE.rows
+        if row.severity == ERROR
+        for one in row.look(observed)
+        if one.certainty != POSSIBLE
+    ]
 
 
 @TABLE.cause(
@@ -373,8 +467,9 @@ def mic_cannot_login(observed: Observed) -> Suspicions:
     (answer,) = [said for one, said in failures if one is last][:1]
     code = _AADSTS.search(answer[2])
     if "Identity not found" in answer[2]:
-        if _looked_at_azure(observed):
-            return  # which tells whether the kubelet identity is there
+        if _is_explained(observed, ()):
+            return
+        certainty = POSSIBLE if _looked_at_azure(observed) else certainty  # it may be back since
         why = "the identity with which it works is not on its node"
     else:
         why = f"Microsoft Entra ID answers {code[0]}" if code else f"it was answered {answer[1]}"

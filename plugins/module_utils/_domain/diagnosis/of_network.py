@@ -23,10 +23,10 @@ from ..installation import nmi
 from ..kubernetes import network_policies
 from ..kubernetes.objects import labels_of
 from ..kubernetes.workloads import Workload
-from ..matching.matching import Pod, Raw
+from ..matching.matching import USER_ASSIGNED, Pod, Raw
 from ..moments import lately, moment
 from ..nodes.cluster_nodes import USER_RULES_LABEL
-from ..tokens import token
+from ..tokens import token, token_questions
 from .cause import (
     AZURE,
     ERROR,
@@ -47,7 +47,7 @@ from .logs import Line, Log
 from .observed import NMI, Asked, Component, Observed, said_by
 
 TABLE = Table()
-_REFUSED = "nmi_dead"
+_REFUSED, _UNCLEAR = "nmi_dead", "unclear"
 _ENGINES = ("azure-npm", "azure-npm-win", "calico-node", "cilium", "canal", "antrea-agent", "kube-router", "weave-net")
 _SYSTEM = ("kube-system", "calico-system")
 _NFTABLES = re.compile(r"^\s*mode:\s*['\"]?nftables['\"]?\s*$", re.MULTILINE)
@@ -61,6 +61,11 @@ _SAID_NO_IMDS = re.compile(
     _FAILED + r"[^{]*(?:error: the MSI endpoint is not available|dial tcp 169\.254\.169\.254:80: )", re.IGNORECASE
 )
 _SAID_NOT_IN_TIME = re.compile(_FAILED + rf'.*"error_description": ?"(?:{"|".join(sorted(aadsts.OUT_OF_TIME))})\b')
+# pkg/nmi/server/server.go, appHandler.ServeHTTP.
+_SERVED = re.compile(
+    r"^status \(200\) took \d{1,20} ns for req\.method=GET reg\.path=/metadata/identity/oauth2/token/? "
+    r"req\.remote=(?P<ip>[0-9.]+)\b"
+)
 # Right after its start NMI may not have heard of a pod yet; its client asks again.
 _UNTIL_HEARD_OF = timedelta(seconds=10)
 # A watch that breaks once or twice, as when the API server restarts, is made again.
@@ -72,7 +77,8 @@ _IMDS_RESTRICTION = "https://learn.microsoft.com/azure/aks/imds-restriction"
 
 @TABLE.cause(
     ERROR,
-    "Remove the rules: azureops.pod_identity.cleanup_nodes; where pods need pod identity, let NMI run on the node.",
+    "Where pods need pod identity, let NMI run on the node. Where it is gone for good, remove its rules: "
+    "azureops.pod_identity.cleanup_nodes, which refuses while the node's scale set carries identities of pods.",
     told_by="Requests in place of a pod that are refused at once on a node that no NMI covers; without such requests, "
     "AKS's own mark of a node with rules of users, where objects of pod identity are left.",
     sources=(OBJECTS, PROBE, NODES),
@@ -189,6 +195,54 @@ def _allowing(policy: Raw, addresses: t.Sequence[str], port: int) -> str:
 
 @TABLE.cause(
     ERROR,
+    "Look at the rules of the node for what rejects or drops packets of pods to 169.254.169.254 or to NMI's port 2579 "
+    "(raw, mangle and filter tables, or another firewall there), and let them pass. Keep NMI's own rules.",
+    told_by="A request in place of a pod that was refused or not answered on a node whose NMI is Ready and says that "
+    "it is Active.",
+    sources=(PROBE, NODES, OBJECTS),
+)
+def way_to_nmi_blocked(observed: Observed) -> Suspicions:
+    """NMI runs on a node, and requests of pods there do not reach it."""
+    active = {
+        str((pod.get("spec") or {}).get("nodeName", "")): label
+        for one in observed.of(NMI)
+        for pod in one.pods
+        for label in (f"Pod {pod['metadata'].get('namespace', '')}/{pod['metadata']['name']}",)
+        if nmi.is_ready(pod) and observed.health.get(label) == nmi.ACTIVE
+    }
+    others = (policy_blocks_nmi, kube_proxy_bypasses, imds_restricted)
+    explained = {pod for look in others for pod in _silenced(look, observed)}
+    for one in observed.asked:
+        refused = one.verdict.verdict == _REFUSED
+        if one.node in active and (refused or _is_silent(one)) and one.pod_label not in explained:
+            yield Suspicion(
+                object=f"Node {one.node}",
+                symptom="Requests for a token are refused at once." if refused else "Requests for a token time out.",
+                cause=f"NMI runs on the node {one.node}, and requests of {one.pod_label} "
+                f"{'are refused' if refused else 'get lost'} on the way to it.",
+                evidence=(one.evidence, Evidence(active[one.node], f"It says {nmi.ACTIVE}.")),
+                certainty=PROVED,
+                concerns=frozenset({f"Node {one.node}", one.pod_label}),
+                command=_rules_of(one.node),
+            )
+
+
+def _silenced(look: t.Callable[[Observed], Suspicions], observed: Observed) -> t.Iterator[str]:
+    """Labels of the pods whose lack of an answer another cause explains."""
+    for found in look(observed):
+        if found.certainty == PROVED:
+            labels = (one.pod_label for one in observed.asked)
+            yield from (label for label in labels if found.concerns is None or label in found.concerns)
+
+
+def _rules_of(node: str) -> str:
+    """A command that shows the rules of a node, from a pod that goes with it."""
+    options = ("--stdin", "--tty", f"--image={token_questions.IMAGE}", "--profile=sysadmin")
+    return shell("kubectl", "debug", f"node/{node}", *options, "--", "chroot", "/host", "iptables-save")
+
+
+@TABLE.cause(
+    ERROR,
     "Use kube-proxy in iptables mode for these nodes, or move the workloads to Workload ID, which needs no redirect.",
     told_by="The mode of kube-proxy and the data plane, as Azure or kube-system tell them. Proved where a request in "
     "place of a pod got no answer or one of the metadata service itself; refuted where NMI answered one.",
@@ -293,11 +347,15 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
                 continue
             address = found["ip"].rstrip(".")
             pod = by_address.get(address)
+            if _served_since(observed, log, line, address):
+                continue
             if pod and pod.node == log.node and not _is_early(line.time, started.get((pod.namespace, pod.name))):
                 told[pod.label] = said_by(log, line)
             elif of_node.get(address) == log.node:
                 told[f"Node {log.node}"] = said_by(log, line)
         watches = [line for line, dummy in _lately(observed, log, _BROKEN_WATCH)]
+        if any(one.node == log.node and one.verdict.verdict == token.OK for one in observed.asked):
+            watches = []  # it knew a pod that had just been made
         broken = len(watches) >= _BROKEN
         if told or (broken and log.node in observed.nodes):
             hidden = f"Node {log.node}" in told
@@ -333,7 +391,10 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
 def node_cannot_reach_imds(observed: Observed) -> Suspicions:
     """A node's own way to the metadata service is broken, so NMI there gets no token for anybody."""
     for log in observed.logs_of(NMI):
-        for line, _match in _lately(observed, log, _SAID_NO_IMDS)[-1:] if log.node in observed.nodes else ():
+        failed = _lately(observed, log, _SAID_NO_IMDS)[-1:] if log.node in observed.nodes else ()
+        for line, _match in failed:
+            if _served_since(observed, log, line):
+                continue
             yield Suspicion(
                 object=f"Node {log.node}",
                 symptom="NMI answers 403 or 503, by its version within a second or after two minutes.",
@@ -343,13 +404,16 @@ def node_cannot_reach_imds(observed: Observed) -> Suspicions:
                 concerns=frozenset({f"Node {log.node}"}),
             )
     for one in observed.asked:
-        if one.verdict.answered_by == token.NMI and _NO_IMDS.search(one.verdict.message):
+        # Where NMI cannot pass on a request for metadata, it is unclear who answered.
+        by_nmi = one.verdict.answered_by == token.NMI
+        if (by_nmi or one.verdict.verdict == _UNCLEAR) and _NO_IMDS.search(one.verdict.message):
             yield Suspicion(
                 object=f"Node {one.node}",
                 symptom="NMI answers 403 or 503, by its version within a second or after two minutes.",
                 cause=f"NMI on the node {one.node} gets no answer of the metadata service.",
                 evidence=(one.evidence,),
-                concerns=frozenset({f"Node {one.node}"}),
+                certainty=PROVED if by_nmi else LIKELY,
+                concerns=frozenset({f"Node {one.node}", one.pod_label}),
             )
 
 
@@ -494,6 +558,23 @@ def _running_since(observed: Observed) -> dict[tuple[str, str], str]:
 def _lately(observed: Observed, log: Log, pattern: t.Pattern[str]) -> list[tuple[Line, t.Match[str]]]:
     """Lines of a time that still counts: what healed since stays in a log."""
     return [each for each in log.matching(pattern) if lately(each[0].time, observed.now)]
+
+
+def _served_since(observed: Observed, log: Log, failed: Line, address: str = "") -> bool:
+    """Whether NMI has given out a token since a line, to ``address`` where one is named.
+
+    Where each is of an identity of the node, NMI has it from the metadata service.
+    """
+    if any(one.type != USER_ASSIGNED for one in observed.inventory.cluster.identities):
+        return False  # for a service principal it asks Entra
+    since = moment(failed.time)
+    for other in observed.logs_of(NMI):
+        if (other.namespace, other.pod) == (log.namespace, log.pod) and since:
+            for line, found in other.matching(_SERVED):
+                when = moment(line.time)
+                if when and when >= since and address in ("", found["ip"]):
+                    return True
+    return False
 
 
 def _is_early(line: str, start: str | None) -> bool:

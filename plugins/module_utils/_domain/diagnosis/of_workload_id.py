@@ -508,7 +508,7 @@ def proxy_refused(observed: Observed) -> Suspicions:
         confined = level in _CONFINED
         said = [
             Evidence(f"event of {each.object}", each.message, each.time)
-            for each in observed.events
+            for each in observed.events or ()
             if each.object in lacking and lately(each.time, observed.now) and PROXY_CONTAINER in each.message
         ]
         if not confined and not said:
@@ -699,7 +699,7 @@ def _failed_calls(observed: Observed) -> list[Evidence]:
     }
     return [
         Evidence(f"event of {one.object}", one.message, one.time)
-        for one in observed.events
+        for one in observed.events or ()
         if one.object in lacking and lately(one.time, observed.now) and _NOT_CALLED.search(one.message)
     ]
 

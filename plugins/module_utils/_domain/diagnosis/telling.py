@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ..names import listed
-from .cause import LIKELY, POSSIBLE, PROVED, shell
+from .cause import LIKELY, POSSIBLE, PROBE, PROVED, RULES, shell
 from .diagnose import BROKEN, SUSPECT
 
 Raw = t.Mapping[str, t.Any]
@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[\w./:@+~-]+", re.ASCII)
 
 
 def lines(cause: Raw) -> t.Iterator[str]:
-    """The cause in one sentence, its evidence, and what to do."""
+    """The cause in one sentence, its evidence, and what to do. Its command is printed apart, to be pasted."""
     yield f"{cause['cause']}{_CERTAINTY[cause['certainty']]}"
     if cause["symptom"]:
         yield f"What is seen of it: {cause['symptom']}"
@@ -33,8 +33,6 @@ def lines(cause: Raw) -> t.Iterator[str]:
         when = f" at {each['time']}" if each["time"] else ""
         yield f"Evidence: {each['source']}{when}: {each['text']}"
     yield f"What to do: {cause['fix']['text']}"
-    if cause["fix"]["command"]:
-        yield f"Command: {cause['fix']['command']}"
     if cause["references"]:
         yield f"See: {', '.join(cause['references'])}"
 
@@ -47,16 +45,21 @@ def briefly(diagnosis: Raw) -> t.Iterator[str]:
         yield f"The likeliest cause in {scope}{_CERTAINTY[first['certainty']]}: {first['cause']}"
     else:
         yield f"A diagnosis of {scope} finds no cause."
-    unread = diagnosis["unread"]
+    # Roles ask for tokens themselves.
+    unread = [one for one in diagnosis["unread"] if one["source"] not in (PROBE, RULES)]
     if unread:
         what, needs = (listed(list(dict.fromkeys(one[key] for one in unread))) for key in ("what", "needs"))
         yield f"It did not look at {what}, which takes {needs}."
 
 
-def command(variables: t.Mapping[str, str], *, file: str = "") -> str:
-    """The command that makes a diagnosis, ready to be pasted; ``variables`` of the playbook, of which empty ones are
-    left out, behind those of a file."""
-    words = ["ansible-playbook", "azureops.pod_identity.diagnose", *(["-e", f"@{file}"] if file else [])]
+def command(
+    variables: t.Mapping[str, str], *, file: str = "", playbook: str = "diagnose", flags: t.Iterable[str] = ()
+) -> str:
+    """The command that runs a playbook, ready to be pasted.
+
+    ``variables``: of the playbook, of which empty ones are left out, behind those of a file.
+    """
+    words = ["ansible-playbook", f"azureops.pod_identity.{playbook}", *flags, *(["-e", f"@{file}"] if file else [])]
     for name, value in variables.items():
         if value:
             words += ["-e", f"{name}={value}" if _PLAIN.fullmatch(value) else json.dumps({name: value})]

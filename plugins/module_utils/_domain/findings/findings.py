@@ -36,7 +36,7 @@ from ..matching.matching import (
 )
 from ..matching.nmi_answers import TOKEN
 from ..matching.workload_id_pods import WorkloadIdPod
-from ..names import LABEL_VALUE
+from ..names import LABEL_VALUE, listed
 
 ERROR, WARNING, INFO = "error", "warning", "info"
 _FEDERATED_LIMIT = 20
@@ -50,7 +50,8 @@ class About:
     namespaces: frozenset[str] = frozenset()
 
 
-Found = t.Iterator[tuple[About, str]]
+# With a remedy of its own where it is another than that of the check.
+Found = t.Iterator[t.Union[tuple[About, str], tuple[About, str, str]]]
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def _found(
     checks: t.Iterable[Check], inventory: Inventory, tells_of: t.Callable[[frozenset[str]], bool]
 ) -> tuple[tuple[About, Finding], ...]:
     found = [
-        (about, Finding(check.code, check.severity, about.label, message, check.remedy, references(check.code)))
+        (about, Finding(check.code, check.severity, about.label, message, own or check.remedy, references(check.code)))
         for check in checks
-        for about, message in check.look(inventory)
+        for about, message, own in (each if len(each) == 3 else (*each, "") for each in check.look(inventory))
         if tells_of(about.namespaces)
     ]
     return tuple(sorted(found, key=lambda pair: (ERROR, WARNING, INFO).index(pair[1].severity)))
@@ -138,21 +139,55 @@ def _marked(checks: list[Check], severity: str, remedy: str) -> t.Callable[[_Loo
 
 
 @_finding(
-    ERROR, "Make a binding with this selector in a place that the workload is matched from, or take the label away."
+    ERROR,
+    "Create an AzureIdentityBinding with this selector beside the AzureIdentity, or take the label away. With your "
+    "file of variables the playbook site creates what is missing.",
 )
 def nothing_matches(inventory: Inventory) -> Found:
     """Pods carry the label aadpodidbinding, and no binding gives them an identity."""
     for workload in _asking(inventory):
         if not inventory.matches(workload):
-            selector = workload.pod.selector
-            same = [one for one in inventory.cluster.bindings if one.selector == selector]
-            places = sorted({one.namespace for one in same})
-            why = (
-                f"its bindings, in {', '.join(places)}, name no identity there that serves pods of this namespace"
-                if places
-                else "no binding has this selector"
-            )
-            yield _workload(inventory, workload), f"Its pods select {selector!r} and get no identity, because {why}."
+            why, remedy = _unmatched(inventory, workload.pod.namespace, workload.pod.selector)
+            message = f"Its pods select {workload.pod.selector!r} and get no identity, because {why}."
+            yield _workload(inventory, workload), message, remedy
+
+
+def _unmatched(inventory: Inventory, namespace: str, selector: str) -> tuple[str, str]:
+    """Why nothing gives an identity to pods of a namespace with this selector, and what to do."""
+    bindings, identities = inventory.cluster.bindings, inventory.cluster.identities
+    named = {(one.namespace, one.identity) for one in bindings if one.selector == selector}
+    there = [one for one in identities if (one.namespace, one.name) in named]
+    elsewhere = [full_name(one) for one in there if one.namespace != namespace and inventory.cluster.rules.accepts(one)]
+    if elsewhere:
+        return (
+            f"AzureIdentity {listed(elsewhere)} serves pods of its own namespace only: it is namespaced, or MIC is",
+            f"Create the AzureIdentity and its AzureIdentityBinding in namespace {namespace}.",
+        )
+    if there:
+        ignored = listed([full_name(one) for one in there])
+        return f"MIC ignores AzureIdentity {ignored}", "Correct resourceID of the AzureIdentity."
+    if named:
+        places = listed(sorted({place for place, _name in named}))
+        return (
+            f"its bindings, in {places}, name no AzureIdentity that is there",
+            "Create the AzureIdentity in the namespace of its binding, or correct azureIdentity of the binding.",
+        )
+    alike = [one for one in bindings if one.selector.lower() == selector.lower()]
+    if alike:
+        return (
+            f"AzureIdentityBinding {full_name(alike[0])} selects {alike[0].selector!r}, in another case",
+            f"Write the label of the pods as {alike[0].selector!r}, or selector of the binding as {selector!r}.",
+        )
+    bound = {(one.namespace, one.identity) for one in bindings}
+    free = [
+        full_name(one) for one in identities if (one.namespace, one.name) not in bound and one.namespace == namespace
+    ]
+    beside = f" for AzureIdentity {listed(free)}, which has none" if free else ""
+    remedy = (
+        f"Create an AzureIdentityBinding with selector {selector!r} in namespace {namespace}{beside}, or take the "
+        "label away. With your file of variables the playbook site creates what is missing."
+    )
+    return "no binding has this selector", remedy if LABEL_VALUE.fullmatch(selector) else ""
 
 
 @_finding(WARNING, "Let the application name its client id, or use one selector per identity.")
@@ -215,17 +250,19 @@ def taken_for_mic(inventory: Inventory) -> Found:
             )
 
 
-@_finding(WARNING, "Roll the workload out again, or put the label into its template.")
+@_finding(WARNING, "Put the label into the template, or roll the workload out again without it.")
 def label_of_pods_differs(inventory: Inventory) -> Found:
     """Pods carry another value of the label than their template."""
     for workload in inventory.cluster.workloads:
         strays = [pod for pod in workload.pods if pod.lives and pod.selector != workload.pod.selector]
         if strays:
             others = ", ".join(sorted({repr(pod.selector) for pod in strays}))
+            rolled = "Roll the workload out again (kubectl rollout restart), so that its pods are as its template says."
             yield (
                 _workload(inventory, workload),
                 f"{_pods(len(strays))} of it select{'s' if len(strays) == 1 else ''} {others} instead of "
                 f"{workload.pod.selector!r}, as its template says.",
+                rolled if workload.pod.selector else "",
             )
 
 
@@ -243,7 +280,7 @@ def service_account_shared(inventory: Inventory) -> Found:
     """Workloads with different identities share a service account, which can have one client id only."""
     for (namespace, name), workloads in inventory.users_of_service_accounts.items():
         using = [one for one in workloads if inventory.identities_of(one)]
-        if len({frozenset(map(full_name, inventory.identities_of(one))) for one in using}) > 1:
+        if len({frozenset(each.client_id.lower() for each in inventory.identities_of(one)) for one in using}) > 1:
             yield (
                 About(f"ServiceAccount {namespace}/{name}", frozenset({namespace})),
                 f"{', '.join(one.label for one in using)} share it and have different identities, so a migration "
@@ -375,14 +412,18 @@ def selector_impossible(inventory: Inventory) -> Found:
             yield _binding(binding), message
 
 
-@_finding(INFO, "Delete the binding, or label the workload that it is for.")
+@_finding(
+    INFO,
+    "Nothing, as long as the workload is not deployed yet. Else label the workload that it is for, or delete the "
+    "binding.",
+)
 def binding_unused(inventory: Inventory) -> Found:
     """Nothing has the label that a binding selects."""
     used = {workload.pod.selector for workload in inventory.cluster.workloads}
-    used |= {pod.selector for pod in inventory.cluster.pods}
-    for binding in inventory.cluster.bindings:
-        if binding.selector not in used and LABEL_VALUE.fullmatch(binding.selector):
-            yield _binding(binding), f"Nothing selects {binding.selector!r}."
+    used = {selector.lower() for selector in used | {pod.selector for pod in inventory.cluster.pods}}
+    for binding in inventory.cluster.bindings:  # one in another case is told with the pods that it does not match
+        if binding.selector.lower() not in used and LABEL_VALUE.fullmatch(binding.selector):
+            yield _binding(binding), f"No pod has the label {binding.selector!r}."
 
 
 # assignments
@@ -472,7 +513,7 @@ def assignment_without_cause(inventory: Inventory) -> Found:
             why = f"{label} selects {pod.selector!r} and not {one.binding.selector!r}"
         else:
             why = f"binding {full_name(one.binding)} and identity {full_name(one.identity)} no longer match {label}"
-        yield _assigned(one), f"MIC would take it back: {why}."
+        yield _assigned(one), f"MIC should have removed this assignment: {why}."
 
 
 @_finding(WARNING, "Read MIC's events: mostly its identity lacks a role, or an identity of the batch does not exist.")

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id
 from ..diagnosis import telling
+from ..diagnosis.asked_of_pods import OPTION
+from ..diagnosis.cause import AZURE, EVENTS, INFO, LOGS, NODES, OBJECTS, PROBE, RULES
 from ..diagnosis.diagnose import BROKEN, HEALTHY, SUSPECT, UNKNOWN
 from ..roles.part import Look, Nothing, Part, Raw, Run, refuse
 
@@ -24,9 +26,12 @@ _PREFIX = "pod_identity_diagnose"
 _VERDICTS = {
     BROKEN: "{scope} is broken.",
     SUSPECT: "Nothing in {scope} is known to be broken, but something looks wrong.",
-    HEALTHY: "Nothing is wrong with {scope}: all was looked at.",
-    UNKNOWN: "Nothing wrong was found in {scope}, but not all was looked at.",
+    HEALTHY: "Nothing is wrong with {scope}: all was looked at, and pods there get the right tokens.",
+    UNKNOWN: "Nothing wrong is seen in {scope}, as far as it was looked at: {seen}.",
 }
+_SOURCES = {OBJECTS: "objects", EVENTS: "events", LOGS: "logs", NODES: "NMI on its nodes", AZURE: "Azure"}
+# What is told beside the verdict where it is missing; what else is not looked at stands in a table.
+_PROOFS = (PROBE, RULES)
 _FEWEST = 1
 
 
@@ -132,22 +137,44 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Command:
+    """Ready to be pasted. ``about``: code and object of its cause, or what it looks at."""
+
+    about: str
+    command: str
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        return f"{self.about}:", self.command
+
+
+@dataclass(frozen=True)
 class Told:
-    """The fact ``pod_identity_diagnosis``. ``likeliest``: lines about the first cause. ``others``: rows of the rest."""
+    """The fact ``pod_identity_diagnosis``. ``likeliest``: lines about the first cause. ``others``: rows of the rest.
+
+    ``commands``: of causes that nothing else explains, and of what a verdict that finds nothing lacks.
+    """
 
     scope: str
     verdict: str
     likeliest: tuple[str, ...]
     others: tuple[Row, ...]
+    commands: tuple[Command, ...] = ()
     causes: tuple[Raw, ...] = field(default=())
     unread: tuple[Raw, ...] = field(default=())
     requests: tuple[Raw, ...] = field(default=())
 
 
-def told(_options: Options, found: Diagnosed, _run: Run) -> Told:
+def told(options: OptionsOfRoles, found: Diagnosed, _run: Run) -> Told:
     first, rest = found.causes[:1], found.causes[1:]
     scope = f"{found.scope[0].upper()}{found.scope[1:]}" if found.verdict == BROKEN else found.scope
-    lines = [_VERDICTS[found.verdict].format(scope=scope)]
+    lines = [_VERDICTS[found.verdict].format(scope=scope, seen=_seen(found))]
+    if found.verdict == UNKNOWN:
+        lines += [
+            f"Not looked at: {one['what']}, because {one['why'].rstrip('.')}. It takes {one['needs']}."
+            for one in found.unread
+            if one["source"] in _PROOFS
+        ]
     for cause in first:
         lines += telling.lines(cause)
     others = tuple(
@@ -161,7 +188,59 @@ def told(_options: Options, found: Diagnosed, _run: Run) -> Told:
         )
         for each in rest
     )
-    return Told(found.scope, found.verdict, tuple(lines), others, found.causes, found.unread, found.requests)
+    commands = (*_mending(found), *(_looking(options, found) if found.verdict == UNKNOWN else ()))
+    data = (found.causes, found.unread, found.requests)
+    return Told(found.scope, found.verdict, tuple(lines), others, commands, *data)
+
+
+def _seen(found: Diagnosed) -> str:
+    missing = {one["source"] for one in found.unread}
+    return ", ".join(name for source, name in _SOURCES.items() if source not in missing) or "nearly nothing"
+
+
+def _mending(found: Diagnosed) -> t.Iterator[Command]:
+    for cause in found.causes:
+        if cause["fix"]["command"] and cause["severity"] != INFO and not cause["because"]:
+            yield Command(f"{cause['code']}, {cause['object']}", cause["fix"]["command"])
+
+
+def _looking(options: OptionsOfRoles, found: Diagnosed) -> t.Iterator[Command]:
+    """At what proves that it is well; what was saved in files proves nothing of that."""
+    if options.diagnose_files:
+        return
+    file = "FILE" if options.has_secret else ""
+    if any(one["source"] == PROBE and one["needs"] == OPTION for one in found.unread):
+        asking = {**options.variables, f"{_PREFIX}_probe": "true"}
+        yield Command("Ask for tokens in the place of pods", telling.command(asking, file=file))
+    if any(one["source"] == RULES for one in found.unread):
+        variables = {key: value for key, value in options.variables.items() if not key.startswith(_PREFIX)}
+        command = telling.command(variables, file=file, playbook="cleanup_nodes", flags=("--check",))
+        yield Command("Look at the rules of nodes", command)
+
+
+# commands
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Those of the fact ``pod_identity_diagnosis``."""
+
+    commands: tuple[Command, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Commands:
+        return cls(tuple(Command(one["about"], one["command"]) for one in observed["commands"]))
+
+
+@dataclass(frozen=True)
+class Printed:
+    """``printed``: lines that the action prints as they are, because formats of results quote and fold them."""
+
+    printed: tuple[str, ...]
+
+
+def printed(_options: Nothing, found: Commands, _run: Run) -> Printed:
+    return Printed(tuple(line for one in found.commands for line in one.lines))
 
 
 def _because(cause: Raw) -> str:
@@ -212,6 +291,7 @@ class OptionsOfRoles(Options):
             "kubeconfig": self.cluster_kubeconfig or self.kubeconfig,
             "context": self.cluster_context or self.context,
             "diagnose_namespace": self.diagnose_namespace,
+            "diagnose_workload": self.diagnose_workload,
             "diagnose_pod": self.diagnose_pod,
         }
         return {f"pod_identity_{name}": value for name, value in values.items()}
@@ -260,9 +340,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Explained:
-    """``message``: that of the failure, with what a diagnosis adds."""
+    """``message``: that of the failure, with what a diagnosis adds. ``printed``: the command as it is."""
 
     message: str
+    printed: tuple[str, ...] = ()
 
 
 def explain(options: OptionsOfRoles, failed: Failed, _run: Run) -> Explained:
@@ -272,7 +353,8 @@ def explain(options: OptionsOfRoles, failed: Failed, _run: Run) -> Explained:
         sentences += telling.briefly(found) if "verdict" in found else [f"No diagnosis was made: {found.get('msg')}"]
     command = telling.command(failed.narrow(options).variables, file="FILE" if options.has_secret else "")
     with_file = ", with your file of variables" if options.has_secret else ""
-    return Explained(" ".join((*sentences, f"For all causes, evidence and remedies{with_file}: {command}")))
+    to_paste = Command(f"For all causes, evidence and remedies{with_file}", command)
+    return Explained(" ".join((*sentences, *to_paste.lines)), to_paste.lines)
 
 
 def _look_why(options: OptionsOfRoles, observed: Raw, _run: Run) -> t.Iterator[Look]:
@@ -284,6 +366,7 @@ def _look_why(options: OptionsOfRoles, observed: Raw, _run: Run) -> t.Iterator[L
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
-    "found": Part(Options, Diagnosed, told, _look),
+    "found": Part(OptionsOfRoles, Diagnosed, told, _look),
+    "commands": Part(Nothing, Commands, printed),
     "failure": Part(OptionsOfRoles, Failed, explain, _look_why),
 }

@@ -533,7 +533,7 @@ def _unread(observed: Observed) -> t.Iterator[model.Unread]:
     for source in SOURCES:
         if source.key not in observed.results:
             yield model.Unread(source.key, source.what, observed.failures.get(source.key, why), source.needs)
-    for row in observed.result(DIAGNOSIS).get("unread", ()):
+    for row in grounds.unread_by_diagnosis(observed):
         yield model.Unread(DIAGNOSIS, row["what"], row["why"], row["needs"])
     for row in observed.result(PLAN).get("not_looked_at", ()):
         yield model.Unread(PLAN, row["what"], row["why"], row["needs"])

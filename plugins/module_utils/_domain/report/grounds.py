@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..diagnosis import cause
 from ..names import listed
 from ..nodes.node_rules import ENDED_WELL, IN_USE
 from ..tokens.token import NOT_VERIFIED, OK
@@ -35,6 +36,8 @@ from .observation import (
 _SOURCES = {source.key: source for source in SOURCES}
 # On these NMI never runs, so that it has left no rules there.
 _VIRTUAL = "virtual-kubelet"
+# What a diagnosis may not have looked at, and the source that has.
+_LOOKED_AT_BY = {cause.PROBE: VERIFICATION, cause.RULES: RULES}
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,13 @@ def is_of(token: Raw, row: Raw) -> bool:
     return bool(account) and not row["selector"] and bool(account == row["service_account"])
 
 
+def unread_by_diagnosis(observed: Observed) -> t.Iterator[Raw]:
+    """Rows of what the diagnosis did not look at, and no other source either."""
+    for row in observed.result(DIAGNOSIS).get("unread", ()):
+        if _LOOKED_AT_BY.get(row["source"]) not in observed.results:
+            yield row
+
+
 def _read(key: str) -> t.Callable[[Observed], t.Iterable[str]]:
     """A source that is there, whatever is in it."""
     return lambda observed: () if key in observed.results else (_SOURCES[key].what,)
@@ -82,7 +92,7 @@ def _read(key: str) -> t.Callable[[Observed], t.Iterable[str]]:
 
 def _diagnosed(observed: Observed) -> t.Iterator[str]:
     yield from _read(DIAGNOSIS)(observed)
-    yield from (str(row["what"]) for row in observed.result(DIAGNOSIS).get("unread", ()))
+    yield from (str(row["what"]) for row in unread_by_diagnosis(observed))
 
 
 def _nmi_seen(observed: Observed) -> t.Iterator[str]:

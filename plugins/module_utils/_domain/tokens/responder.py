@@ -18,6 +18,7 @@ from .token_request import Answer
 
 NMI, IMDS, PROXY, NOBODY, UNKNOWN = "nmi", "imds", "workload_identity_proxy", "nobody", "unknown"
 NOT_VERIFIED = "not_verified"
+_BRIEF = 200
 _BLOCKED = "blocked by AAD Pod Identity NMI"
 
 
@@ -68,8 +69,8 @@ def silence(answer: Answer) -> Told:
         return Told(
             "nmi_dead",
             "V2",
-            "The connection is refused at once: the node still redirects the metadata address to NMI, but NMI does not "
-            "run there; start it, or remove its rules (azureops.pod_identity.imds_iptables_cleanup).",
+            "The connection is refused at once on the way to NMI: let NMI run on the node; where it runs, look for a "
+            "firewall there that rejects its port (2579).",
         )
     if answer.exit_code == 28 and answer.connected:
         return Told(
@@ -83,7 +84,8 @@ def silence(answer: Answer) -> Told:
             "path_blocked",
             "V3",
             f"Nothing answered within {answer.seconds:.0f} seconds: check network policies (NMI is 127.0.0.1:2579 for "
-            "them), net.ipv4.conf.all.route_localnet on the node, and Cilium or kube-proxy in nftables mode.",
+            "them), firewall rules of the node that drop packets to 169.254.169.254 or to port 2579, "
+            "net.ipv4.conf.all.route_localnet there, and Cilium or kube-proxy in nftables mode.",
         )
     return Told(NOT_VERIFIED, "", f"The request failed before an answer ({brief(answer.body)}).")
 
@@ -101,8 +103,8 @@ def unclear(answer: Answer) -> Told:
     return Told(
         "unclear",
         "",
-        f"It is unclear who answered: the request for a token came back with {_signature(answer)}, the one for the "
-        f"machine's metadata with {_signature(answer.instance)}; "
+        f"It is unclear who answered: the request for a token came back with {_signature(answer)}"
+        f"{_quoted(answer)}, the one for the machine's metadata with {_signature(answer.instance)}; "
         + (
             "NMI and the metadata service answer otherwise, so look for a mesh or proxy that changes headers, and try "
             "again where NMI has just started or ended."
@@ -119,6 +121,14 @@ def _signature(answer: Answer | None) -> str:
     return f"status {answer.status} and " + (f"Server {brief(server)!r}" if server else "no Server header")
 
 
+def _quoted(answer: Answer) -> str:
+    """What it says, unless it may be a token."""
+    return f" ({brief(answer.body)})" if answer.body and answer.status != 200 else ""
+
+
 def brief(text: str) -> str:
-    """The beginning of a text in one line, for a message."""
-    return " ".join(text.split())[:200].rstrip(".") or "no reason"
+    """The beginning of a text in one line, for a message; cut after a word where there is one."""
+    whole = " ".join(text.split())
+    if len(whole) <= _BRIEF:
+        return whole.rstrip(".") or "no reason"
+    return f"{whole[:_BRIEF].rpartition(' ')[0] or whole[:_BRIEF]} ..."

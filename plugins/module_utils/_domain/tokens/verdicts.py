@@ -15,7 +15,7 @@ MEANINGS: t.Mapping[str, str] = {
     "ok": "A token of the right identity came by the right way.",
     "not_verified": "No verdict was obtained; never a success.",
     "raw_imds": "The metadata service itself answered: the node has no rule of NMI for the pod.",
-    "nmi_dead": "The connection was refused at once: the node redirects to an NMI that does not run.",
+    "nmi_dead": "The connection was refused at once: NMI does not run on the node, or a firewall rejects its port.",
     "path_blocked": "Nothing answered: something between the pod and NMI, or the login host, drops the packets.",
     "no_answer": "The connection was accepted, and no answer came in time.",
     "not_assigned": "NMI knows no assignment of an identity to the pod.",

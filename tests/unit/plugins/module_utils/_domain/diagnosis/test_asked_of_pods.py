@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tokens
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import asked_of_pods
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     Raw,

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import reading
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import (
     Cause,
-    Scope,
     diagnose,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
     LATELY,
@@ -187,6 +187,30 @@ def test_what_mic_may_be_about_to_do_is_not_told_as_broken(times: dict[str, str]
     broken = certainty == "proved" and "created" not in times
     assert (one.certainty, found.verdict) == (certainty, "broken" if broken else "suspect")
     assert (one.evidence[-1].time != "") == (certainty == "possible")
+
+
+def _left(*, mic: str = LATELY, instead: str = "") -> dict[str, list[t.Any]]:
+    """The pod of the assignment is gone; MIC started when, and another pod came when."""
+    objects = installed()
+    gone = objects["Pod"].pop(0)
+    for each in objects["Pod"]:
+        each["status"]["startTime"] = mic
+    if instead:
+        other = {**gone["metadata"], "name": "web-1-b", "creationTimestamp": instead}
+        objects["Pod"].append({**gone, "metadata": other})
+    return objects
+
+
+@for_each(
+    case("pod gone, MIC old", {}, "proved"),
+    case("MIC restarted half a minute ago", {"mic": RECENTLY}, "possible"),
+    case("another pod came half a minute ago", {"instead": RECENTLY}, "possible"),
+    case("another pod came ten minutes ago", {"instead": LATELY}, "proved"),
+)
+def test_what_mic_may_be_about_to_remove_is_not_told_as_broken(times: dict[str, str], certainty: str) -> None:
+    found = diagnose(observed(_left(**times)))
+    (one,) = [each for each in found.causes if each.code == "assignment_without_cause"]
+    assert one.certainty == certainty and one.cause.startswith("MIC should have removed this assignment")
 
 
 def test_what_is_explained_is_not_on_its_way() -> None:

@@ -35,6 +35,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Component,
     Observed,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     ID,
     Raw,
@@ -388,13 +389,13 @@ def test_every_cause_is_told_once_at_least() -> None:
 def test_it_explains_what_is_seen() -> None:
     """A pod's diagnosis has the cause first, and the assignment that does not come because of it."""
     observed = waiting(missing=lacking(ENOUGH[0]))
-    diagnosis = diagnose.diagnose(observed, diagnose.Scope("team", pod="web-1-a"))
+    diagnosis = diagnose.diagnose(observed, Scope("team", pod="web-1-a"))
     assert diagnosis.verdict == "broken"
     assert diagnosis.causes[0].code == "role_missing_on_identity"
     (seen,) = [one for one in diagnosis.causes if one.code == "assignment_pending"]
     assert seen.because == ("role_missing_on_identity",)
     other = waiting(missing=lacking(ENOUGH[0]), Pod=[*healthy()["Pod"], pod("other", "")])
-    of_other = diagnose.diagnose(other, diagnose.Scope("team", pod="other")).causes
+    of_other = diagnose.diagnose(other, Scope("team", pod="other")).causes
     assert "role_missing_on_identity" not in {one.code for one in of_other}
 
 

@@ -38,6 +38,8 @@ from ansible_collections.azureops.pod_identity.tests.support.observed_world impo
 )
 from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each, worlds_by_name
 
+from . import azure_world
+
 Told = list[tuple[str, str, str]]
 MIC_LABEL, IDENTITY = "Deployment kube-system/mic", "AzureIdentity team/i"
 POD = pod(owner=("ReplicaSet", "web-1"))
@@ -60,6 +62,14 @@ NOT_ALLOWED = (
 MANY = (
     f'{CLIENT}#Update: Failure sending request: StatusCode=429 -- Original Error: Code="TooManyRequests" '
     'Message="The request is being throttled."'
+)
+POLICY = (
+    f'{CLIENT}#Update: Failure sending request: StatusCode=403 -- Original Error: Code="RequestDisallowedByPolicy" '
+    "Message=\"Resource 'aks-pool-1-vmss' was disallowed by policy 'no-identities'.\""
+)
+FULL = (
+    f'{CLIENT}#Update: Failure sending request: StatusCode=409 -- Original Error: Code="TooManyUserAssignedIdentities" '
+    'Message="The resource has too many identities."'
 )
 WAITS = "VMSSGet client throttled, retry after: 2026-01-02 12:10:00.1 +0000 UTC m=+600.1"
 
@@ -127,6 +137,11 @@ def unlocked(annotations: dict[str, str]) -> Observed:
 
 LOST = log(MIC, "lost leader lease", previous=True)
 AZURE = azure.Azure({}, azure.IdentityInAzure("k", exists=True), "mc")
+ON_IDENTITY = (azure_world.IDENTITY, (azure.ASSIGN,), azure.OPERATOR)
+NO_ROLE = azure_world.missing(azure_world.rights((azure.CONTRIBUTOR, azure_world.NODES)), ON_IDENTITY)
+LACKING = azure_world.azure(azure_world.scale_set(), missing=NO_ROLE)
+GRANTED = azure_world.azure(azure_world.scale_set())
+UNCARRIED = azure_world.azure(azure.ScaleSet(azure_world.SET, "Succeeded", {}, ()))
 NOT_READ = (Unread("azure", "role assignments", "no right", "Reader"),)
 TOTALS = ("** stats collected **", "Cloud provider GET: 2s", "Cloud provider PATCH: 3m10.2s", "Total: 3m20s")
 FAST = ("Cloud provider PATCH: 12.3ms", "Total: 812.5ms")
@@ -200,7 +215,7 @@ GROUPS: Groups[Observed] = {
         "no right at the identity": pending(update(LINKED), apply(LINKED)),
         "no right, in an event": noted(event(LINKED)),
         "no right, without assignments": world(AzureAssignedIdentity=[], logs=(log(MIC, apply(LINKED)),)),
-        "no right, and Azure was not all read": pending(update(LINKED), azure=AZURE, unread=NOT_READ),
+        "no right, and Azure was not all read": pending(update(LINKED), azure=GRANTED, unread=NOT_READ),
         "a node without provider id": pending(update(LINKED, "n1"), Node=[{"metadata": {"name": "n1"}}]),
         "a scale set by the names of nodes": pending(
             update(LINKED),
@@ -211,17 +226,29 @@ GROUPS: Groups[Observed] = {
     ("mic_refused_by_azure", MIC_LABEL, LIKELY): {
         "no right at what no object names": pending(apply(LINKED.replace("team-i", "other"))),
         "no right at the scale set": pending(update(NOT_ALLOWED)),
+        "a policy": pending(update(POLICY)),
+        "a policy, and Azure was looked at": pending(update(POLICY), azure=GRANTED),
+        "too many identities": pending(update(FULL), azure=GRANTED),
+        "a code that nobody knows": pending(update(POLICY.replace("RequestDisallowedByPolicy", "QuotaOfMoon"))),
+    },
+    ("mic_refused_by_azure", IDENTITY, POSSIBLE): {
+        "no right, and Azure shows the roles now": pending(update(LINKED), azure=GRANTED),
+        "a conflict, which passes": pending(update(LINKED.replace("LinkedAuthorizationFailed", "Conflict"))),
     },
     ("no", "mic_refused_by_azure"): {
         "no right that is over": settled(update(LINKED), apply(LINKED)),
-        "no right, and Azure was looked at": pending(update(LINKED), azure=AZURE),
+        "no right, and Azure tells of the role": pending(update(LINKED), azure=LACKING),
+        "no right, and Azure tells of the identity, not all read": pending(
+            update(LINKED),
+            azure=azure_world.azure(azure_world.scale_set(), identities=(azure_world.gone(),)),
+            unread=NOT_READ,
+        ),
         "no right of a pod that is not there": pending(apply(LINKED, pod="team/other")),
         "no right through a binding that is not there": pending(apply(LINKED, to="team/other")),
         "no right, in an event of another object": noted(event(LINKED, "AzureIdentityBinding team/c")),
         "no right, in an event of another kind": noted(event(LINKED, reason="binding applied")),
         "no right, in an event of somebody else": noted(event(LINKED, by="tenant")),
         "no right, and MIC is gone": noted(event(LINKED), components=(program(NMI),)),
-        "a conflict": pending(update(LINKED.replace("LinkedAuthorizationFailed", "Conflict"))),
         "no right, said by NMI": world(AzureAssignedIdentity=PENDING, logs=(log(NMI, update(LINKED)),)),
     },
     ("mic_cannot_login", MIC_LABEL, LIKELY): {
@@ -229,9 +256,12 @@ GROUPS: Groups[Observed] = {
         "no secret for MIC": pending(update(NO_SECRET), azure=AZURE),
         "no identity for MIC in a reconciliation": settled(reconcile(NO_IDENTITY)),
     },
-    ("mic_cannot_login", MIC_LABEL, POSSIBLE): {"no identity for MIC in an event": noted(event(NO_IDENTITY))},
+    ("mic_cannot_login", MIC_LABEL, POSSIBLE): {
+        "no identity for MIC in an event": noted(event(NO_IDENTITY)),
+        "no identity for MIC, and Azure shows it now": pending(update(NO_IDENTITY), azure=GRANTED),
+    },
     ("no", "mic_cannot_login"): {
-        "no identity for MIC, and Azure was looked at": pending(update(NO_IDENTITY), azure=AZURE),
+        "no identity for MIC, and Azure tells it": pending(update(NO_IDENTITY), azure=UNCARRIED),
         "no identity for MIC that is over": settled(update(NO_IDENTITY)),
         "NMI caught MIC's request": pending(update(BY_NMI)),
     },
@@ -266,7 +296,32 @@ def one(observed: Observed) -> t.Any:
         "MIC gets no token for itself: Microsoft Entra ID answers AADSTS7000222.",
         f"az vmss identity show --resource-group mc --name {SCALE_SET}",
     ),
-    (pending(update(MANY), update(WAITS)), "Azure refused MIC 2 times, because it was asked too often.", ""),
+    (
+        pending(update(MANY), apply(MANY), update(WAITS)),
+        "Azure refused MIC 1 request, because it was asked too often; MIC asks it nothing until 2026-01-02T12:10:00Z.",
+        "",
+    ),
+    (
+        pending(update(WAITS)),
+        "Azure was asked too often; MIC asks it nothing until 2026-01-02T12:10:00Z.",
+        "",
+    ),
+    (
+        pending(update(POLICY)),
+        "Azure refuses what MIC asks for with RequestDisallowedByPolicy: a policy forbids it.",
+        "",
+    ),
+    (
+        pending(update(POLICY.replace("RequestDisallowedByPolicy", "QuotaOfMoon"))),
+        "Azure refuses what MIC asks for with QuotaOfMoon: it says 'Resource 'aks-pool-1-vmss' was disallowed "
+        "by policy 'no-identities''.",
+        "",
+    ),
+    (
+        world(Endpoints=[lock("mic-of-others")]),
+        "The lock is held by 'mic-of-others', which is no pod of MIC.",
+        "kubectl get pods --all-namespaces --field-selector metadata.name=mic-of-others",
+    ),
     (
         pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
         "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",
@@ -299,6 +354,21 @@ def test_it_tells_who_waits() -> None:
     }
 
 
+def test_lines_of_one_request_count_once_and_two_cycles_twice() -> None:
+    logs = (log(MIC, update(MANY), apply(MANY), seconds=300), log(MIC, update(MANY), apply(MANY), seconds=120))
+    observed = world(AzureAssignedIdentity=PENDING, logs=logs)
+    assert one(observed).cause == "Azure refused MIC 2 requests, because it was asked too often."
+
+
+@for_each(
+    (POLICY, "Exempt the node resource group from the policy"),
+    (FULL, "Detach identities that nobody uses any more"),
+    (LINKED, "Wait up to half an hour: Azure shows the roles"),
+)
+def test_the_remedy_is_that_of_the_code(error: str, begins: str) -> None:
+    assert one(pending(update(error), azure=GRANTED)).remedy.startswith(begins)
+
+
 def test_a_resource_id_is_quoted_in_a_command() -> None:
     hostile = identity(resourceID=f"{ID}team-i")
     observed = pending(apply(LINKED), AzureIdentity=[hostile])
@@ -314,7 +384,7 @@ def test_many_pods_that_wait_take_no_time() -> None:
     texts = [apply(MANY, pod=f"team/p{number}") for number in range(2000)] + [reconcile(MANY, "other")] * 1000
     observed = world(Pod=pods, Deployment=[], ReplicaSet=[], AzureAssignedIdentity=[], logs=(log(MIC, *texts),))
     before = time.process_time()
-    assert one(observed).cause == "Azure refused MIC 2000 times, because it was asked too often."
+    assert one(observed).cause == "Azure refused MIC 1 request, because it was asked too often."
     assert time.process_time() - before < 10
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import typing as t
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,8 +29,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_network import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
-from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, healthy, pod, template
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
+    Raw,
+    healthy,
+    identity,
+    pod,
+    template,
+)
 from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
     HOME,
     NMI_POD,
@@ -90,6 +98,18 @@ def here(*seen: Asked | Log, **more: t.Any) -> Observed:
     answers = tuple(each for each in seen if isinstance(each, Asked))
     logs = tuple(each for each in seen if isinstance(each, Log))
     return world(**{"Node": [node()], "Pod": [one], "asked": answers, "logs": logs, **more})
+
+
+NMI_LABEL = f"Pod {HOME}/{NMI_POD}"
+
+
+def active(*seen: Asked | Log, **more: t.Any) -> Observed:
+    """NMI says of itself that it has written its rules."""
+    return here(*seen, **{"health": {NMI_LABEL: "Active"}, **more})
+
+
+def served(address: str = ADDRESS, path: str = "/metadata/identity/oauth2/token", status: int = 200) -> str:
+    return f"status ({status}) took 12345 ns for req.method=GET reg.path={path} req.remote={address}"
 
 
 def denied(*seen: Asked, **more: t.Any) -> Observed:
@@ -163,6 +183,22 @@ GROUPS: Groups[Observed] = {
         "marked, and nothing of pod identity": here(components=(), Node=[node(labels=MARKED)], **UNBOUND),
         "marked, and NMI there": here(Node=[node(labels=MARKED)]),
         "marked, and IMDS answers": here(asked("raw_imds", "imds"), components=(), Node=[node(labels=MARKED)]),
+    },
+    ("way_to_nmi_blocked", NODE, "proved"): {
+        "refused where NMI is active": active(asked("nmi_dead")),
+        "lost where NMI is active": active(asked("path_blocked")),
+        "lost, and a policy of others": active(
+            asked("path_blocked"), NetworkPolicy=[policy(selector={"matchLabels": {"app": "db"}})]
+        ),
+    },
+    ("no", "way_to_nmi_blocked"): {
+        "refused where it is not known whether NMI is active": here(asked("nmi_dead")),
+        "refused where NMI has not written its rules": active(asked("nmi_dead"), health={NMI_LABEL: "Not Active"}),
+        "refused where NMI is not Ready": active(
+            asked("nmi_dead"), components=(program(MIC), program(NMI, ready(NMI_POD, conditions=[])))
+        ),
+        "the proxy of the pod does not reach Entra": active(asked("path_blocked", "workload_identity_proxy")),
+        "NMI answers": active(asked("not_assigned", "nmi")),
     },
     ("stale_rule", NODE, "possible"): {"marked by AKS": here(components=(), Node=[node(labels=MARKED)])},
     ("policy_blocks_nmi", "NetworkPolicy team/p", "possible"): {
@@ -249,6 +285,9 @@ GROUPS: Groups[Observed] = {
         "a pod that NMI does not know": here(said(IP_UNKNOWN)),
         "a broken watch": here(said(*[BROKEN] * 3)),
         "a pod that NMI does not know after its start": here(said(IP_UNKNOWN), components=restarted(60)),
+        "a pod that NMI does not know, and another got a token": here(
+            said(IP_UNKNOWN), said(served("10.244.0.99"), when=ago(10))
+        ),
         "a hidden address": here(said(IP_UNKNOWN.replace(ADDRESS, NODE_ADDRESS))),
     },
     ("no", "nmi_does_not_know_pod"): {
@@ -258,6 +297,8 @@ GROUPS: Groups[Observed] = {
             said(IP_UNKNOWN, when=ago(1000)), Pod=[pod(podIP=ADDRESS, startTime=ago(7200))]
         ),
         "a pod that NMI did not know right after its own start": here(said(IP_UNKNOWN), components=restarted(35)),
+        "a pod that got its token since": here(said(IP_UNKNOWN), said(served(), when=ago(10))),
+        "a broken watch, and a token in place of a new pod": here(said(*[BROKEN] * 3), asked("ok", "nmi")),
         "a pod that just started": here(said(IP_UNKNOWN, when=ago(595))),
         "an address of a pod that was there before": here(said(IP_UNKNOWN, when=ago(900))),
         "an address of no pod": here(said(IP_UNKNOWN.replace(ADDRESS, "10.244.0.99"))),
@@ -277,12 +318,25 @@ GROUPS: Groups[Observed] = {
                 "dial tcp 169.254.169.254:80: i/o timeout"
             )
         ),
+        "no IMDS since a token": here(said(NO_IMDS), said(served(), when=ago(50))),
+        "no IMDS, and a refusal since": here(said(NO_IMDS), said(served(status=503), when=ago(10))),
+        "no IMDS, and what a pod asked of it since": here(
+            said(NO_IMDS), said(served(path="/metadata/instance"), when=ago(10))
+        ),
+        "no IMDS, and a token of a service principal since": here(
+            said(NO_IMDS), said(served(), when=ago(10)), AzureIdentity=[identity(), identity("sp", type=1)]
+        ),
+        "an answer by somebody that says so now": here(asked("unclear", "unknown", f"It is unclear ({NO_IMDS}).")),
     },
     ("no", "node_cannot_reach_imds"): {
         "no IMDS a while ago": here(said(NO_IMDS, when=ago(1000))),
         "no IMDS on a node that is gone": here(said(NO_IMDS, where="n9")),
         "no IMDS, says MIC": here(said(NO_IMDS, by=MIC)),
         "another one says so": here(asked("unknown_responder", "unknown", NO_IMDS)),
+        "no IMDS, and a token since": here(said(NO_IMDS), said(served(), when=ago(10))),
+        "no IMDS before a restart of NMI, and a token since": here(
+            replace(said(NO_IMDS), previous=True), said(served("10.244.0.99"), when=ago(10))
+        ),
     },
     ("node_cannot_reach_imds", NODE, "proved"): {
         "NMI says now that it gets none": here(asked("token_refused", "nmi", f"NMI answered 403 ({NO_IMDS})."))
@@ -337,7 +391,7 @@ def test_every_code_is_found_in_some_world() -> None:
 def test_what_was_found_concerns_the_pod(case: str) -> None:
     observed, causes = CASES[case]
     ours = {row.code for row in TABLE.rows}
-    told_of = diagnose.diagnose(observed, diagnose.Scope("team", pod="web-1-a")).causes
+    told_of = diagnose.diagnose(observed, Scope("team", pod="web-1-a")).causes
     assert {one.code for one in told_of} & ours == {code for code, *rest in causes}
 
 
@@ -348,7 +402,7 @@ def test_what_pods_of_another_workload_suffer_is_not_told_of_this_one() -> None:
     objects["Deployment"].append(other)
     observed = here(Deployment=objects["Deployment"], NetworkPolicy=[policy(selector={"matchLabels": {"app": "db"}})])
     assert [code for code, *rest in found(observed)] == ["policy_blocks_nmi"]
-    causes = diagnose.diagnose(observed, diagnose.Scope("team", workload="web")).causes
+    causes = diagnose.diagnose(observed, Scope("team", workload="web")).causes
     assert "policy_blocks_nmi" not in {one.code for one in causes}
 
 

@@ -14,7 +14,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import catalogue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import (
     Cause,
-    Scope,
     diagnose,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
@@ -23,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_requests import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import verdicts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (

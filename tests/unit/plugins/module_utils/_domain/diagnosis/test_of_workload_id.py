@@ -23,6 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     components,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_workload_id import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.scope import Scope
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import trusted_namespaces
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 from ansible_collections.azureops.pod_identity.tests.support.observed_world import ago, told, world
@@ -529,14 +530,14 @@ def test_every_code_is_found_in_some_world() -> None:
 def test_what_was_found_concerns_the_namespace(case: str) -> None:
     change, causes = CASES[case]
     ours = {row.code for row in TABLE.rows}
-    scope = diagnose.Scope("team", pod="web-1-a") if "Pod" in case else diagnose.Scope("team")
+    scope = Scope("team", pod="web-1-a") if "Pod" in case else Scope("team")
     found = diagnose.diagnose(here(change), scope)
     assert {one.code for one in found.causes} & ours == {code for code, *rest in causes}
 
 
 def test_what_a_pod_shows_comes_after_what_explains_it() -> None:
     both_of_them = both(NO_WEBHOOK, BARE)
-    causes = diagnose.diagnose(here(both_of_them), diagnose.Scope("team", workload="web")).causes
+    causes = diagnose.diagnose(here(both_of_them), Scope("team", workload="web")).causes
     by_code = {one.code: one for one in causes}
     assert by_code["pod_not_mutated"].because == ("webhook_missing",)
     assert causes[0].code == "webhook_missing"

@@ -24,7 +24,7 @@ from ansible_collections.azureops.pod_identity.tests.support.cluster_objects imp
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, worlds_by_name
+from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, codes, for_each, worlds_by_name
 
 Objects = dict[str, list[Raw]]
 
@@ -94,6 +94,13 @@ GROUPS: Groups[Objects] = {
     (("nothing_matches", DEPLOYMENT), ("binding_unused", BINDING)): {
         "no binding": only_templates(template(selector="y"))
     },
+    ("nothing_matches", DEPLOYMENT): {
+        "a selector in another case": only_templates(template(selector="X")),
+    },
+    (
+        *(("nothing_matches", DEPLOYMENT), ("azure_identity_missing", BINDING)),
+        ("identity_unbound", "AzureIdentity team/j"),
+    ): {"a binding of nothing": only_templates(template(), AzureIdentity=[identity("j")])},
     ("nothing_matches", "Deployment other/web"): {
         "namespaced identity elsewhere": only_templates(
             template(namespace="other"), AzureIdentity=[identity(behavior="namespaced")]
@@ -137,6 +144,15 @@ GROUPS: Groups[Objects] = {
         "another path of the token in a pod that has ended": changed(
             Pod=[{**one, "status": {"phase": "Succeeded"}} for one in mutated(args=[OLD_PATH])["Pod"]]
         ),
+    },
+    ("no", "service_account_shared"): {
+        "one service account, two AzureIdentities of one client id": only_templates(
+            *(template(), template("api", "y")),
+            **{
+                **second("y"),
+                "AzureIdentity": [identity(), {**identity("j"), "spec": identity()["spec"]}],
+            },
+        )
     },
     ("service_account_shared", "ServiceAccount team/web"): {
         "one service account, two identities": only_templates(template(), template("api", "y"), **second("y"))
@@ -238,6 +254,43 @@ def test_findings(name: str) -> None:
 
 def test_each_finding_has_a_case() -> None:
     assert codes(CASES) == {check.code for check in findings.checks()}
+
+
+def _findings(objects: Objects) -> tuple[findings.Finding, ...]:
+    return findings.find(Inventory(Cluster.parse(objects, {})))
+
+
+@for_each(
+    (
+        "no binding",
+        "no binding has this selector",
+        "AzureIdentityBinding with selector 'y' in namespace team,",
+    ),
+    ("namespaced identity elsewhere", "AzureIdentity team/i serves pods of its own namespace", "in namespace other."),
+    ("a selector in another case", "AzureIdentityBinding team/b selects 'x', in another case", "Write the label"),
+    ("a binding of nothing", "name no AzureIdentity that is there", "correct azureIdentity of the binding"),
+)
+def test_why_nothing_matches_and_what_mends_it(name: str, why: str, remedy: str) -> None:
+    (one,) = [one for one in _findings(CASES[name][0]) if one.code == "nothing_matches"]
+    assert why in one.message and remedy in one.remedy
+
+
+def test_an_identity_without_a_binding_is_named() -> None:
+    lists = only_templates(template(selector="y"), AzureIdentityBinding=[])
+    (one,) = [one for one in _findings(lists) if one.code == "nothing_matches"]
+    assert "for AzureIdentity team/i, which has none" in one.remedy
+
+
+@for_each(("x", "kubectl rollout restart"), ("", "Put the label into the template"))
+def test_pods_that_differ_are_made_anew_where_the_template_is_right(selector: str, remedy: str) -> None:
+    lists = changed(
+        Pod=[STRAY],
+        AzureAssignedIdentity=[],
+        Deployment=[template(selector=selector)],
+        ReplicaSet=[template("web-1", owner=("Deployment", "web"), replicas=1, selector=selector)],
+    )
+    (one,) = [one for one in _findings(lists) if one.code == "label_of_pods_differs"]
+    assert remedy in one.remedy
 
 
 @pytest.mark.parametrize("name", CASES)

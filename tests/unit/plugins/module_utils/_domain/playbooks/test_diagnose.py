@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import typing as t
+from collections.abc import Sequence
+
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.asked_of_pods import OPTION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks.diagnose import PARTS
 from ansible_collections.azureops.pod_identity.tests.unit.deciding import RUN, Raw, each_has, sentences
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
@@ -63,18 +67,24 @@ def test_what_is_looked_at() -> None:
 REQUEST = {"namespace": "a", "pod": "b", "verdict": "ok"}
 
 
-def told(verdict: str, *causes: Raw, scope: str = "the cluster") -> Raw:
-    found = {"scope": scope, "verdict": verdict, "causes": list(causes), "unread": [UNREAD], "requests": [REQUEST]}
-    return PARTS["found"].plan({}, {"diagnosis": found}, RUN)
+def told(
+    verdict: str, *causes: Raw, scope: str = "the cluster", unread: Sequence[Raw] = (UNREAD,), **options: t.Any
+) -> Raw:
+    found = {"scope": scope, "verdict": verdict, "causes": list(causes), "unread": unread, "requests": [REQUEST]}
+    return PARTS["found"].plan(options, {"diagnosis": found}, RUN)
 
 
 def test_what_is_told() -> None:
     plan = told("broken", CAUSE, FOLLOWS)
     assert plan["likeliest"] == [
         *("The cluster is broken.", "No NMI works on node n1.", "What is seen of it: Pods get no token."),
-        *("Evidence: Node n1: It has a taint.", "What to do: Let NMI run there.", "Command: kubectl patch"),
+        *("Evidence: Node n1: It has a taint.", "What to do: Let NMI run there."),
         "See: Azure/aad-pod-identity#740",
     ]
+    about = "nmi_missing_on_node, Node n1"
+    assert plan["commands"] == [{"about": about, "command": "kubectl patch"}]
+    printed = PARTS["commands"].plan({}, {"commands": plan["commands"]}, RUN)
+    assert printed == {"printed": [f"{about}:", "kubectl patch"]}
     cause = {"cause": "It waits. Because of nmi_missing_on_node.", "what_to_do": "Let NMI run there."}
     of = {"severity": "error", "code": "assignment_pending", "object": "Node n1", "references": CAUSE["references"]}
     assert plan["others"] == [{**of, **cause}]
@@ -95,12 +105,32 @@ def test_what_is_not_sure_is_told_as_such() -> None:
 
 @table(
     "verdict, sentence",
-    ("healthy", "Nothing is wrong with the cluster: all was looked at."),
-    ("unknown", "Nothing wrong was found in the cluster, but not all was looked at."),
+    ("healthy", "Nothing is wrong with the cluster: all was looked at, and pods there get the right tokens."),
+    (
+        "unknown",
+        "Nothing wrong is seen in the cluster, as far as it was looked at: objects, logs, NMI on its nodes, Azure.",
+    ),
 )
 def test_where_nothing_was_found(verdict: str, sentence: str) -> None:
     plan = told(verdict)
-    assert (plan["likeliest"], plan["others"]) == ([sentence], [])
+    assert (plan["likeliest"], plan["others"], plan["commands"]) == ([sentence], [], [])
+
+
+def test_what_proves_that_it_is_well_is_named_with_the_command_that_looks() -> None:
+    unasked = {"source": "probe", "what": "the token of Pod a/b", "why": "no token was asked for", "needs": OPTION}
+    rules = {"source": "rules", "what": "rules on Node n1", "why": "No NMI is there.", "needs": "cleanup_nodes --check"}
+    options = {"cluster_name": "c1", "resource_group": "rg", "diagnose_namespace": "a"}
+    plan = told("unknown", unread=[unasked, rules], **options)
+    assert plan["likeliest"][1:] == [
+        f"Not looked at: the token of Pod a/b, because no token was asked for. It takes {OPTION}.",
+        "Not looked at: rules on Node n1, because No NMI is there. It takes cleanup_nodes --check.",
+    ]
+    named = "-e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1"
+    asking, looking = (one["command"] for one in plan["commands"])
+    ask = f"{named} -e pod_identity_diagnose_namespace=a -e pod_identity_diagnose_probe=true"
+    assert asking == f"ansible-playbook azureops.pod_identity.diagnose {ask}"
+    assert looking == f"ansible-playbook azureops.pod_identity.cleanup_nodes --check {named}"
+    assert told("unknown", unread=[unasked, rules], diagnose_files=["f"], **options)["commands"] == []
 
 
 AKS = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters"
@@ -108,6 +138,7 @@ NAMED = {"id": f"{AKS}/c1", "name": "c1", "resource_group": "rg"}
 OF_ROLE: Raw = {"message": "No token.", "places": ["a/b"], "cluster": {}}
 OF_SESSION = "-e pod_identity_subscription_id=s -e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1"
 COMMAND = "For all causes, evidence and remedies: ansible-playbook azureops.pod_identity.diagnose"
+PROOFS = [{**UNREAD, "source": source, "what": source} for source in ("probe", "rules")]
 
 
 @cases(
@@ -160,7 +191,7 @@ NONE = "A diagnosis of Pod a/b finds no cause."
     ("a remark is no cause", "healthy", [{**CAUSE, "severity": "info"}], [], NONE),
     (
         "next to nothing was read",
-        *("unknown", [], [UNREAD, {**UNREAD, "what": "logs"}]),
+        *("unknown", [], [*PROOFS, UNREAD, {**UNREAD, "what": "logs"}]),
         f"{NONE} It did not look at events, logs, which takes list on events.",
     ),
 )
@@ -219,3 +250,5 @@ def test_a_credential_with_a_secret_is_that_of_the_file_of_variables() -> None:
     plan = PARTS["failure"].plan(options, {**OF_ROLE, "places": [], "cluster": {}}, RUN)
     command = COMMAND.replace("remedies:", "remedies, with your file of variables:")
     assert plan["message"] == f"No token. {command} -e @FILE -e pod_identity_tenant=t -e pod_identity_context=blue"
+    about, *printed = plan["printed"]
+    assert f"No token. {about} {printed[0]}" == plan["message"]
