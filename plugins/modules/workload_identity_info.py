@@ -726,6 +726,11 @@ service_accounts:
       type: list
       elements: str
       sample: [RoleBinding shop/web]
+    owner:
+      description: Who owns its manifest, with the keys of RV(templates[].owner).
+      returned: always
+      type: dict
+      sample: {kind: helm, name: shop/web}
 consumers:
   description: Settings of products that take tokens, and the pods that ask for them; of the whole cluster.
   returned: success

@@ -65,9 +65,10 @@ def observed(
     """``admitted``: names of those of which a pod was; of all, unless it is said."""
     bindings = ["RoleBinding other/reads", "ClusterRoleBinding sees"]
     accounts = [
-        {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings}
+        {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings, "owner": owner}
         for one in templates
         for name in {one["service_account"], one["new_service_account"]}
+        for owner in [one.get("account_owner", {"kind": "", "name": ""})]
         for told in [one.get("told", "") if name == one["new_service_account"] else ""]
     ]
     found = [

@@ -19,7 +19,7 @@ from ..kubernetes.objects import annotations_of
 from ..kubernetes.sources import place
 from ..matching.inventory import full_name
 from ..matching.matching import Identity
-from . import ended, gains
+from . import ended, gains, owners
 from .candidate import Candidate
 from .places import policies
 from .plan import VERDICTS, Item, Plan, Plans, plans
@@ -191,6 +191,7 @@ def _accounts(world: World, told: Plans) -> list[dict[str, t.Any]]:
                 "image_pull_secrets": sorted(str(each.get("name", "")) for each in (raw or {}).get(_PULL) or ()),
                 "automount_token": (raw or {}).get(_TOKEN),
                 "bindings": bindings.get((namespace, name), []),
+                "owner": owners.of_object(raw or {}).view(),
             }
         )
     return rows

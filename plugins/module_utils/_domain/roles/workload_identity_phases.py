@@ -26,6 +26,7 @@ from ..kubernetes import progress
 from ..matching.matching import SELECTOR_LABEL, Pod, pod_template
 from ..migration import fleet, pools, problem, rendering, soaking, stages, switching
 from ..migration.candidate import BOTH, WORKLOAD_ID
+from ..migration.owners import Owner
 from ..migration.soaking import Soak
 from ..migration.stages import Mover
 from ..migration.trust import EXISTS, MISSING, MISSPELLED, key_of
@@ -400,7 +401,8 @@ def work(options: Options, found: Found, run: Run) -> Work:
             told, bindings = str(new.get("client_id") or ""), old.get("bindings") or ()
             raw, renders = found.raw(template), options.mode == rendering.RENDER
             former = workload_identity_rendering.former(raw, found.revisions)
-            one = Mover.of(template, raw, told, bindings, former, found.info["consumers"], renders=renders)
+            owner = Owner(**new["owner"]) if new else Owner()
+            one = Mover.of(template, raw, told, bindings, former, found.info["consumers"], owner, renders=renders)
             every.append(replace(one, nodes=_nodes(raw, found)))
     refuse(unknown(options, every))
     chosen = [one for one in every if in_scope(options, one)]
