@@ -79,7 +79,8 @@ def observed(
         if admitted is not None and each["metadata"]["name"] not in admitted:
             del each["status"]
     info = {"templates": list(templates), "service_accounts": accounts, "consumers": more.pop("consumers", [])}
-    return {"info": info, "cluster": CLUSTER, "of Deployment": {"resources": found}, **more}
+    others: Raw = {f"of {one['kind']}": {"resources": []} for one in templates}
+    return {"info": info, "cluster": CLUSTER, **others, "of Deployment": {"resources": found}, **more}
 
 
 def work(*templates: Raw, run: Run = RUN, until: str = "switch", **options: Any) -> Raw:

@@ -22,8 +22,9 @@ from ..azure import arm_id, federated, graph_answers
 from ..azure.clusters import KIND as CLUSTER
 from ..diagnosis.shown import shown
 from ..errors import Failure
-from ..kubernetes import progress
-from ..matching.matching import SELECTOR_LABEL, Pod, pod_template
+from ..findings.findings import OF_ENDED_PODS
+from ..kubernetes import progress, sources
+from ..matching.matching import SELECTOR_LABEL, Pod, controller, pod_template
 from ..migration import fleet, pools, problem, rendering, soaking, stages, switching
 from ..migration.candidate import BOTH, WORKLOAD_ID
 from ..migration.owners import Owner
@@ -112,6 +113,7 @@ KUBERNETES_PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
     "change_replicasets": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "apps", "replicasets", "get", "patch"),
     "change_cronjobs": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "batch", "cronjobs", "get", "patch"),
     "read_logs": _kubernetes(_phase(SOAK), "the namespaces of NMI", "", "pods", "get", subresource="log"),
+    "read_runs": _kubernetes(_phase(SOAK), "the namespace of each CronJob", "batch", "jobs", "list"),
     "read_assigned": _kubernetes(_phase(LEAVE), _CLUSTER, "aadpodidentity.k8s.io", "azureassignedidentities", "list"),
     "try_pods": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "", "pods", "create"),
 }
@@ -743,8 +745,9 @@ def _row(one: Mover, made: Work, options: Options) -> Row:
         return Row(one.label, stages.AWAITING_OWNER, one.next, f"{reason}{_of_owner(one, made, options)}".strip())
     if one.state == stages.AWAITING_OWNER and not one.failed:
         reason = f"{reason} {_of_owner(one, made, options)}".strip()
-    if not reason and one.state == stages.LEFT and FINISH in made.phases:
-        reason = "What goes is known once it has left." if one.predicted else _why_not_finished(made)
+    if one.state == stages.LEFT and FINISH in made.phases and not one.failed:
+        staying = "What goes is known once it has left." if one.predicted else _why_not_finished(made)
+        reason = f"{reason} {staying}".strip()
     if not reason and one.state == stages.SWITCHED and one.kind not in switching.KINDS:
         reason = f"What a {one.kind} has is not changed by this role; make it anew without {SELECTOR_LABEL}."
     if one.soaked and options.soak_seconds < LIFE_SECONDS:
@@ -922,6 +925,7 @@ def _in_cluster(made: Work, found: Found, run: Run) -> t.Iterator[KubernetesNeed
     late = [one for one in made.movers if one.goes or one.state == stages.SWITCHED or _is_unproved(one)]
     if SOAK in made.phases and late:
         needs.update(dict.fromkeys(("read_logs", namespace) for namespace in found.nmi))
+        needs.update(dict.fromkeys(("read_runs", one.namespace) for one in late if one.kind == soaking.CRON_JOB))
     if LEAVE in made.phases and late:
         needs[("read_assigned", "")] = None
         for one in late:
@@ -1172,23 +1176,53 @@ def _soaked(one: Mover, seen: Raw, options: Options, run: Run) -> Mover:
 
 @dataclass(frozen=True)
 class Assigned:
-    """AzureAssignedIdentities, and living pods with the label of AAD Pod Identity, by namespace and name of the pod."""
+    """``assigned``: namespaces and names of pods in AzureAssignedIdentities. ``pods``: those with the label of AAD Pod
+    Identity that there are, by these. ``jobs``: CronJobs by namespace and name of their Jobs."""
 
     work: Work
     assigned: tuple[tuple[str, str], ...]
-    pods: frozenset[tuple[str, str]]
+    pods: t.Mapping[tuple[str, str], Raw]
+    jobs: t.Mapping[tuple[str, str], str]
     began: float
 
     @classmethod
     def parse(cls, observed: Raw) -> Assigned:
         specs = [each.get("spec") or {} for each in observed["assigned"]["resources"] if _is_of_mic(each)]
-        pods = map(Pod.parse, observed["pods"]["resources"])
-        return cls(
-            known_work(observed["work"]),
-            tuple((str(each.get("podNamespace")), str(each.get("pod"))) for each in specs),
-            frozenset((pod.namespace, pod.name) for pod in pods if pod.lives),
-            float(observed["began"]),
-        )
+        places = sorted({(str(each.get("podNamespace")), str(each.get("pod"))) for each in specs})
+        jobs = {}
+        for each in observed["jobs"].get("resources") or ():
+            kind, name = controller(each)
+            if kind == soaking.CRON_JOB:
+                jobs[sources.place(each)] = name
+        pods = {sources.place(each): each for each in observed["pods"]["resources"]}
+        return cls(known_work(observed["work"]), tuple(places), pods, jobs, float(observed["began"]))
+
+    def former(self, one: Mover) -> tuple[list[str], list[str]]:
+        """Its pods that do not live and have an identity of MIC still: those that are gone, and those that ended.
+
+        Of a pod that is gone only its name tells whose it was.
+        """
+        gone, ended = [], []
+        for namespace, name in self.assigned:
+            if namespace != one.namespace:
+                continue
+            raw = self.pods.get((namespace, name))
+            if raw is None:
+                if name == one.name or name.startswith(f"{one.name[:_LONGEST_GENERATED]}-"):
+                    gone.append(f"{namespace}/{name}")
+            elif not Pod.parse(raw).lives and self._is_of(one, raw):
+                ended.append(f"{namespace}/{name}")
+        return gone, ended
+
+    def _is_of(self, one: Mover, pod: Raw) -> bool:
+        kind, name = controller(pod)
+        if kind == "Job" and one.kind == soaking.CRON_JOB:
+            return self.jobs.get((one.namespace, name)) == one.name
+        return progress.belongs(one.kind, one.name, pod)
+
+
+# Names of pods that somebody makes are cut there, before what tells them apart.
+_LONGEST_GENERATED = 40
 
 
 def _is_of_mic(assigned: Raw) -> bool:
@@ -1200,16 +1234,24 @@ def look_at_assigned(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Lo
     kind = {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureAssignedIdentity"}
     yield Look("assigned", "kubernetes_object_info", kind)
     yield Look("pods", "kubernetes_object_info", {"kind": "Pod", "label_selectors": [SELECTOR_LABEL]})
+    # Where they may not be listed, pods of CronJobs that have ended are not told.
+    jobs = {"api_version": "batch/v1", "kind": "Job"}
+    yield Look("jobs", "kubernetes_object_info", jobs, tolerates=lambda _failed: True)
 
 
 def gone(options: Options, found: Assigned, _run: Run) -> Work:
-    """Where MIC has taken every identity from pods that are gone; asked again while it has not."""
-    stale = sorted({place for place in found.assigned if place not in found.pods})
+    """Where MIC has taken every identity from pods that are gone; asked again while it has not.
+
+    From pods that have ended it takes none until somebody deletes them, which keeps nobody from leaving.
+    """
     movers = []
     for one in found.work.movers:
-        mine = [f"{namespace}/{pod}" for namespace, pod in stale if namespace == one.namespace]
+        mine, ended = found.former(one) if _is_unproved(one) else ([], [])
+        if ended:
+            told = f"Its pods {listed(ended)} have ended and hold their identities still. {OF_ENDED_PODS}"
+            one = replace(one, reason=" ".join(filter(None, (one.reason, told))))
         reason = f"MIC still keeps an identity for {listed(mine)}, which is gone; see whether MIC works."
-        movers.append(one.stops(reason) if mine and _is_unproved(one) else one)
+        movers.append(one.stops(reason) if mine else one)
     again = any(after.failed and not one.failed for one, after in zip(found.work.movers, movers))
     made = _listed(replace(found.work, movers=tuple(movers)), options)
     return replace(made, again=again, end=found.began + _GONE_SECONDS)

@@ -483,11 +483,14 @@ def soak(known: Raw, run: Run = RUN, until: str = "leave", seconds: int = 7200, 
     return PARTS["soak"].plan({"until": until, "soak_seconds": seconds}, {"work": known, "looked": looked}, run)
 
 
-def gone(known: Raw, *assigned: str, home: str = "default") -> Raw:
+def gone(
+    known: Raw, *assigned: str, home: str = "default", ended: tuple[Raw, ...] = (), jobs: tuple[Raw, ...] = ()
+) -> Raw:
     metadata = {"namespace": "shop", "name": "new", "labels": {"aadpodidbinding": "shop"}}
     served = [{"metadata": {"namespace": home}, "spec": {"podNamespace": "shop", "pod": each}} for each in assigned]
-    pods = [{"metadata": metadata, "status": {"phase": "Running"}}]
+    pods = [{"metadata": metadata, "status": {"phase": "Running"}}, *ended]
     found = {"work": known, "assigned": {"resources": served}, "pods": {"resources": pods}, "began": 5}
+    found["jobs"] = {"resources": list(jobs)}
     return PARTS["gone"].plan({"until": "leave"}, found, RUN)
 
 
@@ -595,6 +598,38 @@ def test_mic_that_keeps_an_identity_is_waited_for() -> None:
     assert "shop/web-old" in known["message"]
     left = leave(soak(work(mover(**BOTH), until="leave")))
     assert gone(left, "web-old", home="shop")["again"] and not gone(left, "web-old", home="tenant")["again"]
+
+
+def made_by(kind: str, maker: str, name: str, **status: str) -> Raw:
+    owner = {"kind": kind, "name": maker, "controller": True}
+    labels = {"aadpodidbinding": "shop", "pod-template-hash": "1"}
+    metadata = {"namespace": "shop", "name": name, "ownerReferences": [owner], "labels": labels}
+    return {"metadata": metadata, "status": status}
+
+
+def test_ended_pods_of_neighbours_hold_nobody_up() -> None:
+    """MIC keeps what they had until they are deleted, as it is made; they belong to others, and are not gone."""
+    left = leave(soak(work(mover(**BOTH), until="leave")))
+    neighbour = made_by("Job", "nightly-1", "nightly-1-a", phase="Succeeded")
+    known = gone(
+        left, "nightly-1-a", "other-gone", ended=(neighbour,), jobs=(made_by("CronJob", "nightly", "nightly-1"),)
+    )
+    assert not known["again"] and not known["message"] and len(known["left"]) == 1
+    assert known["rows"][0]["why"] == ""
+
+
+def test_ended_pods_of_its_own_are_told_with_what_to_do() -> None:
+    """The proof of its token is made all the same."""
+    remedy = "Delete the ended pods, or set ttlSecondsAfterFinished, so that MIC takes their assignments back."
+    left = leave(soak(work(mover(**BOTH), until="leave")))
+    evicted = made_by("ReplicaSet", "web-1", "web-1-a", phase="Failed")
+    known = gone(left, "web-1-a", ended=(evicted,))
+    assert not known["again"] and not known["message"] and len(known["left"]) == 1
+    assert known["rows"][0]["why"] == f"Its pods shop/web-1-a have ended and hold their identities still. {remedy}"
+    nightly = leave(soak(work(mover("nightly", kind="CronJob", **BOTH), until="leave")))
+    ended = made_by("Job", "by-hand", "by-hand-a", phase="Succeeded")
+    known = gone(nightly, "by-hand-a", ended=(ended,), jobs=(made_by("CronJob", "nightly", "by-hand"),))
+    assert known["rows"][0]["why"].startswith("Its pods shop/by-hand-a have ended")
 
 
 def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
