@@ -60,9 +60,13 @@ def deployment(name: str, mark: object = None, **labels: str) -> Raw:
 
 
 def observed(
-    *templates: Raw, marks: dict[str, object] | None = None, admitted: list[str] | None = None, **more: Any
+    *templates: Raw,
+    marks: dict[str, object] | None = None,
+    admitted: list[str] | None = None,
+    kinds: dict[str, dict[str, object]] | None = None,
+    **more: Any,
 ) -> Raw:
-    """``admitted``: names of those of which a pod was; of all, unless it is said."""
+    """``admitted``: names of those of which a pod was; of all, unless it is said. ``kinds``: marks of other kinds."""
     bindings = ["RoleBinding other/reads", "ClusterRoleBinding sees"]
     accounts = [
         {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings, "owner": owner}
@@ -80,6 +84,8 @@ def observed(
             del each["status"]
     info = {"templates": list(templates), "service_accounts": accounts, "consumers": more.pop("consumers", [])}
     others: Raw = {f"of {one['kind']}": {"resources": []} for one in templates}
+    for kind, several in (kinds or {}).items():
+        others[f"of {kind}"]["resources"] = [deployment(name, mark, app=name) for name, mark in several.items()]
     return {"info": info, "cluster": CLUSTER, **others, "of Deployment": {"resources": found}, **more}
 
 

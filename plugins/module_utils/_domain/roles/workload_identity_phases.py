@@ -1083,6 +1083,8 @@ def _refused(one: Mover, results: t.Iterable[Raw]) -> str:
 
 def why_failed(phase: str, result: Raw, run: Run) -> str:
     """Empty where it did not. What check mode did not verify is not wrong."""
+    if result.get("refusals"):
+        return f"{'; '.join(map(_refusal, result['refusals']))}."
     if phase not in (CANARY, LEFT):
         began = phase in (SWITCH, LEAVE) and result.get("failed_action")
         back = f" With {PREFIX}_undo=true it goes back to what it was." if began else ""
@@ -1092,6 +1094,13 @@ def why_failed(phase: str, result: Raw, run: Run) -> str:
         return ""
     place = f" on node {result['asked_on']}" if result.get("asked_on") else ""
     return f"{verdict}{place}: {result['message']}"
+
+
+def _refusal(told: Raw) -> str:
+    """Why workload_identity_workload writes nothing, with what of this role accepts it."""
+    accepts = {"override_owner": f"{PREFIX}_override_owner=true", "accept_gap": f"{PREFIX}_accept=[{told['code']}]"}
+    option = accepts.get(told["option"])
+    return f"{told['reason']} ({told['code']}{f'; {option} accepts it' if option else ''})"
 
 
 def _done(one: Mover, phase: str) -> Mover:
@@ -1189,11 +1198,7 @@ class Assigned:
     def parse(cls, observed: Raw) -> Assigned:
         specs = [each.get("spec") or {} for each in observed["assigned"]["resources"] if _is_of_mic(each)]
         places = sorted({(str(each.get("podNamespace")), str(each.get("pod"))) for each in specs})
-        jobs = {}
-        for each in observed["jobs"].get("resources") or ():
-            kind, name = controller(each)
-            if kind == soaking.CRON_JOB:
-                jobs[sources.place(each)] = name
+        jobs = makers(observed["jobs"].get("resources") or ())
         pods = {sources.place(each): each for each in observed["pods"]["resources"]}
         return cls(known_work(observed["work"]), tuple(places), pods, jobs, float(observed["began"]))
 
@@ -1210,15 +1215,29 @@ class Assigned:
             if raw is None:
                 if name == one.name or name.startswith(f"{one.name[:_LONGEST_GENERATED]}-"):
                     gone.append(f"{namespace}/{name}")
-            elif not Pod.parse(raw).lives and self._is_of(one, raw):
+            elif not Pod.parse(raw).lives and has_made(one, raw, self.jobs):
                 ended.append(f"{namespace}/{name}")
         return gone, ended
 
-    def _is_of(self, one: Mover, pod: Raw) -> bool:
-        kind, name = controller(pod)
-        if kind == "Job" and one.kind == soaking.CRON_JOB:
-            return self.jobs.get((one.namespace, name)) == one.name
-        return progress.belongs(one.kind, one.name, pod)
+
+def makers(jobs: t.Iterable[Raw]) -> dict[tuple[str, str], str]:
+    """The CronJobs of these Jobs, by their namespaces and names."""
+    made_by = ((sources.place(each), *controller(each)) for each in jobs)
+    return {place: name for place, kind, name in made_by if kind == soaking.CRON_JOB}
+
+
+def has_made(one: Mover, pod: Raw, jobs: t.Mapping[tuple[str, str], str]) -> bool:
+    """Whether the pod is of the workload, by what controls it. ``jobs``: as ``makers`` tells."""
+    kind, name = controller(pod)
+    if kind == "Job" and one.kind == soaking.CRON_JOB:
+        return jobs.get((one.namespace, name)) == one.name
+    return progress.belongs(one.kind, one.name, pod)
+
+
+# Where they may not be listed, nobody knows which pods a CronJob has made.
+LOOK_AT_JOBS = Look(
+    "jobs", "kubernetes_object_info", {"api_version": "batch/v1", "kind": "Job"}, tolerates=lambda _failed: True
+)
 
 
 # Names of pods that somebody makes are cut there, before what tells them apart.
@@ -1234,9 +1253,7 @@ def look_at_assigned(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Lo
     kind = {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureAssignedIdentity"}
     yield Look("assigned", "kubernetes_object_info", kind)
     yield Look("pods", "kubernetes_object_info", {"kind": "Pod", "label_selectors": [SELECTOR_LABEL]})
-    # Where they may not be listed, pods of CronJobs that have ended are not told.
-    jobs = {"api_version": "batch/v1", "kind": "Job"}
-    yield Look("jobs", "kubernetes_object_info", jobs, tolerates=lambda _failed: True)
+    yield LOOK_AT_JOBS
 
 
 def gone(options: Options, found: Assigned, _run: Run) -> Work:
