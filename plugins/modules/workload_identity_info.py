@@ -671,6 +671,41 @@ identities:
       type: list
       elements: str
       sample: ['system:serviceaccount:shop:web']
+azure_identity_bindings:
+  description: One entry for each AzureIdentityBinding of the whole cluster.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Its namespace.
+      returned: always
+      type: str
+      sample: shop
+    name:
+      description: Its name.
+      returned: always
+      type: str
+      sample: money
+    azure_identity:
+      description: Name of its AzureIdentity.
+      returned: always
+      type: str
+      sample: money
+    selector:
+      description: Which value of the label it selects.
+      returned: always
+      type: str
+      sample: money
+    workloads:
+      description:
+        - Workloads that it gives an identity, or gave until M(azureops.pod_identity.workload_identity_workload) took
+          their label, and Jobs that have ended.
+        - Empty where none is known. What uses it then may be of a kind that is not read.
+      returned: always
+      type: list
+      elements: str
+      sample: [Deployment shop/web]
 service_accounts:
   description: One entry for each service account that workloads to move have, or will have.
   returned: success

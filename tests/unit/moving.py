@@ -83,6 +83,7 @@ def observed(
         if admitted is not None and each["metadata"]["name"] not in admitted:
             del each["status"]
     info = {"templates": list(templates), "service_accounts": accounts, "consumers": more.pop("consumers", [])}
+    info["azure_identity_bindings"] = []
     others: Raw = {f"of {one['kind']}": {"resources": []} for one in templates}
     for kind, several in (kinds or {}).items():
         others[f"of {kind}"]["resources"] = [deployment(name, mark, app=name) for name, mark in several.items()]
@@ -99,6 +100,7 @@ def work(*templates: Raw, run: Run = RUN, until: str = "switch", **options: Any)
     more["consumers"] = options.pop("consumers", [])
     more |= {"cluster": options.pop("cluster", CLUSTER), "admitted": options.pop("admitted", None)}
     seen = observed(*templates, marks=options.pop("marks", None), **more)
+    seen["info"] |= {"azure_identity_bindings": options.pop("bindings", [])}
     seen["info"] |= {"identities": identities, **fleet.get("here", {})}
     return PARTS["work"].plan({"until": until, **options}, seen, run)
 

@@ -31,7 +31,7 @@ _PREFIX = "workload_identity_migration"
 # What the module returns that the plan consists of.
 KEPT = (
     *("cluster", "templates", "ended", "identities", "service_accounts"),
-    *("consumers", "gains", "not_looked_at", "summary"),
+    *("azure_identity_bindings", "consumers", "gains", "not_looked_at", "summary"),
 )
 _FILE = "plan.json"
 
@@ -63,6 +63,7 @@ class AllOptions(Options):
     shorten_soak: bool = False
     confirm: str = ""
     mode: str = rendering.AUTO
+    unused_bindings: tuple[str, ...] = ()
 
 
 PERMISSIONS: t.Mapping[str, AzurePermission | GraphPermission | KubernetesPermission] = {
@@ -124,6 +125,9 @@ def _contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[s
                 f"{_PREFIX}_replacements has {identity!r} for {name}, which is not the resource id of a managed "
                 "identity."
             )
+    for each in options.unused_bindings:
+        if len([part for part in str(each).split("/") if part]) != 2:
+            yield f"{_PREFIX}_unused_bindings has {each!r}, which is not NAMESPACE/NAME of an AzureIdentityBinding."
     if options.exchange_samples < 0:
         yield f"{_PREFIX}_exchange_samples is {options.exchange_samples}; give 0 or more."
     if not 0 <= options.exchange_min_rate <= 1:

@@ -150,6 +150,7 @@ class Options:
     namespaces: tuple[str, ...] = ()
     mode: str = rendering.AUTO
     directory: str = ""
+    unused_bindings: tuple[str, ...] = ()
 
 
 def phases(options: Options, run: Run) -> tuple[str, ...]:
@@ -413,7 +414,8 @@ def work(options: Options, found: Found, run: Run) -> Work:
     given = frozenset(trusted for one in every if one.identities for trusted in _trusted(one))
     closed = [_placed(_at_gate(one, options, found, given) if one.goes else one, ran) for one in chosen]
     movers = _waved(options, stages.together(closed, others))
-    made = _listed(Work(ran, movers, others=tuple(_needing(options, found.info, chosen, run))), options)
+    needing = (*_needing(options, found.info, chosen, run), *_unused(options, found.info, every))
+    made = _listed(Work(ran, movers, others=needing), options)
     refuse(_without_azure(made, found))
     return replace(
         made,
@@ -661,6 +663,18 @@ def _needing(options: Options, info: Raw, chosen: t.Sequence[Mover], run: Run) -
     for each in info["consumers"]:
         if each["blocks_finish"]:
             yield f"{each['object']} ({each['setting']})"
+
+
+def _unused(options: Options, info: Raw, every: t.Iterable[Mover]) -> t.Iterator[str]:
+    """Bindings that no known workload uses: what does may be of a kind that nobody reads here, and at 0 replicas."""
+    former = {each[switching.SELECTOR] for one in every for each in one.earlier}
+    for each in info["azure_identity_bindings"]:
+        name = f"{each['namespace']}/{each['name']}"
+        if not each["workloads"] and each["selector"] not in former and name not in options.unused_bindings:
+            yield (
+                f"AzureIdentityBinding {name} (no workload that is known uses its selector {each['selector']}; name it "
+                f"in {PREFIX}_unused_bindings if none does)"
+            )
 
 
 def _why_not_finished(made: Work) -> str:
@@ -984,12 +998,14 @@ def known_work(known: Raw) -> Work:
 @dataclass(frozen=True)
 class Progress:
     """What a task has made of the list of a phase. ``results``: by the key of a workload, those of the entries that
-    are for it. ``untried``: keys of those whose entries come behind one that has ended the loop."""
+    are for it. ``untried``: keys of those whose entries come behind one that has ended the loop. ``failure``: why AAD
+    Pod Identity was not removed."""
 
     work: Work
     phase: str
     results: t.Mapping[str, tuple[Raw, ...]]
     untried: tuple[str, ...] = ()
+    failure: str = ""
 
     @classmethod
     def parse(cls, observed: Raw) -> Progress:
@@ -998,7 +1014,8 @@ class Progress:
         if phase in (CANARY, LEFT):
             asked = known["canaries" if phase == CANARY else "left"]
             return cls(known_work(known), phase, *of_canaries(result, asked))
-        return cls(known_work(known), phase, *of_entries(result, _entries(known, phase)))
+        failure = str(result["msg"]) if phase == FINISH and result.get("failed") else ""
+        return cls(known_work(known), phase, *of_entries(result, _entries(known, phase)), failure)
 
 
 def _entries(known: Raw, phase: str) -> t.Sequence[Raw]:
@@ -1047,6 +1064,8 @@ def after_failure(failed: t.Iterable[str]) -> str:
 def advance(options: Options, progress: Progress, run: Run) -> Work:
     """With what the phase has brought; whose entry failed stops, and with it those of its service account."""
     made = progress.work
+    if progress.failure:
+        return replace(_listed(made, options), message=progress.failure)
     found = {
         key: " ".join(dict.fromkeys(filter(None, (why_failed(progress.phase, each, run) for each in results))))
         for key, results in progress.results.items()

@@ -23,6 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 )
 from ansible_collections.azureops.pod_identity.tests.unit.deciding import CHECK, RUN, Raw
 from ansible_collections.azureops.pod_identity.tests.unit.moving import (
+    ALONE,
     BOTH,
     CLUSTER,
     ID,
@@ -984,6 +985,28 @@ def test_what_is_refused_names_the_options_of_the_role() -> None:
         "[cannot_surge] accepts it); it belongs to Flux (manifest_has_owner; "
         "workload_identity_migration_override_owner=true accepts it); it belongs to AKS (made_by_operator)."
     )
+
+
+def test_a_binding_that_no_known_workload_uses_is_asked_for() -> None:
+    """What uses it may be of a kind that nobody reads."""
+    used = {"namespace": "shop", "name": "used", "azure_identity": "i", "selector": "x", "workloads": ["Pod shop/p"]}
+    unused = {**used, "name": "old", "selector": "y", "workloads": []}
+    gone_before = partial(work, mover(**ALONE), until="finish", bindings=[used, unused])
+    known = gone_before()
+    assert not known["finishes"] and not known["may_finish"]
+    assert known["rows"][0]["why"] == (
+        "AzureIdentityBinding shop/old (no workload that is known uses its selector y; name it in "
+        "workload_identity_migration_unused_bindings if none does) may need AAD Pod Identity, so it stays."
+    )
+    assert gone_before(unused_bindings=["shop/old"])["finishes"]
+    with pytest.raises(Refused, match="unused_bindings has 'old', which is not NAMESPACE/NAME"):
+        PARTS["options"].plan({"unused_bindings": ["old"]}, {"cluster_name": ""}, RUN)
+
+
+def test_where_aad_pod_identity_is_not_removed_the_table_is_shown() -> None:
+    known = work(mover(**ALONE), until="finish")
+    refused = advance(known, "finish", {"failed": True, "msg": "Name the scope."}, until="finish")
+    assert refused["message"] == "Name the scope." and states(refused) == ["left"]
 
 
 def test_what_a_cron_job_is_asked_with_may_be_taken_away_again() -> None:
