@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 
 import typing as t
 
@@ -78,7 +77,7 @@ def test_owners_of_unknown_kinds() -> None:
 def test_the_last_state_of_an_owner_at_nothing() -> None:
     """Its pods come back with it; those of earlier states do not."""
 
-    def of(name: str, owner: str, **more: Any) -> Raw:
+    def of(name: str, owner: str, **more: t.Any) -> Raw:
         made = template(name, owner=("Rollout", owner), replicas=0)
         return {**made, "metadata": {**made["metadata"], **more}}
 
