@@ -671,6 +671,41 @@ identities:
       type: list
       elements: str
       sample: ['system:serviceaccount:shop:web']
+azure_identity_bindings:
+  description: One entry for each AzureIdentityBinding of the whole cluster.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Its namespace.
+      returned: always
+      type: str
+      sample: shop
+    name:
+      description: Its name.
+      returned: always
+      type: str
+      sample: money
+    azure_identity:
+      description: Name of its AzureIdentity.
+      returned: always
+      type: str
+      sample: money
+    selector:
+      description: Which value of the label it selects.
+      returned: always
+      type: str
+      sample: money
+    workloads:
+      description:
+        - Workloads that it gives an identity, or gave until M(azureops.pod_identity.workload_identity_workload) took
+          their label, and Jobs that have ended.
+        - Empty where none is known. What uses it then may be of a kind that is not read.
+      returned: always
+      type: list
+      elements: str
+      sample: [Deployment shop/web]
 service_accounts:
   description: One entry for each service account that workloads to move have, or will have.
   returned: success
@@ -726,6 +761,11 @@ service_accounts:
       type: list
       elements: str
       sample: [RoleBinding shop/web]
+    owner:
+      description: Who owns its manifest, with the keys of RV(templates[].owner).
+      returned: always
+      type: dict
+      sample: {kind: helm, name: shop/web}
 consumers:
   description: Settings of products that take tokens, and the pods that ask for them; of the whole cluster.
   returned: success

@@ -29,7 +29,10 @@ options:
     required: true
     suboptions:
       kind:
-        description: Kind of the workload. A CronJob has no pods that stay, and counts as one without pods.
+        description:
+          - Kind of the workload.
+          - A CronJob has to have run. Its proof is a pod of one of its Jobs that the webhook has changed and that has
+            succeeded; its time counts from when its template got the label of Workload ID.
         type: str
         choices: [Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob]
         required: true
@@ -42,7 +45,9 @@ options:
         type: str
         required: true
   seconds:
-    description: How long each of them is waited for to have used Workload ID. One that has got a token from NMI is not.
+    description:
+      - How long each of them is waited for to have used Workload ID. One that has got a token from NMI is not.
+      - A CronJob that has not run by then is waited for no longer.
     type: int
     default: 0
   wait_timeout:
@@ -57,8 +62,8 @@ options:
     type: bool
     default: true
 notes:
-  - Needs to get the workloads, to list pods, daemonsets, deployments, nodes, clusterroles and clusterrolebindings, and
-    to get endpoints, pods/log and pods/proxy where NMI runs.
+  - Needs to get the workloads, to list jobs for CronJobs, to list pods, daemonsets, deployments, nodes, clusterroles
+    and clusterrolebindings, and to get endpoints, pods/log and pods/proxy where NMI runs.
 seealso:
   - module: azureops.pod_identity.workload_identity_workload
   - module: azureops.pod_identity.nmi_info
@@ -109,12 +114,14 @@ soaks:
       type: bool
       sample: true
     pods:
-      description: How many pods it has.
+      description: How many pods it has; of a CronJob, how many of those that are kept have succeeded with Workload ID.
       returned: always
       type: int
       sample: 2
     since:
-      description: When the youngest of its pods was started, in UTC; empty where it has none.
+      description:
+        - When the youngest of its pods was started, in UTC; empty where it has none.
+        - When the template of a CronJob got the label of Workload ID.
       returned: always
       type: str
       sample: '2026-11-30T01:00:00Z'
@@ -124,7 +131,7 @@ soaks:
       type: str
       sample: '2026-11-30T01:00:00Z'
     seconds:
-      description: How long that is.
+      description: How long that is; of a CronJob, whether it has run meanwhile or not.
       returned: always
       type: int
       sample: 7260

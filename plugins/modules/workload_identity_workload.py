@@ -613,10 +613,10 @@ class Job:
             failure.sentence += " Its template has the label aadpodidbinding, so that NMI serves such pods."
         elif not proof.unproved and switching.pending(self.place.kind, raw):
             failure.sentence += " Until its pods are replaced, maxUnavailable stays 0, so that old ones serve."
-        again = (
-            "state=switched, and this again," if proof.unproved and self.state == switching.LEFT else "the same again"
-        )
-        failure.sentence += f" Once that is mended, {again} brings it further; state=original brings it back."
+        if proof.unproved and self.state == switching.LEFT:
+            failure.sentence += " Once that is mended, let it be switched again before it leaves."
+        else:
+            failure.sentence += " Once that is mended, the same again brings it further."
 
     def _rejoin(self, failure: Failure, raw: Object) -> Object:
         place = self.place

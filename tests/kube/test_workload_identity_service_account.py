@@ -345,7 +345,7 @@ def test_what_is_in_use_stays(run: Runner, client: Client, place: Place) -> None
     for check in (True, False):
         refused = run(**back(place), check=check)
         assert refused.result["in_use"] == [f"Deployment {place.namespace}/web", f"Pod {place.namespace}/web-1"]
-        assert "give them their service account back first" in refused.failure()
+        assert "give all others their service account back first" in refused.failure()
     client.delete(kinds.DEPLOYMENT, place.namespace, "web")
     assert run(**back(place)).result["in_use"] == [f"Pod {place.namespace}/web-1"]
     assert place.written() == before

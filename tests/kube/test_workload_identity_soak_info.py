@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import CRON_JOB, DEPLOYMENT, POD
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import CRON_JOB, DEPLOYMENT, JOB, POD
 from ansible_collections.azureops.pod_identity.tests.kube import installation
-from ansible_collections.azureops.pod_identity.tests.kube.installation import READY, Installation
+from ansible_collections.azureops.pod_identity.tests.kube.installation import READY, Installation, owned
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
@@ -123,11 +123,60 @@ def test_it_waits_until_enough_is_proved(look: Runner, nmi: Installation) -> Non
 
 
 def test_without_pods(look: Runner, nmi: Installation) -> None:
-    pod = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "app"}]}}
-    nmi.create(CRON_JOB, "nightly", spec={"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": pod}}})
-    (found,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
+    nmi.create(DEPLOYMENT, "web", spec={"replicas": 0, "selector": {"matchLabels": labels}, "template": template})
+    (found,) = soak(look, entry(nmi.namespace))
     assert (found["pods"], found["since"], found["seconds"]) == (0, "", 0)
     assert (found["exists"], found["unproved"]) == (True, "")
+
+
+def cron_job(nmi: Installation) -> Any:
+    labels = {"azure.workload.identity/use": "true"}
+    inner = {"restartPolicy": "Never", "containers": [{"name": "app", "image": "app"}]}
+    job = {"spec": {"template": {"metadata": {"labels": labels}, "spec": inner}}}
+    return nmi.create(CRON_JOB, "nightly", spec={"schedule": "0 0 * * *", "jobTemplate": job})
+
+
+def run_of(nmi: Installation, maker: Any, name: str, *, mutated: bool = True) -> None:
+    """A Job that the CronJob has made, or whoever started it by hand, with a pod that has succeeded."""
+    env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/token"}] if mutated else []
+    container = {"name": "app", "image": "app", "env": env}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    job = nmi.create(JOB, name, metadata=owned(maker), spec={"template": template})
+    metadata = {"labels": {"job-name": name}, **owned(job)}
+    nmi.create(POD, f"{name}-1", metadata=metadata, spec={"nodeName": nmi.node, **template["spec"]})
+    started = (datetime.now(UTC) - STARTED).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ended = {"phase": "Succeeded", "podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}], "startTime": started}
+    nmi.set_status(POD, f"{name}-1", ended)
+
+
+def test_a_cron_job_has_to_run(look: Runner, nmi: Installation) -> None:
+    """With Workload ID, and for as long as it takes since it has the label, which the API server keeps."""
+    maker = cron_job(nmi)
+    began = datetime.now(UTC)
+    nmi.kubelet.write(nmi.namespace, "nmi-a", asked(OTHER), age=timedelta(hours=2))
+    other = nmi.create(CRON_JOB, "other", spec=maker["spec"])
+    run_of(nmi, other, "other-1")
+    run_of(nmi, maker, "before", mutated=False)
+    (found,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))
+    assert found["pods"] == 0 and f"kubectl -n {nmi.namespace} create job --from=cronjob/" in found["unproved"]
+    run_of(nmi, maker, "by-hand")
+    given = {"workloads": [entry(nmi.namespace, "nightly", "CronJob")], "seconds": 4, "wait_timeout": 60}
+    (found,) = look(**given).ok()["soaks"]
+    assert (found["pods"], found["unproved"], found["tokens"]) == (1, "", [])
+    assert 4 <= found["seconds"] <= seconds_since(began.isoformat()) + 1
+    nmi.kubelet.write(nmi.namespace, "nmi-a", asked(), age=timedelta(minutes=5))
+    (taken,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))[0]["tokens"]
+    assert taken["pod"] == f"{nmi.namespace}/by-hand-1"
+
+
+def test_a_cron_job_that_does_not_run_is_waited_for_no_longer_than_its_time(look: Runner, nmi: Installation) -> None:
+    cron_job(nmi)
+    began = datetime.now(UTC)
+    given = {"workloads": [entry(nmi.namespace, "nightly", "CronJob")], "seconds": 3, "wait_timeout": 120}
+    (found,) = look(**given).ok()["soaks"]
+    assert found["unproved"] and seconds_since(began.isoformat()) < 60
 
 
 def test_one_that_is_gone_keeps_no_other_back(look: Runner, nmi: Installation) -> None:

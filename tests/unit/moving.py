@@ -60,14 +60,19 @@ def deployment(name: str, mark: object = None, **labels: str) -> Raw:
 
 
 def observed(
-    *templates: Raw, marks: dict[str, object] | None = None, admitted: list[str] | None = None, **more: Any
+    *templates: Raw,
+    marks: dict[str, object] | None = None,
+    admitted: list[str] | None = None,
+    kinds: dict[str, dict[str, object]] | None = None,
+    **more: Any,
 ) -> Raw:
-    """``admitted``: names of those of which a pod was; of all, unless it is said."""
+    """``admitted``: names of those of which a pod was; of all, unless it is said. ``kinds``: marks of other kinds."""
     bindings = ["RoleBinding other/reads", "ClusterRoleBinding sees"]
     accounts = [
-        {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings}
+        {"namespace": one["namespace"], "name": name, "client_id": told, "bindings": bindings, "owner": owner}
         for one in templates
         for name in {one["service_account"], one["new_service_account"]}
+        for owner in [one.get("account_owner", {"kind": "", "name": ""})]
         for told in [one.get("told", "") if name == one["new_service_account"] else ""]
     ]
     found = [
@@ -78,7 +83,11 @@ def observed(
         if admitted is not None and each["metadata"]["name"] not in admitted:
             del each["status"]
     info = {"templates": list(templates), "service_accounts": accounts, "consumers": more.pop("consumers", [])}
-    return {"info": info, "cluster": CLUSTER, "of Deployment": {"resources": found}, **more}
+    info["azure_identity_bindings"] = []
+    others: Raw = {f"of {one['kind']}": {"resources": []} for one in templates}
+    for kind, several in (kinds or {}).items():
+        others[f"of {kind}"]["resources"] = [deployment(name, mark, app=name) for name, mark in several.items()]
+    return {"info": info, "cluster": CLUSTER, **others, "of Deployment": {"resources": found}, **more}
 
 
 def work(*templates: Raw, run: Run = RUN, until: str = "switch", **options: Any) -> Raw:
@@ -91,6 +100,7 @@ def work(*templates: Raw, run: Run = RUN, until: str = "switch", **options: Any)
     more["consumers"] = options.pop("consumers", [])
     more |= {"cluster": options.pop("cluster", CLUSTER), "admitted": options.pop("admitted", None)}
     seen = observed(*templates, marks=options.pop("marks", None), **more)
+    seen["info"] |= {"azure_identity_bindings": options.pop("bindings", [])}
     seen["info"] |= {"identities": identities, **fleet.get("here", {})}
     return PARTS["work"].plan({"until": until, **options}, seen, run)
 

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import replace
 
 from .._domain.bindings import exceptions
+from .._domain.kubernetes import workloads
 from .._domain.matching.matching import Pod
 from .client import Client
 from .errors import ApiFailure
@@ -49,5 +50,5 @@ def _templates(client: Client, namespaces: t.AbstractSet[str]) -> tuple[exceptio
         listed = unless_forbidden(functools.partial(_list, client, namespaces, kind))
         if listed is None:
             return None
-        found += [exceptions.Template.parse(kind.name, raw) for raw in listed]
+        found += [exceptions.Template.parse(kind.name, raw) for raw in workloads.present(kind.name, listed)]
     return tuple(found)

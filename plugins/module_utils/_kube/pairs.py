@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from .._domain.bindings import binding_lists, binding_pair
 from .._domain.errors import Failure
+from .._domain.kubernetes import workloads
 from .._domain.kubernetes.objects import Object, Write, shown
 from .._domain.matching.matching import SELECTOR_LABEL, Pod, template_selector
 from .._domain.names import listed
@@ -97,7 +98,7 @@ def templates(client: Client, values: t.AbstractSet[str]) -> tuple[binding_pair.
         listed = unless_forbidden(functools.partial(client.list_all, kind))
         if listed is None:
             return None
-        for raw in listed:
+        for raw in workloads.present(kind.name, listed):
             selector, metadata = template_selector(raw), raw["metadata"]
             if selector in values:
                 what = label(kind, metadata["namespace"], metadata["name"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._domain.kubernetes import workloads
 from .._domain.matching.matching import Pod, template_selector
 from .client import Client
 from .kinds import POD, TEMPLATES, label
@@ -29,7 +30,7 @@ def users(client: Client, selectors: t.AbstractSet[tuple[str, str]]) -> list[str
         if pod.lives and (pod.namespace, pod.selector) in selectors
     ]
     for kind in TEMPLATES:
-        for raw in client.list_all(kind, place):
+        for raw in workloads.present(kind.name, client.list_all(kind, place)):
             metadata = raw["metadata"]
             if (metadata["namespace"], template_selector(raw)) in selectors:
                 found.append(label(kind, metadata["namespace"], metadata["name"]))

@@ -15,12 +15,13 @@ from functools import partial
 
 from .._domain.diagnosis import logs as log_lines
 from .._domain.kubernetes import progress, restarts
+from .._domain.matching.matching import controller
 from .._domain.migration import soaking
 from .._domain.migration.soaking import Log, Soak
 from . import installation
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
-from .kinds import CRON_JOB, POD, Object, label
+from .kinds import CRON_JOB, JOB, POD, Object, label
 from .parallel import in_parallel
 from .wait import wait_for
 from .workloads import KINDS
@@ -36,8 +37,8 @@ def observe(client: Client, workloads: t.Sequence[t.Mapping[str, str]]) -> list[
     raws = [client.get(KINDS[each["kind"]], each["namespace"], each["name"]) for each in workloads]
     pods = [_pods(client, each["kind"], raw) for each, raw in zip(workloads, raws)]
     since: dict[str, str] = {}
-    for several in pods:
-        for raw in soaking.living(several):
+    for each, several in zip(workloads, pods):
+        for raw in soaking.looked_at(each["kind"], several):
             node = str((raw.get("spec") or {}).get("nodeName") or "")
             since[node] = min(filter(None, (since.get(node), soaking.began(raw))), default="")
     survey = installation.find(client)
@@ -55,10 +56,15 @@ def observe(client: Client, workloads: t.Sequence[t.Mapping[str, str]]) -> list[
         stop=threading.Event(),
     )
     logs = {log.node: log for log in read}
-    return [
-        _GONE if raw is None else soaking.judge(several, logs, now, progress.of(each["kind"], raw).replicas)
-        for each, raw, several in zip(workloads, raws, pods)
-    ]
+
+    def judged(kind: str, raw: Object | None, several: t.Sequence[Object]) -> Soak:
+        if raw is None:
+            return _GONE
+        if kind == CRON_JOB.name:
+            return soaking.judge_runs(raw, several, logs, now)
+        return soaking.judge(several, logs, now, progress.of(kind, raw).replicas)
+
+    return [judged(each["kind"], raw, several) for each, raw, several in zip(workloads, raws, pods)]
 
 
 def wait(
@@ -69,7 +75,7 @@ def wait(
     timeout: float,
     tell: t.Callable[[str], None],
 ) -> list[Soak]:
-    """As ``observe``, once nothing more is waited for (soaking.is_over), or as it is after ``timeout`` seconds."""
+    """As ``observe``, once nothing more is waited for (soaking.is_awaited), or as it is after ``timeout`` seconds."""
     last: list[list[Soak]] = []
     names = [label(KINDS[each["kind"]], each["namespace"], each["name"]) for each in workloads]
 
@@ -77,7 +83,7 @@ def wait(
         found = observe(connect(), workloads)
         last[:] = [found]
         tell(soaking.progress(dict(zip(names, found)), seconds))
-        return found if all(soaking.is_over(each, seconds) for each in found) else None
+        return None if any(soaking.is_awaited(each, seconds) for each in found) else found
 
     pause = min(max(seconds / 10, 2), _LONGEST_PAUSE)
     return wait_for(look, timeout=timeout, pause=pause) or last[0]
@@ -88,9 +94,15 @@ _GONE = Soak(0, unproved="It does not exist.", exists=False)
 
 
 def _pods(client: Client, kind: str, raw: Object | None) -> t.Sequence[Object]:
-    """Those that it selects; a CronJob makes none that stay."""
-    if raw is None or kind == CRON_JOB.name:
+    """Those that it selects, or of a CronJob those of its Jobs."""
+    if raw is None:
         return ()
+    place = raw["metadata"]
+    if kind == CRON_JOB.name:
+        jobs = client.list_all(JOB, place["namespace"])
+        names = {("Job", each["metadata"]["name"]) for each in jobs if controller(each) == (kind, place["name"])}
+        made = client.list_all(POD, place["namespace"], labels="job-name") if names else ()
+        return tuple(each for each in made if controller(each) in names)
     return client.list_all(POD, raw["metadata"]["namespace"], labels=restarts.label_selector(raw))
 
 

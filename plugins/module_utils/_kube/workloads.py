@@ -238,7 +238,9 @@ class Place:
         if troubles and not said:
             return "", troubles
         if progress.replaces_nothing(self.kind, raw) and proof.next_to_go:
-            why = "its pods are replaced only when somebody deletes them: set accept_gap, or delete them one by one"
+            why = (
+                "its pods are replaced only when somebody deletes them: delete them one by one, or accept cannot_surge"
+            )
             return "", "a PodDisruptionBudget lets no other pod go" if evicts else why
         said = said or (self._refused_pod() if missing else "")
         if proof.replaced and proof.ending:

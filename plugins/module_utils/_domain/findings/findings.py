@@ -266,7 +266,10 @@ def label_of_pods_differs(inventory: Inventory) -> Found:
             )
 
 
-@_finding(INFO, "Delete the ended pods, or set ttlSecondsAfterFinished, so that MIC takes their assignments back.")
+OF_ENDED_PODS = "Delete the ended pods, or set ttlSecondsAfterFinished, so that MIC takes their assignments back."
+
+
+@_finding(INFO, OF_ENDED_PODS)
 def ended_pods_hold(inventory: Inventory) -> Found:
     """Pods that have ended still hold their assignments, until they are deleted."""
     for workload in _labelled(inventory):

@@ -42,6 +42,7 @@ class Workload:
 def find(templates: t.Mapping[str, t.Iterable[Raw]], pods: t.Iterable[Pod]) -> tuple[Workload, ...]:
     """Every workload; ``templates`` by kind. A template that another makes is that other's."""
     known = {_key(kind, raw): raw for kind, found in templates.items() for raw in found}
+    living = {_key(kind, raw) for kind, found in templates.items() for raw in present(kind, found)}
     made: dict[Key, list[Pod]] = {}
     others: dict[tuple[str, str, str, str], list[Pod]] = {}
     for pod in pods:
@@ -54,12 +55,39 @@ def find(templates: t.Mapping[str, t.Iterable[Raw]], pods: t.Iterable[Pod]) -> t
     found = [
         _of_template(key, raw, tuple(made.get(key, ())))
         for key, raw in known.items()
-        if _top(key, known) == key and not _past(raw)
+        if _top(key, known) == key and key in living
     ]
     found += [
         Workload(kind, name, _example(pods[0]), tuple(pods)) for (kind, dummy, name, dummy), pods in others.items()
     ]
     return tuple(sorted(found, key=lambda one: (one.pod.namespace, one.kind, one.name, one.pod.selector)))
+
+
+def present(kind: str, several: t.Iterable[Raw]) -> list[Raw]:
+    """Without the ReplicaSets of earlier states, which an owner keeps at 0 beside the one that it has now.
+
+    Of an owner that is at 0 itself the last one counts: its pods come back with it.
+    """
+    every = list(several)
+    if kind != "ReplicaSet":
+        return every
+    last: dict[tuple[str, ...], tuple[t.Any, ...]] = {}
+    for raw in every:
+        last[_owner(raw)] = max(last.get(_owner(raw), ()), _rank(raw))
+    return [raw for raw in every if not controller(raw)[0] or _rank(raw)[0] or _rank(raw) == last[_owner(raw)]]
+
+
+def _owner(raw: Raw) -> tuple[str, ...]:
+    return (str((raw.get("metadata") or {}).get("namespace", "")), *controller(raw))
+
+
+def _rank(raw: Raw) -> tuple[t.Any, ...]:
+    """The later, the greater: whether it has replicas, the number of its revision, its age."""
+    metadata = raw.get("metadata") or {}
+    told = [str(value) for key, value in (metadata.get("annotations") or {}).items() if key.endswith("/revision")]
+    revision = max((int(each) for each in told if each.isdigit()), default=0)
+    has_replicas = (raw.get("spec") or {}).get("replicas") != 0
+    return has_replicas, revision, str(metadata.get("creationTimestamp") or ""), str(metadata.get("name", ""))
 
 
 def of_object(kind: str, raw: Raw) -> Workload:
@@ -81,11 +109,6 @@ def _top(key: Key, known: t.Mapping[Key, Raw]) -> Key:
             return key
         seen.add(above)
         key = above
-
-
-def _past(raw: Raw) -> bool:
-    """Whether it is what an owner that is not known here has left behind of an earlier state."""
-    return controller(raw)[0] != "" and (raw.get("spec") or {}).get("replicas") == 0
 
 
 def _of_template(key: Key, raw: Raw, pods: tuple[Pod, ...]) -> Workload:

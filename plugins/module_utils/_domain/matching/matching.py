@@ -17,6 +17,8 @@ import re
 import typing as t
 from dataclasses import dataclass, replace
 
+from ..kubernetes.jobs import has_ended
+
 SELECTOR_LABEL = "aadpodidbinding"
 BEHAVIOR_ANNOTATION = "aadpodidentity.k8s.io/Behavior"
 NAMESPACED = "namespaced"
@@ -149,6 +151,10 @@ def controller(raw: Raw) -> tuple[str, str]:
     return next(((str(o.get("kind", "")), str(o.get("name", ""))) for o in owners if o.get("controller")), ("", ""))
 
 
+# Kinds of which all that make pods by others are looked at themselves.
+_MAKERS = frozenset(("Deployment", "CronJob"))
+
+
 def pod_template(raw: Raw) -> Raw:
     """The template of the pods that an object such as a Deployment or a CronJob makes."""
     spec = raw.get("spec") or {}
@@ -158,8 +164,8 @@ def pod_template(raw: Raw) -> Raw:
 
 def template_labels(raw: Raw) -> t.Mapping[str, str]:
     """The labels of the pods that such an object makes; none where it will make none."""
-    status = raw.get("status") or {}
-    if (raw.get("metadata") or {}).get("ownerReferences") or status.get("completionTime"):
+    owners = {str(each.get("kind", "")) for each in (raw.get("metadata") or {}).get("ownerReferences") or ()}
+    if owners.intersection(_MAKERS) or (raw.get("status") or {}).get("completionTime") or has_ended(raw):
         return {}  # its owner speaks for it; a Job that has ended
     return (pod_template(raw).get("metadata") or {}).get("labels") or {}
 

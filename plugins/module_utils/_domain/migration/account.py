@@ -27,6 +27,7 @@ from ..kubernetes import patches, workloads
 from ..kubernetes.jobs import has_ended
 from ..kubernetes.object_lists import some
 from ..kubernetes.objects import Object, annotations_of, clean, labels_of
+from ..kubernetes.sources import place
 from ..matching.matching import Pod, Raw
 from ..names import LABEL_VALUE, MANAGED_BY, MANAGER, MIGRATION, OBJECT_NAME, OWNER, is_ours, marks
 from ..tokens.probe_job import PROBE_LABEL
@@ -197,11 +198,12 @@ def users(name: str, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[str, ...
         kind: [raw for raw in objects.get(kind, ()) if PROBE_LABEL not in labels_of(raw)]
         for kind in workloads.TEMPLATES
     }
-    templates["Job"] = [raw for raw in templates["Job"] if not has_ended(raw)]
+    makers = {(kind, place(raw)[1]) for kind, several in templates.items() for raw in several}
+    makers -= {("Job", place(raw)[1]) for raw in templates["Job"] if has_ended(raw)}
     pods = [pod for pod in map(Pod.parse, objects.get("Pod", ())) if PROBE_LABEL not in pod.labels]
     found = []
     for one in workloads.find(templates, pods):
-        if one.kind in workloads.TEMPLATES and one.pod.service_account == name:
+        if (one.kind, one.name) in makers and one.pod.service_account == name:
             found.append(one.label)
         found += [pod.label for pod in one.pods if pod.lives and pod.service_account == name]
     return tuple(dict.fromkeys(found))
@@ -514,8 +516,8 @@ def _take_away(desired: Desired, observed: Observed) -> Decision:
     ours = copies(observed.bindings, desired) if made or live is None else ()
     if (made or ours) and observed.users:
         raise Failure(
-            f"{desired.label} is named by {some(observed.users)}, so it stays: give them their service account back "
-            "first.",
+            f"{desired.label} is named by {some(observed.users)}, so it stays: let Jobs and their pods end, and give "
+            "all others their service account back first.",
             results={"in_use": sorted(observed.users)},
         )
     writes, left = [_deletion(each) for each in ours], list[str]()

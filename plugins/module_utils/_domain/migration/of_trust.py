@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from ..azure import arm_id
 from ..azure.federated import LIMIT
+from ..installation.workload_identity_webhook import CLIENT_ID
 from ..kubernetes.objects import labels_of
 from ..matching.inventory import full_name
 from ..matching.matching import USER_ASSIGNED
 from ..names import MANAGED_BY, MANAGER, listed
+from . import owners
 from .candidate import Candidate
 from .problem import (
     ACCEPT,
@@ -24,6 +26,7 @@ from .problem import (
     CREDENTIAL,
     ISSUER,
     NEEDS,
+    OVERRIDE_OWNER,
     WARNS,
     Reason,
     Reasons,
@@ -168,10 +171,29 @@ def account_tells_other_client_id(one: Candidate, world: World) -> Reasons:
         if _why_unknown(one, world):
             yield unlooked(_why_unknown(one, world), one.account_label)
         return
-    told = world.told_by_account(one)
-    if told.lower() != one.client_id.lower():
+    if world.misses_client_id(one):
+        told = world.told_by_account(one)
         label = f"ServiceAccount {one.namespace}/{world.account_of(one)}"
         yield Reason(f"It tells {told or 'no client id'}, and has to tell {one.client_id}.", label)
+
+
+@TABLE.problem(
+    BLOCKS,
+    "Annotate the service account where its manifest is written; what is annotated in the cluster, its owner may undo, "
+    "and new pods get no token then.",
+    told_by="Labels, annotations, owner references and field managers of the service account, of a workload that "
+    "nobody owns. The owner of a workload is asked to annotate it with the rest.",
+    accepted_by=OVERRIDE_OWNER,
+)
+def account_has_owner(one: Candidate, world: World) -> Reasons:
+    """The service account belongs to a helm release, Flux, Argo CD, AKS or a controller, and has to be annotated."""
+    there = world.account(one)
+    if one.owner.kind or one.is_bound or there is None or not world.misses_client_id(one):
+        return
+    owner = owners.of_object(there)
+    if owner.kind:
+        label = f"ServiceAccount {one.namespace}/{world.account_of(one)}"
+        yield Reason(f"It belongs to {owner.label}, and has to tell {CLIENT_ID}: {one.client_id}.", label)
 
 
 @TABLE.problem(

@@ -83,7 +83,8 @@ def template_immutable(one: Candidate, world: World) -> Reasons:
 
 @TABLE.problem(
     BLOCKS,
-    "Accept that pods are missing for a moment, or give the workload a strategy that surges.",
+    "Accept that pods are missing for a moment, or give the workload a strategy that surges. Where it is OnDelete, the "
+    "run restarts the pods one by one, each when the others are ready.",
     told_by="The strategy of the workload, its replicas, and volumes that one node alone may have.",
     accepted_by=ACCEPT,
 )

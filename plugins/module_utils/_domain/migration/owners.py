@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Who owns the manifest of a workload, so that a change of it would be undone or conflict."""
+"""Who owns the manifest of a workload or a service account, so that a change of it would be undone or conflict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..installation.nmi import managed_by
 from ..kubernetes.sources import Source
-from ..matching.matching import Raw
+from ..matching.matching import Raw, controller
 
 HELM, FLUX, ARGO, ADDON, OPERATOR, NOBODY = "helm", "flux", "argo", "addon", "operator", ""
 # Of what manifests are written with by hand, see managed_by.
@@ -62,13 +62,19 @@ class Owner:
 
 def find(source: Source) -> Owner:
     """By labels and annotations, by owner references, and by who wrote its fields."""
-    metadata = source.raw.get("metadata") or {}
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    if source.workload.owner:
-        return Owner(OPERATOR, source.workload.owner)
     if source.made_by_hand and source.workload.kind != "Pod":
         return Owner(OPERATOR, f"{source.workload.kind} {source.workload.name}")
-    told = managed_by(source.raw)
+    return of_object(source.raw)
+
+
+def of_object(raw: Raw) -> Owner:
+    """The same of an object that is not a pod."""
+    metadata = raw.get("metadata") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    above = " ".join(controller(raw)).strip()
+    if above:
+        return Owner(OPERATOR, above)
+    told = managed_by(raw)
     kind = NOBODY if told.kind == _BY_HAND else told.kind
     if kind == NOBODY and str(labels.get(_MANAGED_BY, "")).lower() == HELM:
         kind = HELM

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from ..diagnosis.logs import Line
+from ..installation.workload_identity_webhook import USE_LABEL
 from ..matching.matching import Pod, Raw
 from ..moments import moment
 from ..tokens import mutation
@@ -25,6 +26,7 @@ _STATUS = re.compile(
     r"req\.remote=(?P<address>[\d.]{7,15})"
 )
 _TOKEN = "/identity/oauth2/token"
+CRON_JOB = "CronJob"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Soak:
     """``pods``: how many live. ``since``: since when each of them runs, '' where none does. ``covered_since``: since
     when NMI's logs tell all of that. ``seconds``: that are proved by now. ``unproved``: why nothing is. ``exists``:
     whether the workload is still there.
+
+    Of a CronJob ``pods`` are those that ran with Workload ID and succeeded, ``since`` is when its template came to have
+    the label of Workload ID, and ``seconds`` have passed since then, whether one ran or not.
     """
 
     pods: int
@@ -83,9 +88,14 @@ def is_over(soak: Soak, seconds: int) -> bool:
     return not soak.unproved and (not soak.pods or soak.seconds >= seconds)
 
 
+def is_awaited(soak: Soak, seconds: int) -> bool:
+    """Whether more time may prove it: of a CronJob nobody knows when it runs, so that no more than its time passes."""
+    return not is_over(soak, seconds) and soak.seconds < seconds
+
+
 def progress(soaks: t.Mapping[str, Soak], seconds: int) -> str:
     """What is waited for, by the labels of workloads; ``seconds``: that have to be proved of each."""
-    waiting = {label: soak for label, soak in soaks.items() if not is_over(soak, seconds)}
+    waiting = {label: soak for label, soak in soaks.items() if is_awaited(soak, seconds)}
     taking = sum(1 for soak in soaks.values() if soak.tokens)
     evidence = f"NMI gave tokens to {taking} of them" if taking else "NMI gave no token to any"
     if not waiting:
@@ -98,6 +108,23 @@ def progress(soaks: t.Mapping[str, Soak], seconds: int) -> str:
 def began(raw: Raw) -> str:
     """When the pod was started, or else made."""
     return str((raw.get("status") or {}).get("startTime") or (raw.get("metadata") or {}).get("creationTimestamp") or "")
+
+
+def ended(raw: Raw) -> str:
+    """When the last of its containers ended; '' where that is not told."""
+    status = raw.get("status") or {}
+    every = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    told = (((each.get("state") or {}).get("terminated") or {}).get("finishedAt") for each in every)
+    return max(map(str, filter(None, told)), default="")
+
+
+def looked_at(kind: str, pods: t.Iterable[Raw]) -> list[Raw]:
+    """Those of which NMI's logs are read: of a CronJob those that run, and the last that succeeded."""
+    if kind != CRON_JOB:
+        return living(pods)
+    ran = list(filter(mutation.is_mutated, pods))
+    done = sorted((raw for raw in ran if Pod.parse(raw).phase == "Succeeded"), key=began)
+    return [*living(ran), *done[-1:]]
 
 
 def living(pods: t.Iterable[Raw]) -> list[Raw]:
@@ -123,6 +150,62 @@ def judge(pods: t.Iterable[Raw], logs: t.Mapping[str, Log], now: datetime, wante
     return Soak(len(mine), since, covered, seconds, why, tokens)
 
 
+def judge_runs(cron_job: Raw, pods: t.Iterable[Raw], logs: t.Mapping[str, Log], now: datetime) -> Soak:
+    """``pods``: of its Jobs, also those that have ended."""
+    every = list(pods)
+    looked = [(raw, Pod.parse(raw)) for raw in looked_at(CRON_JOB, every)]
+    tokens = tuple(
+        taken
+        for raw, pod in looked
+        for taken in _taken(pod, began(raw), logs.get(pod.node, Log(pod.node)), "" if pod.lives else ended(raw))
+    )
+    since = _labelled_since(cron_job) or min((began(raw) for raw, _pod in looked), default="")
+    start = moment(since)
+    seconds = 0 if start is None else max(0, int((now - start).total_seconds()))
+    succeeded = sum(mutation.is_mutated(raw) and Pod.parse(raw).phase == "Succeeded" for raw in every)
+    return Soak(succeeded, since, since, seconds, _why_no_run(cron_job, every, looked, logs), tokens)
+
+
+def _why_no_run(
+    cron_job: Raw, every: t.Iterable[Raw], looked: t.Sequence[tuple[Raw, Pod]], logs: t.Mapping[str, Log]
+) -> str:
+    """Why no run proves that it uses Workload ID; '' where one does."""
+    parsed = [(raw, Pod.parse(raw)) for raw in every]
+    old = next((pod for raw, pod in parsed if pod.lives and not mutation.is_mutated(raw)), None)
+    if old:
+        return f"{old.label} was not changed by the webhook of Workload ID, and has not ended yet."
+    done = next(((raw, pod) for raw, pod in looked if pod.phase == "Succeeded"), None)
+    if done:
+        raw, pod = done
+        log = logs.get(pod.node)
+        if log and log.begins > began(raw):
+            return f"The log of NMI on node {log.node} begins after {pod.label}, so that it tells nothing of that."
+        return _why_unread(log) if log else ""
+    place = cron_job["metadata"]
+    start = f"kubectl -n {place['namespace']} create job --from=cronjob/{place['name']} NAME"
+    failed = next((pod for raw, pod in parsed if pod.phase == "Failed" and mutation.is_mutated(raw)), None)
+    if failed:
+        return f"{failed.label} ran with Workload ID and failed, and none has succeeded: see its log, then {start}."
+    suspended = (cron_job.get("spec") or {}).get("suspend")
+    then = f", and it is suspended: {start}" if suspended else f"; its next run proves it, or {start}"
+    return f"None of its pods that are kept has ended with Workload ID{then}."
+
+
+_PATH_OF_LABEL = ("spec", "jobTemplate", "spec", "template", "metadata", "labels", USE_LABEL)
+
+
+def _labelled_since(cron_job: Raw) -> str:
+    """When whoever gave the template the label of Workload ID wrote the object last; '' where that is not kept."""
+    times = []
+    for entry in (cron_job.get("metadata") or {}).get("managedFields") or ():
+        fields_of: t.Any = entry.get("fieldsV1") or {}
+        for name in _PATH_OF_LABEL:
+            fields_of = fields_of.get(f"f:{name}") if isinstance(fields_of, dict) else None
+        if fields_of is not None:
+            times.append(str(entry.get("time") or ""))
+    return max(times, default="")
+
+
 def _why_unproved(parsed: t.Iterable[tuple[Raw, Pod]], logs: t.Mapping[str, Log]) -> str:
     for raw, pod in parsed:
         log = logs.get(pod.node)
@@ -130,22 +213,27 @@ def _why_unproved(parsed: t.Iterable[tuple[Raw, Pod]], logs: t.Mapping[str, Log]
             return f"{pod.label} does not run yet."
         if not mutation.is_mutated(raw):
             return f"{pod.label} was not changed by the webhook of Workload ID."
-        if log and log.unread:
-            return f"The log of NMI on node {pod.node} was not read: {log.unread}"
-        if log and not log.begins:
-            return f"The log of NMI on node {pod.node} is empty, so that it tells nothing."
-        if log and not log.whole:
-            return f"The log of NMI on node {pod.node} has more lines than are read."
+        why = _why_unread(log) if log else ""
+        if why:
+            return why
     return ""
 
 
-def _taken(pod: Pod, since: str, log: Log) -> t.Iterator[Taken]:
-    """An address may have been that of another pod before."""
+def _why_unread(log: Log) -> str:
+    if log.unread:
+        return f"The log of NMI on node {log.node} was not read: {log.unread}"
+    if not log.begins:
+        return f"The log of NMI on node {log.node} is empty, so that it tells nothing."
+    return "" if log.whole else f"The log of NMI on node {log.node} has more lines than are read."
+
+
+def _taken(pod: Pod, since: str, log: Log, until: str = "") -> t.Iterator[Taken]:
+    """An address may have been that of another pod before, or afterwards."""
     times = []
     for line in log.lines:
         found = _STATUS.search(line.text)
         if found and found["address"] == pod.ip and found["status"] == "200" and _TOKEN in found["path"].lower():
-            if line.time >= since:
+            if line.time >= since and (not until or line.time <= until):
                 times.append(line.time)
     if times and not pod.host_network:
         yield Taken(pod.place, pod.node, len(times), max(times))

@@ -13,11 +13,13 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..azure import arm_id
+from ..installation.workload_identity_webhook import CLIENT_ID
 from ..kubernetes.objects import labels_of
 from ..matching.matching import pod_template
 from ..names import listed
 from . import mark, switching
 from .candidate import BOTH, NOTHING, WORKLOAD_ID
+from .owners import Owner
 from .problem import ACCOUNT as STEP_ACCOUNT
 from .problem import ANNOTATION, FINISH, LABEL, LEAVE, PROXY, RESTART, SWITCH
 from .problem import CREDENTIAL as STEP_CREDENTIAL
@@ -36,6 +38,7 @@ STATES = (
 )
 OWNED, OWN_CLIENT_ID, GAP = "manifest_has_owner", "own_client_id_differs", "cannot_surge"
 NO_ISSUER, ENABLE_ISSUER = "issuer_not_enabled", "workload_identity_migration_enable_issuer=true"
+_NOBODY = Owner()
 # The phase that takes a step; the proof is that of every phase.
 _PHASES: t.Mapping[str, str] = {
     STEP_ISSUER: "issuer",
@@ -117,6 +120,7 @@ class Mover:
         bindings: t.Iterable[str] = (),
         revisions: t.Iterable[Raw] = (),
         consumers: t.Iterable[Raw] = (),
+        account_owner: Owner = _NOBODY,
         *,
         renders: bool = False,
     ) -> Mover:
@@ -124,6 +128,7 @@ class Mover:
 
         ``told``: the client id of the service account that it will have. ``bindings``: of the account itself.
         ``revisions``: templates that it had before. ``consumers``: as workload_identity_info returns those of any.
+        ``account_owner``: of the manifest of that service account.
         """
         accepted = {each["code"] for each in template["accepted"]}
         owner = template.get("owner") or {}
@@ -149,7 +154,7 @@ class Mover:
             renders=renders,
             now=None if raw is None else switching.fields(pod_template(raw)),
             earlier=tuple(map(switching.fields, revisions)),
-            notes=tuple(_notes(template, consumers)),
+            notes=tuple(_notes(template, consumers, account_owner)),
             own_client_id=OWN_CLIENT_ID in accepted,
             proxy=bool(template["proxy"]),
             labels=None if raw is None else _template_labels(raw),
@@ -270,8 +275,14 @@ def _with_mates(one: Mover, movers: t.Sequence[Mover], others: t.Sequence[Mover]
     return one
 
 
-def _notes(template: Raw, consumers: t.Iterable[Raw]) -> t.Iterator[str]:
+def _notes(template: Raw, consumers: t.Iterable[Raw], account_owner: Owner) -> t.Iterator[str]:
     """What no canary sees, because it is in Azure, in the settings of the workload, or in those of others."""
+    if account_owner.kind and template["client_id"]:
+        yield (
+            f"ServiceAccount {template['namespace']}/{template['new_service_account']} belongs to "
+            f"{account_owner.label}; add {CLIENT_ID}: {template['client_id']} to its annotations where it is written, "
+            "or new pods get no token once its owner takes that annotation away."
+        )
     for each in template["identities"]:
         if each["replacement"]:
             name = arm_id.last_segment(each["replacement"])

@@ -382,8 +382,8 @@ def refusals(
 
 
 def refused(label: str, state: str, several: t.Sequence[Refusal]) -> Failure:
-    """All of them in one sentence, and as data."""
-    told = [f"{each.reason} ({each.code}{f', accepted by {each.option}' if each.option else ''})" for each in several]
+    """All of them in one sentence, and as data, which has the option: a role that asks for it has another name."""
+    told = [f"{each.reason} ({each.code})" for each in several]
     what = "was not brought back" if state in BACK else "was not changed"
     return Failure(
         f"{label} {what}: {'; '.join(told)}.",

@@ -19,7 +19,7 @@ from ..kubernetes.objects import annotations_of
 from ..kubernetes.sources import place
 from ..matching.inventory import full_name
 from ..matching.matching import Identity
-from . import ended, gains
+from . import ended, gains, owners
 from .candidate import Candidate
 from .places import policies
 from .plan import VERDICTS, Item, Plan, Plans, plans
@@ -45,6 +45,7 @@ def as_data(world: World, namespaces: t.Collection[str] | None = None) -> dict[s
         "templates": [_template(one, found, world) for one, found in told],
         "ended": _ended(world, namespaces),
         "identities": _identities(world, told, everything=namespaces is None),
+        "azure_identity_bindings": _azure_identity_bindings(world),
         "service_accounts": _accounts(world, told),
         "consumers": [one.view() for one in world.consumers],
         "gains": [one.view() for one in gains.find(world, told)],
@@ -169,6 +170,27 @@ def _credential(one: Credential) -> dict[str, str]:
     return {"name": one.name, "issuer": one.issuer, "subject": one.subject}
 
 
+def _azure_identity_bindings(world: World) -> list[dict[str, t.Any]]:
+    """With who gets an identity by each, or did until this collection took its label, be it a Job that has ended."""
+    inventory, users = world.observed.inventory, dict[tuple[str, str], set[str]]()
+    selectors = [(one.label, one.pod.namespace, one.pod.selector) for one in inventory.cluster.workloads]
+    selectors += [(one.label, one.namespace, one.former_selector) for one in world.candidates]
+    for label, namespace, selector in selectors:
+        for match in inventory.matching.matches(namespace, selector) if selector else ():
+            for pair in (*match.choices, *match.shadowed):
+                users.setdefault((pair.binding.namespace, pair.binding.name), set()).add(label)
+    return [
+        {
+            "namespace": each.namespace,
+            "name": each.name,
+            "azure_identity": each.identity,
+            "selector": each.selector,
+            "workloads": sorted(users.get((each.namespace, each.name), ())),
+        }
+        for each in sorted(inventory.cluster.bindings, key=full_name)
+    ]
+
+
 def _accounts(world: World, told: Plans) -> list[dict[str, t.Any]]:
     """Those that workloads have, and those that they will have."""
     wanted: dict[tuple[str, str], set[str]] = {}
@@ -191,6 +213,7 @@ def _accounts(world: World, told: Plans) -> list[dict[str, t.Any]]:
                 "image_pull_secrets": sorted(str(each.get("name", "")) for each in (raw or {}).get(_PULL) or ()),
                 "automount_token": (raw or {}).get(_TOKEN),
                 "bindings": bindings.get((namespace, name), []),
+                "owner": owners.of_object(raw or {}).view(),
             }
         )
     return rows

@@ -218,6 +218,10 @@ class World:
         """The client id that the account tells which it will have."""
         return str(annotations_of(self.account(one) or {}).get(CLIENT_ID) or "")
 
+    def misses_client_id(self, one: Candidate) -> bool:
+        """Whether that account has to be annotated."""
+        return bool(one.client_id) and self.told_by_account(one).lower() != one.client_id.lower()
+
     # identities and their credentials
 
     @cached_property

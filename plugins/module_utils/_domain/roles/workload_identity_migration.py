@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from ..azure import arm_id
 from ..migration import rendering
-from ..migration.stages import NO_ISSUER
+from ..migration.stages import ENABLE_ISSUER, NO_ISSUER
 from ..names import listed
 from ..needs import AzurePermission, GraphPermission, KubernetesNeed, KubernetesPermission
 from . import workload_identity_phases as phases
@@ -31,7 +31,7 @@ _PREFIX = "workload_identity_migration"
 # What the module returns that the plan consists of.
 KEPT = (
     *("cluster", "templates", "ended", "identities", "service_accounts"),
-    *("consumers", "gains", "not_looked_at", "summary"),
+    *("azure_identity_bindings", "consumers", "gains", "not_looked_at", "summary"),
 )
 _FILE = "plan.json"
 
@@ -63,6 +63,7 @@ class AllOptions(Options):
     shorten_soak: bool = False
     confirm: str = ""
     mode: str = rendering.AUTO
+    unused_bindings: tuple[str, ...] = ()
 
 
 PERMISSIONS: t.Mapping[str, AzurePermission | GraphPermission | KubernetesPermission] = {
@@ -124,6 +125,9 @@ def _contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[s
                 f"{_PREFIX}_replacements has {identity!r} for {name}, which is not the resource id of a managed "
                 "identity."
             )
+    for each in options.unused_bindings:
+        if len([part for part in str(each).split("/") if part]) != 2:
+            yield f"{_PREFIX}_unused_bindings has {each!r}, which is not NAMESPACE/NAME of an AzureIdentityBinding."
     if options.exchange_samples < 0:
         yield f"{_PREFIX}_exchange_samples is {options.exchange_samples}; give 0 or more."
     if not 0 <= options.exchange_min_rate <= 1:
@@ -254,7 +258,7 @@ def plan(options: Options, found: Found, _run: Run) -> Planned:
         fact=info,
         path=path,
         text=f"{json.dumps(info, indent=2, sort_keys=True)}\n" if path else "",
-        verdict=_verdict(info),
+        verdict=_verdict(info, changes_nothing=not options.undo and not options.files and options.until == phases.PLAN),
         namespaces=tuple(info["summary"]["namespaces"]),
         workloads=tuple(_workload(each) for each in info["templates"]),
         blocked=tuple(_blockers(info["templates"])),
@@ -279,7 +283,7 @@ def plan(options: Options, found: Found, _run: Run) -> Planned:
     )
 
 
-def _verdict(info: Raw) -> str:
+def _verdict(info: Raw, *, changes_nothing: bool) -> str:
     counts = info["summary"]
     if not counts["templates"]:
         return "No workload gets an identity, so there is nothing to move."
@@ -287,7 +291,9 @@ def _verdict(info: Raw) -> str:
         f"Of {counts['templates']} workloads {counts['ready']} are ready, {counts['needs']} can move, and something is "
         f"in the way of {counts['blocked']}."
     )
-    return f"{sentence} Not all was looked at." if info["not_looked_at"] else sentence
+    unseen = " Not all was looked at." if info["not_looked_at"] else ""
+    then = f" Next: -e {_PREFIX}_until={phases.CANARY}" if counts["needs"] and changes_nothing else ""
+    return f"{sentence}{unseen}{then}"
 
 
 def _workload(each: Raw) -> Workload:
@@ -313,7 +319,8 @@ def _blockers(templates: t.Iterable[Raw]) -> t.Iterator[Blocker]:
         for each in template["blocked"]
     )
     for (what, code, stage, reason, remedy, accepted_by), workloads in rows.items():
-        yield Blocker(what, code, stage, workloads, reason, remedy, accepted_by)
+        by = ENABLE_ISSUER if code == NO_ISSUER else accepted_by
+        yield Blocker(what, code, stage, workloads, reason, remedy, by)
 
 
 def _failure(options: Options, info: Raw) -> str:
@@ -367,5 +374,5 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
         workload_identity_rendering.Options, workload_identity_rendering.Found, workload_identity_rendering.render
     ),
     "undo": Part(phases.Options, undo.Found, undo.undo, undo.look),
-    "undone": Part(phases.Options, undo.Progress, undo.undone),
+    "undone": Part(phases.Options, undo.Progress, undo.undone, undo.look_again),
 }

@@ -22,10 +22,12 @@ from ..azure import arm_id, federated, graph_answers
 from ..azure.clusters import KIND as CLUSTER
 from ..diagnosis.shown import shown
 from ..errors import Failure
-from ..kubernetes import progress
-from ..matching.matching import SELECTOR_LABEL, Pod, pod_template
+from ..findings.findings import OF_ENDED_PODS
+from ..kubernetes import progress, sources
+from ..matching.matching import SELECTOR_LABEL, Pod, controller, pod_template
 from ..migration import fleet, pools, problem, rendering, soaking, stages, switching
 from ..migration.candidate import BOTH, WORKLOAD_ID
+from ..migration.owners import Owner
 from ..migration.soaking import Soak
 from ..migration.stages import Mover
 from ..migration.trust import EXISTS, MISSING, MISSPELLED, key_of
@@ -111,6 +113,7 @@ KUBERNETES_PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
     "change_replicasets": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "apps", "replicasets", "get", "patch"),
     "change_cronjobs": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "batch", "cronjobs", "get", "patch"),
     "read_logs": _kubernetes(_phase(SOAK), "the namespaces of NMI", "", "pods", "get", subresource="log"),
+    "read_runs": _kubernetes(_phase(SOAK), "the namespace of each CronJob", "batch", "jobs", "list"),
     "read_assigned": _kubernetes(_phase(LEAVE), _CLUSTER, "aadpodidentity.k8s.io", "azureassignedidentities", "list"),
     "try_pods": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "", "pods", "create"),
 }
@@ -147,6 +150,7 @@ class Options:
     namespaces: tuple[str, ...] = ()
     mode: str = rendering.AUTO
     directory: str = ""
+    unused_bindings: tuple[str, ...] = ()
 
 
 def phases(options: Options, run: Run) -> tuple[str, ...]:
@@ -400,7 +404,8 @@ def work(options: Options, found: Found, run: Run) -> Work:
             told, bindings = str(new.get("client_id") or ""), old.get("bindings") or ()
             raw, renders = found.raw(template), options.mode == rendering.RENDER
             former = workload_identity_rendering.former(raw, found.revisions)
-            one = Mover.of(template, raw, told, bindings, former, found.info["consumers"], renders=renders)
+            owner = Owner(**new["owner"]) if new else Owner()
+            one = Mover.of(template, raw, told, bindings, former, found.info["consumers"], owner, renders=renders)
             every.append(replace(one, nodes=_nodes(raw, found)))
     refuse(unknown(options, every))
     chosen = [one for one in every if in_scope(options, one)]
@@ -409,7 +414,8 @@ def work(options: Options, found: Found, run: Run) -> Work:
     given = frozenset(trusted for one in every if one.identities for trusted in _trusted(one))
     closed = [_placed(_at_gate(one, options, found, given) if one.goes else one, ran) for one in chosen]
     movers = _waved(options, stages.together(closed, others))
-    made = _listed(Work(ran, movers, others=tuple(_needing(options, found.info, chosen, run))), options)
+    needing = (*_needing(options, found.info, chosen, run), *_unused(options, found.info, every))
+    made = _listed(Work(ran, movers, others=needing), options)
     refuse(_without_azure(made, found))
     return replace(
         made,
@@ -659,6 +665,18 @@ def _needing(options: Options, info: Raw, chosen: t.Sequence[Mover], run: Run) -
             yield f"{each['object']} ({each['setting']})"
 
 
+def _unused(options: Options, info: Raw, every: t.Iterable[Mover]) -> t.Iterator[str]:
+    """Bindings that no known workload uses: what does may be of a kind that nobody reads here, and at 0 replicas."""
+    former = {each[switching.SELECTOR] for one in every for each in one.earlier}
+    for each in info["azure_identity_bindings"]:
+        name = f"{each['namespace']}/{each['name']}"
+        if not each["workloads"] and each["selector"] not in former and name not in options.unused_bindings:
+            yield (
+                f"AzureIdentityBinding {name} (no workload that is known uses its selector {each['selector']}; name it "
+                f"in {PREFIX}_unused_bindings if none does)"
+            )
+
+
 def _why_not_finished(made: Work) -> str:
     """What needs AAD Pod Identity still; empty where nothing does."""
     staying = [
@@ -741,8 +759,9 @@ def _row(one: Mover, made: Work, options: Options) -> Row:
         return Row(one.label, stages.AWAITING_OWNER, one.next, f"{reason}{_of_owner(one, made, options)}".strip())
     if one.state == stages.AWAITING_OWNER and not one.failed:
         reason = f"{reason} {_of_owner(one, made, options)}".strip()
-    if not reason and one.state == stages.LEFT and FINISH in made.phases:
-        reason = "What goes is known once it has left." if one.predicted else _why_not_finished(made)
+    if one.state == stages.LEFT and FINISH in made.phases and not one.failed:
+        staying = "What goes is known once it has left." if one.predicted else _why_not_finished(made)
+        reason = f"{reason} {staying}".strip()
     if not reason and one.state == stages.SWITCHED and one.kind not in switching.KINDS:
         reason = f"What a {one.kind} has is not changed by this role; make it anew without {SELECTOR_LABEL}."
     if one.soaked and options.soak_seconds < LIFE_SECONDS:
@@ -920,6 +939,7 @@ def _in_cluster(made: Work, found: Found, run: Run) -> t.Iterator[KubernetesNeed
     late = [one for one in made.movers if one.goes or one.state == stages.SWITCHED or _is_unproved(one)]
     if SOAK in made.phases and late:
         needs.update(dict.fromkeys(("read_logs", namespace) for namespace in found.nmi))
+        needs.update(dict.fromkeys(("read_runs", one.namespace) for one in late if one.kind == soaking.CRON_JOB))
     if LEAVE in made.phases and late:
         needs[("read_assigned", "")] = None
         for one in late:
@@ -978,12 +998,14 @@ def known_work(known: Raw) -> Work:
 @dataclass(frozen=True)
 class Progress:
     """What a task has made of the list of a phase. ``results``: by the key of a workload, those of the entries that
-    are for it. ``untried``: keys of those whose entries come behind one that has ended the loop."""
+    are for it. ``untried``: keys of those whose entries come behind one that has ended the loop. ``failure``: why AAD
+    Pod Identity was not removed."""
 
     work: Work
     phase: str
     results: t.Mapping[str, tuple[Raw, ...]]
     untried: tuple[str, ...] = ()
+    failure: str = ""
 
     @classmethod
     def parse(cls, observed: Raw) -> Progress:
@@ -992,7 +1014,8 @@ class Progress:
         if phase in (CANARY, LEFT):
             asked = known["canaries" if phase == CANARY else "left"]
             return cls(known_work(known), phase, *of_canaries(result, asked))
-        return cls(known_work(known), phase, *of_entries(result, _entries(known, phase)))
+        failure = str(result["msg"]) if phase == FINISH and result.get("failed") else ""
+        return cls(known_work(known), phase, *of_entries(result, _entries(known, phase)), failure)
 
 
 def _entries(known: Raw, phase: str) -> t.Sequence[Raw]:
@@ -1041,6 +1064,8 @@ def after_failure(failed: t.Iterable[str]) -> str:
 def advance(options: Options, progress: Progress, run: Run) -> Work:
     """With what the phase has brought; whose entry failed stops, and with it those of its service account."""
     made = progress.work
+    if progress.failure:
+        return replace(_listed(made, options), message=progress.failure)
     found = {
         key: " ".join(dict.fromkeys(filter(None, (why_failed(progress.phase, each, run) for each in results))))
         for key, results in progress.results.items()
@@ -1077,6 +1102,8 @@ def _refused(one: Mover, results: t.Iterable[Raw]) -> str:
 
 def why_failed(phase: str, result: Raw, run: Run) -> str:
     """Empty where it did not. What check mode did not verify is not wrong."""
+    if result.get("refusals"):
+        return f"{'; '.join(map(_refusal, result['refusals']))}."
     if phase not in (CANARY, LEFT):
         began = phase in (SWITCH, LEAVE) and result.get("failed_action")
         back = f" With {PREFIX}_undo=true it goes back to what it was." if began else ""
@@ -1086,6 +1113,13 @@ def why_failed(phase: str, result: Raw, run: Run) -> str:
         return ""
     place = f" on node {result['asked_on']}" if result.get("asked_on") else ""
     return f"{verdict}{place}: {result['message']}"
+
+
+def _refusal(told: Raw) -> str:
+    """Why workload_identity_workload writes nothing, with what of this role accepts it."""
+    accepts = {"override_owner": f"{PREFIX}_override_owner=true", "accept_gap": f"{PREFIX}_accept=[{told['code']}]"}
+    option = accepts.get(told["option"])
+    return f"{told['reason']} ({told['code']}{f'; {option} accepts it' if option else ''})"
 
 
 def _done(one: Mover, phase: str) -> Mover:
@@ -1170,23 +1204,63 @@ def _soaked(one: Mover, seen: Raw, options: Options, run: Run) -> Mover:
 
 @dataclass(frozen=True)
 class Assigned:
-    """AzureAssignedIdentities, and living pods with the label of AAD Pod Identity, by namespace and name of the pod."""
+    """``assigned``: namespaces and names of pods in AzureAssignedIdentities. ``pods``: those with the label of AAD Pod
+    Identity that there are, by these. ``jobs``: CronJobs by namespace and name of their Jobs."""
 
     work: Work
     assigned: tuple[tuple[str, str], ...]
-    pods: frozenset[tuple[str, str]]
+    pods: t.Mapping[tuple[str, str], Raw]
+    jobs: t.Mapping[tuple[str, str], str]
     began: float
 
     @classmethod
     def parse(cls, observed: Raw) -> Assigned:
         specs = [each.get("spec") or {} for each in observed["assigned"]["resources"] if _is_of_mic(each)]
-        pods = map(Pod.parse, observed["pods"]["resources"])
-        return cls(
-            known_work(observed["work"]),
-            tuple((str(each.get("podNamespace")), str(each.get("pod"))) for each in specs),
-            frozenset((pod.namespace, pod.name) for pod in pods if pod.lives),
-            float(observed["began"]),
-        )
+        places = sorted({(str(each.get("podNamespace")), str(each.get("pod"))) for each in specs})
+        jobs = makers(observed["jobs"].get("resources") or ())
+        pods = {sources.place(each): each for each in observed["pods"]["resources"]}
+        return cls(known_work(observed["work"]), tuple(places), pods, jobs, float(observed["began"]))
+
+    def former(self, one: Mover) -> tuple[list[str], list[str]]:
+        """Its pods that do not live and have an identity of MIC still: those that are gone, and those that ended.
+
+        Of a pod that is gone only its name tells whose it was.
+        """
+        gone, ended = [], []
+        for namespace, name in self.assigned:
+            if namespace != one.namespace:
+                continue
+            raw = self.pods.get((namespace, name))
+            if raw is None:
+                if name == one.name or name.startswith(f"{one.name[:_LONGEST_GENERATED]}-"):
+                    gone.append(f"{namespace}/{name}")
+            elif not Pod.parse(raw).lives and has_made(one, raw, self.jobs):
+                ended.append(f"{namespace}/{name}")
+        return gone, ended
+
+
+def makers(jobs: t.Iterable[Raw]) -> dict[tuple[str, str], str]:
+    """The CronJobs of these Jobs, by their namespaces and names."""
+    made_by = ((sources.place(each), *controller(each)) for each in jobs)
+    return {place: name for place, kind, name in made_by if kind == soaking.CRON_JOB}
+
+
+def has_made(one: Mover, pod: Raw, jobs: t.Mapping[tuple[str, str], str]) -> bool:
+    """Whether the pod is of the workload, by what controls it. ``jobs``: as ``makers`` tells."""
+    kind, name = controller(pod)
+    if kind == "Job" and one.kind == soaking.CRON_JOB:
+        return jobs.get((one.namespace, name)) == one.name
+    return progress.belongs(one.kind, one.name, pod)
+
+
+# Where they may not be listed, nobody knows which pods a CronJob has made.
+LOOK_AT_JOBS = Look(
+    "jobs", "kubernetes_object_info", {"api_version": "batch/v1", "kind": "Job"}, tolerates=lambda _failed: True
+)
+
+
+# Names of pods that somebody makes are cut there, before what tells them apart.
+_LONGEST_GENERATED = 40
 
 
 def _is_of_mic(assigned: Raw) -> bool:
@@ -1198,16 +1272,22 @@ def look_at_assigned(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Lo
     kind = {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureAssignedIdentity"}
     yield Look("assigned", "kubernetes_object_info", kind)
     yield Look("pods", "kubernetes_object_info", {"kind": "Pod", "label_selectors": [SELECTOR_LABEL]})
+    yield LOOK_AT_JOBS
 
 
 def gone(options: Options, found: Assigned, _run: Run) -> Work:
-    """Where MIC has taken every identity from pods that are gone; asked again while it has not."""
-    stale = sorted({place for place in found.assigned if place not in found.pods})
+    """Where MIC has taken every identity from pods that are gone; asked again while it has not.
+
+    From pods that have ended it takes none until somebody deletes them, which keeps nobody from leaving.
+    """
     movers = []
     for one in found.work.movers:
-        mine = [f"{namespace}/{pod}" for namespace, pod in stale if namespace == one.namespace]
+        mine, ended = found.former(one) if _is_unproved(one) else ([], [])
+        if ended:
+            told = f"Its pods {listed(ended)} have ended and hold their identities still. {OF_ENDED_PODS}"
+            one = replace(one, reason=" ".join(filter(None, (one.reason, told))))
         reason = f"MIC still keeps an identity for {listed(mine)}, which is gone; see whether MIC works."
-        movers.append(one.stops(reason) if mine and _is_unproved(one) else one)
+        movers.append(one.stops(reason) if mine else one)
     again = any(after.failed and not one.failed for one, after in zip(found.work.movers, movers))
     made = _listed(replace(found.work, movers=tuple(movers)), options)
     return replace(made, again=again, end=found.began + _GONE_SECONDS)

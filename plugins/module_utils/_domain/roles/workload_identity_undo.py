@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from ..azure import federated
 from ..diagnosis.shown import shown
 from ..installation.workload_identity_webhook import USE_LABEL
-from ..kubernetes import progress
 from ..matching.matching import Pod
 from ..migration import mark, stages, switching
+from ..migration.soaking import CRON_JOB
 from ..migration.stages import Mover
 from ..migration.trust import EXISTS, UNKNOWN
 from ..names import listed
@@ -79,7 +79,7 @@ class Returning:
     nobody has seen since that NMI serves them. ``asked``: NMI was asked for a token before its template is changed.
 
     ``state``: ORIGINAL once its template is as it was; ``served``: and NMI has given its pods a token. ``reason``: why
-    it stops, or what stays.
+    it stops, or what stays. ``running``: pods of a CronJob that have Workload ID, and that nobody replaces.
     """
 
     mover: Mover
@@ -89,10 +89,11 @@ class Returning:
     served: bool = False
     reason: str = ""
     failed: bool = False
+    running: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, raw: Raw) -> Returning:
-        return cls(**{**raw, "mover": Mover.parse(raw["mover"])})
+        return cls(**{**raw, "mover": Mover.parse(raw["mover"]), "running": tuple(raw["running"])})
 
     @property
     def has_mark(self) -> bool:
@@ -111,6 +112,14 @@ class Returning:
     @property
     def is_back(self) -> bool:
         return self.served and not self.failed
+
+    @property
+    def why(self) -> str:
+        stays = (
+            f"{listed(self.running)} began with Workload ID, so that its federated credentials and its service account "
+            "stay; run this again once that has ended."
+        )
+        return " ".join(filter(None, (self.reason, stays if self.running else "")))
 
 
 @dataclass(frozen=True)
@@ -164,16 +173,31 @@ class Undo:
 
 
 @dataclass(frozen=True)
-class Found:
-    """As in the phases; ``accounts``: places of those with our mark. ``served``: NMI is in the cluster.
+class Pods:
+    """``pods``: living ones with the label of Workload ID. ``makers``: CronJobs by the places of their Jobs."""
 
-    ``pods``: living ones with the label of Workload ID.
-    """
+    pods: tuple[Raw, ...]
+    makers: t.Mapping[tuple[str, str], str]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Pods:
+        living = (raw for raw in observed["pods"]["resources"] if Pod.parse(raw).lives)
+        return cls(tuple(living), phases.makers(observed["jobs"].get("resources") or ()))
+
+    def of(self, one: Mover) -> tuple[str, ...]:
+        """Labels of its pods that use Workload ID, whatever its template says."""
+        mine = (raw for raw in self.pods if raw["metadata"]["namespace"] == one.namespace)
+        return tuple(Pod.parse(raw).label for raw in mine if phases.has_made(one, raw, self.makers))
+
+
+@dataclass(frozen=True)
+class Found:
+    """As in the phases; ``accounts``: places of those with our mark. ``served``: NMI is in the cluster."""
 
     of_phases: phases.Found
     accounts: tuple[str, ...]
     served: bool
-    pods: tuple[Raw, ...]
+    pods: Pods
 
     @classmethod
     def parse(cls, observed: Raw) -> Found:
@@ -182,15 +206,7 @@ class Found:
             phases.Found.parse(observed),
             tuple(f"{each['namespace']}/{each['name']}" for each in marked),
             bool(observed["nmi"]["installations"]),
-            tuple(raw for raw in observed["pods"]["resources"] if Pod.parse(raw).lives),
-        )
-
-    def has_pods(self, one: Mover) -> bool:
-        """Whether pods of it use Workload ID, whatever its template says."""
-        return any(
-            progress.belongs(one.kind, one.name, raw)
-            for raw in self.pods
-            if raw["metadata"]["namespace"] == one.namespace
+            Pods.parse(observed),
         )
 
 
@@ -199,7 +215,12 @@ def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
     yield from phases.look(options, found, run)
     yield Look("accounts", "kubernetes_object_info", {"kind": "ServiceAccount"})
     yield Look("nmi", "nmi_info")
+    yield from _look_at_pods()
+
+
+def _look_at_pods() -> t.Iterator[Look]:
     yield Look("pods", "kubernetes_object_info", {"kind": "Pod", "label_selectors": [f"{USE_LABEL}=true"]})
+    yield phases.LOOK_AT_JOBS
 
 
 def undo(options: Options, found: Found, _run: Run) -> Undo:
@@ -216,7 +237,7 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
     refuse(phases.unknown(options, every))
     chosen = [one for one in every if phases.in_scope(options, one)]
     out = [one for one in every if not phases.in_scope(options, one)]
-    others = [one for one in out if one.has_label or one.unproved or found.has_pods(one)]
+    others = [one for one in out if one.has_label or one.unproved or found.pods.of(one)]
     made = Undo(
         movers=tuple(_returning(one, found) for one in chosen),
         kept=tuple(sorted({_place(one) for one in others})),
@@ -227,10 +248,14 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
 
 
 def _returning(one: Mover, found: Found) -> Returning:
+    return replace(_judged(one, found), running=found.pods.of(one) if one.kind == CRON_JOB else ())
+
+
+def _judged(one: Mover, found: Found) -> Returning:
     ours = one.mark or one.unproved
     if ours or not one.has_label:
         # Brought back without this role, it has no mark, and maybe pods that need what they had.
-        marked = ours or (one.kind in switching.KINDS and found.has_pods(one))
+        marked = ours or (one.kind in switching.KINDS and one.kind != CRON_JOB and bool(found.pods.of(one)))
         # Any tenant may write a mark, which stops nobody else.
         unserved = ours and not found.served
         return Returning(one, marked, served=not marked, reason=_UNSERVED if unserved else "", failed=unserved)
@@ -249,7 +274,7 @@ def _place(one: Mover) -> str:
 def _listed(made: Undo, options: Options) -> Undo:
     back = [each for each in made.movers if each.is_back and _place(each.mover) not in made.kept]
     # An account serves all that have it, or none.
-    waiting = {_place(each.mover) for each in made.movers if not each.is_back}
+    waiting = {_place(each.mover) for each in made.movers if not each.is_back or each.running}
     free = [each.mover for each in back if _place(each.mover) not in waiting]
     failed = [each for each in made.movers if each.failed]
     asked = [
@@ -260,14 +285,19 @@ def _listed(made: Undo, options: Options) -> Undo:
     return replace(
         made,
         workloads=tuple(_change(each.mover, options) for each in made.movers if each.returns and not each.is_unsure),
-        questions=tuple(phases.Canary(_question(each.mover, options), each.mover.key) for each in asked),
+        questions=tuple(phases.Canary(_question(each, options), each.mover.key) for each in asked),
         served=tuple(_change(each.mover, options) for each in made.movers if each.is_back and each.has_mark),
         credentials=tuple(Credentials(*each) for each in _ours(free, "identity_id")),
         applications=tuple(OfApplication(*each) for each in _ours(free, "app_id")),
         accounts=tuple(_accounts(free, made.marked)),
-        rows=tuple(Row(each.mover.label, each.state or each.mover.state, "", each.reason) for each in made.movers),
+        rows=tuple(_row(each) for each in made.movers),
         message=" ".join(f"{each.mover.label}: {each.reason}" for each in failed),
     )
+
+
+def _row(each: Returning) -> Row:
+    state = ORIGINAL if each.is_back else each.state or each.mover.state
+    return Row(each.mover.label, state, "", each.why)
 
 
 def _change(one: Mover, options: Options) -> Change:
@@ -285,13 +315,16 @@ def _change(one: Mover, options: Options) -> Change:
     )
 
 
-def _question(one: Mover, options: Options) -> Raw:
+def _question(each: Returning, options: Options) -> Raw:
+    one = each.mover
     return {
         "namespace": one.namespace,
         "selector": one.former_selector or one.selector,
         "path": POD_IDENTITY,
         "expect": {"path": POD_IDENTITY},
         "allow_blocked_evictions": True,
+        # As each of its own pods does that ends.
+        "allow_detach": each.state == ORIGINAL,
         **({"image": options.canary_image} if options.canary_image else {}),
     }
 
@@ -344,6 +377,8 @@ def _in_cluster(made: Undo) -> t.Iterator[KubernetesNeed]:
             needs[(phases.CHANGES[each.kind], each.namespace)] = None
         for name in ("run_probes", "read_probes", "read_services"):
             needs[(name, each.namespace)] = None
+    if any(one.mover.kind == CRON_JOB for one in made.movers):
+        needs[("read_runs", "")] = None
     for one in _accounts(_all_free(made), made.marked):
         needs[("delete_accounts", one.namespace)] = None
         needs[("read_makers", one.namespace)] = None
@@ -367,6 +402,7 @@ class Progress:
     phase: str
     results: t.Mapping[str, tuple[Raw, ...]]
     untried: tuple[str, ...] = ()
+    pods: Pods | None = None
 
     @classmethod
     def parse(cls, observed: Raw) -> Progress:
@@ -378,7 +414,14 @@ class Progress:
         )
         if phase == TOKENS:
             return cls(made, phase, *phases.of_canaries(result, known["questions"]))
-        return cls(made, phase, *phases.of_entries(result, known[phase]))
+        pods = Pods.parse(observed) if "pods" in observed else None
+        return cls(made, phase, *phases.of_entries(result, known[phase]), pods)
+
+
+def look_again(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    """At what a CronJob has started until its template was brought back."""
+    if found["phase"] == WORKLOADS and any(each["kind"] == CRON_JOB for each in found["work"]["workloads"]):
+        yield from _look_at_pods()
 
 
 def undone(options: Options, progress: Progress, run: Run) -> Undo:
@@ -393,6 +436,9 @@ def undone(options: Options, progress: Progress, run: Run) -> Undo:
         each.mover.label for each in movers if each.failed and each.mover.key in progress.results
     )
     movers = [replace(each, reason=why, failed=True) if each.mover.key in progress.untried else each for each in movers]
+    if progress.pods is not None:
+        at = progress.pods
+        movers = [replace(each, running=at.of(each.mover)) if each.mover.kind == CRON_JOB else each for each in movers]
     return _listed(replace(progress.undo, movers=tuple(movers)), options)
 
 

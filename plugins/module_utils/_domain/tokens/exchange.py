@@ -178,7 +178,11 @@ def _not_asked(answer: Answer, seen: Exchange) -> Verdict | None:
         return Verdict("not_mutated", "V13", UNKNOWN, text)
     for wrong, text in (
         (seen.claims is None, f"the file {seen.token_file} holds no token of a service account; make the pod anew"),
-        (not seen.client_id, "AZURE_CLIENT_ID is empty; annotate the service account with its client id"),
+        (
+            not seen.client_id,
+            "AZURE_CLIENT_ID is empty; annotate the service account with its client id, and where it was annotated, "
+            "find out who takes that away",
+        ),
         (not seen.tenant_id, "AZURE_TENANT_ID is empty; configure the webhook with the tenant"),
         (
             not seen.authority.startswith("https://"),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import workloads
@@ -71,6 +72,24 @@ def test_owners_of_unknown_kinds() -> None:
     ]
     found = workloads.find(templates, [])
     assert [workload.owner for workload in found] == ["Rollout r"]
+
+
+def test_the_last_state_of_an_owner_at_nothing() -> None:
+    """Its pods come back with it; those of earlier states do not."""
+
+    def of(name: str, owner: str, **more: t.Any) -> Raw:
+        made = template(name, owner=("Rollout", owner), replicas=0)
+        return {**made, "metadata": {**made["metadata"], **more}}
+
+    sets = [
+        of("r-2", "r", annotations={"rollout.argoproj.io/revision": "10"}),
+        of("r-1", "r", annotations={"rollout.argoproj.io/revision": "9"}),
+        of("s-1", "s", creationTimestamp="2026-01-01T00:00:00Z"),
+        of("s-2", "s", creationTimestamp="2026-01-02T00:00:00Z"),
+    ]
+    assert labels({"ReplicaSet": sets}, []) == [("ReplicaSet team/r-2", 0), ("ReplicaSet team/s-2", 0)]
+    # What is no revision counts each for itself.
+    assert labels({"StatefulSet": sets[:2]}, []) == [("StatefulSet team/r-1", 0), ("StatefulSet team/r-2", 0)]
 
 
 def test_templates_that_own_each_other_end() -> None:

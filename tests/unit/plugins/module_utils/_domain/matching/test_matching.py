@@ -256,12 +256,15 @@ def test_more_pods_never_lose_more(pods: list[Pod], bindings: list[Binding], ide
 
 def test_what_will_make_pods() -> None:
     template = {"template": {"metadata": {"labels": {"aadpodidbinding": "x"}}}}
-    made = {"ownerReferences": [{"name": "d"}]}
+    made, of_custom = ({"ownerReferences": [{"kind": kind, "name": "d"}]} for kind in ("Deployment", "Rollout"))
+    failed = {"conditions": [{"type": "Failed", "status": "True"}]}
     cases: list[tuple[dict[str, object], str]] = [
         ({"metadata": {}, "spec": template}, "x"),
         ({"metadata": {}, "spec": {"jobTemplate": {"spec": template}}}, "x"),
         ({"metadata": {}, "spec": {"template": {}}}, ""),
         ({"metadata": made, "spec": template}, ""),
+        ({"metadata": of_custom, "spec": template}, "x"),  # nobody here reads it
+        ({"metadata": {}, "spec": template, "status": failed}, ""),
         ({"metadata": {}, "spec": template, "status": {"completionTime": "2026-01-01T00:00:00Z"}}, ""),
     ]
     assert [template_selector(raw) for raw, _selector in cases] == [selector for _raw, selector in cases]

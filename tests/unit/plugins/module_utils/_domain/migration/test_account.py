@@ -453,6 +453,7 @@ def a_pod(name: str = "p", account_name: str = "new", **more: Any) -> Raw:
 
 
 OLD_SET = [named("web-1", owner=("Deployment", "web"))]
+ENDED = {**named(), "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
 PROBE = {**named(), "metadata": {"name": "probe", "namespace": "team", "labels": {PROBE_LABEL: "0"}}}
 
 
@@ -470,7 +471,10 @@ PROBE = {**named(), "metadata": {"name": "probe", "namespace": "team", "labels":
         ("Pod team/p",),
     ),
     ({"Pod": [a_pod(owner=("Rollout", "web"))]}, ("Pod team/p",)),
-    ({"Job": [{**named(), "status": {"conditions": [{"type": "Complete", "status": "True"}]}}]}, ()),
+    ({"Job": [ENDED]}, ()),
+    # Nor is one whose pods are still kept.
+    ({"Job": [ENDED], "Pod": [a_pod(owner=("Job", "web"), phase="Succeeded")]}, ()),
+    ({"Job": [ENDED], "Pod": [a_pod(owner=("Job", "web"))]}, ("Pod team/p",)),
     ({"Job": [{**named(), "status": {"conditions": [{"type": "Suspended", "status": "True"}]}}]}, ("Job team/web",)),
     # What a killed run has left of its canary.
     ({"Job": [PROBE], "Pod": [a_pod(owner=("Job", "probe"), labels={PROBE_LABEL: "0"}), a_pod("q")]}, ("Pod team/q",)),

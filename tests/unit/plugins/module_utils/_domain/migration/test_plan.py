@@ -143,6 +143,11 @@ def owned_by(kind: str) -> Change:
     return at("Deployment", 0, "metadata", to=metadata("web", by=(kind, "web")))
 
 
+def of_account(**values: t.Any) -> Change:
+    """What its service account has, too."""
+    return lambda one: one.account["metadata"].update(values)
+
+
 def template_annotated(to: Raw) -> Change:
     return at("Deployment", 0, "spec", "template", "metadata", "annotations", to=to)
 
@@ -275,6 +280,14 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         unannotated,
         at("ServiceAccount", 0, "metadata", "annotations", CLIENT, to=OTHER_ID),
     ],
+    "account_has_owner": [
+        both(unannotated, of_account(annotations={"meta.helm.sh/release-name": "shop"})),
+        both(unannotated, of_account(annotations={"argocd.argoproj.io/tracking-id": "shop:/ServiceAccount:team/web"})),
+        both(unannotated, of_account(labels={"kustomize.toolkit.fluxcd.io/name": "apps"})),
+        both(unannotated, of_account(managedFields=[{"manager": "helm"}])),
+        both(unannotated, of_account(labels={"kubernetes.azure.com/managedby": "aks"})),
+        both(unannotated, of_account(ownerReferences=[{"kind": "Database", "name": "web", "controller": True}])),
+    ],
     "own_client_id_differs": [
         env(AZURE_CLIENT_ID=OTHER_ID),
         env(AZURE_CLIENT_ID="billing"),
@@ -379,6 +392,11 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
     "namespace_not_covered": [at(*CONFIGURED, "namespaceSelector", to={"matchLabels": {}})],
     "own_account_needed": [unlabelled, both(unlabelled, unannotated)],
     "account_name_taken": [both(unlabelled, by_default, add("ServiceAccount", OURS))],
+    "account_has_owner": [
+        of_account(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}),
+        # Its own owner is asked.
+        both(unannotated, of_account(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}), *SPAN),
+    ],
     "own_client_id_differs": [env(AZURE_CLIENT_ID=CLIENT_ID.upper())],
     "too_many_credentials": [fields(credentials=full(19))],
     "exchanges_fail": [fields(exchanges=[exchange(granted=49, codes={"AADSTS700213": 1}), exchange(workload=LABEL)])],

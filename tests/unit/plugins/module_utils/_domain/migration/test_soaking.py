@@ -131,3 +131,80 @@ def test_pods_that_are_missing_prove_nothing() -> None:
     """Such as between the end of a node and that of its pods elsewhere."""
     ended = pod(phase="Failed")
     assert soaking.judge([ended], log(), NOW, 2).unproved == "Of 2 pods it has none."
+
+
+# CronJobs, whose pods end
+
+
+SWITCHED = "2026-11-30T00:30:00Z"
+
+
+def nightly(time: str = SWITCHED, label: str = "azure.workload.identity/use") -> dict[str, Any]:
+    """``time``: when its template got the label of Workload ID."""
+    fields: dict[str, Any] = {f"f:{label}": {}}
+    for name in ("labels", "metadata", "template", "spec", "jobTemplate", "spec"):
+        fields = {f"f:{name}": fields}
+    entries = [{"manager": "azureops", "time": time, "fieldsV1": fields}, {"manager": "kubectl", "fieldsV1": {}}]
+    return {"metadata": {"namespace": "shop", "name": "nightly", "managedFields": entries}}
+
+
+def run_of(name: str = "nightly-1", phase: str = "Succeeded", ended: str = "2026-11-30T01:05:00Z") -> dict[str, Any]:
+    status = [{"name": "app", "state": {"terminated": {"finishedAt": ended}}}]
+    return pod(name, phase=phase, containerStatuses=status)
+
+
+def bare(raw: dict[str, Any]) -> dict[str, Any]:
+    """The webhook has not changed it."""
+    return {**raw, "spec": {"nodeName": "n1", "containers": [{"name": "app"}]}}
+
+
+def test_a_cron_job_is_proved_by_a_run_that_succeeded() -> None:
+    """And by the time since it was switched, which its pods do not tell once they are removed."""
+    found = soaking.judge_runs(nightly(), [run_of()], log(), NOW)
+    assert (found.pods, found.since, found.seconds, found.unproved) == (1, SWITCHED, 9000, "")
+    assert soaking.is_over(found, 9000) and not soaking.is_over(found, 9001)
+    # Where nobody keeps when that was, the run itself tells.
+    assert soaking.judge_runs({"metadata": {}}, [run_of()], log(), NOW).since == START
+    assert soaking.judge_runs(nightly(label="app"), [run_of()], log(), NOW).since == START
+
+
+NO_PROOF = {
+    "None of its pods that are kept has ended with Workload ID": [],
+    "has ended with Workload ID; its next run proves it": [pod()],
+    "Pod shop/old was not changed by the webhook of Workload ID": [bare(pod("old")), run_of()],
+    "its next run proves it, or kubectl -n shop create job --from=cronjob/nightly NAME": [bare(run_of())],
+    "Pod shop/nightly-1 ran with Workload ID and failed": [run_of(phase="Failed")],
+}
+
+
+@pytest.mark.parametrize("reason", NO_PROOF)
+def test_a_cron_job_that_did_not_run_is_not_proved(reason: str) -> None:
+    """However long it is there; it is waited for until its time is over, and no longer."""
+    found = soaking.judge_runs(nightly(), NO_PROOF[reason], log(), NOW)
+    assert reason in found.unproved and found.seconds == 9000
+    assert not soaking.is_over(found, 60) and not soaking.is_awaited(found, 60)
+    assert soaking.is_awaited(found, 9001)
+
+
+def test_a_suspended_cron_job_has_to_be_started() -> None:
+    suspended = {**nightly(), "spec": {"suspend": True}}
+    why = soaking.judge_runs(suspended, [], log(), NOW).unproved
+    assert why.endswith("Workload ID, and it is suspended: kubectl -n shop create job --from=cronjob/nightly NAME.")
+
+
+def test_a_run_that_the_log_of_nmi_does_not_tell() -> None:
+    for of_nmi, reason in (
+        (log(begins="2026-11-30T01:01:00Z"), "The log of NMI on node n1 begins after Pod shop/nightly-1"),
+        (log(unread="Forbidden."), "was not read"),
+    ):
+        assert reason in soaking.judge_runs(nightly(), [run_of()], of_nmi, NOW).unproved
+
+
+def test_tokens_that_nmi_gave_to_a_run() -> None:
+    """Until it ended: its address is that of another pod then."""
+    lines = log(asked("2026-11-30T01:02:00Z"), asked("2026-11-30T02:00:00Z"))
+    (taken,) = soaking.judge_runs(nightly(), [run_of()], lines, NOW).tokens
+    assert (taken.pod, taken.count) == ("shop/nightly-1", 1)
+    # Only the last run is asked about, so that no log of days has to be read.
+    earlier = {**run_of("nightly-0"), "status": {**run_of()["status"], "startTime": BEFORE}}
+    assert soaking.looked_at("CronJob", [run_of(), earlier]) == [run_of()]

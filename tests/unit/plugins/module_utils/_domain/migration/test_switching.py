@@ -482,7 +482,8 @@ def test_what_is_refused(name: str, state: str) -> None:
     assert {each.code for each in found} <= set(plan.CODES)
     if found:
         failure = switching.refused("Deployment team/web", state, found)
-        assert all(each.reason in failure.sentence for each in found)
+        assert all(f"{each.reason} ({each.code})" in failure.sentence for each in found)
+        assert not any(each.option and each.option in failure.sentence for each in found), "a role has other names"
         assert failure.results["refusals"] == [each.view() for each in found]
     again = switching.decide("Deployment", run(raw, state), Wanted(state))
     assert switching.refusals(state, again, owner, rollout, **options) == [], "nothing is written"

@@ -66,7 +66,8 @@ def test_what_it_tells_of_workloads() -> None:
     moved = template("api", "ready", steps=[])
     other = template("old", service_account="default", new_service_account="default-web", identities=[], client_id="7")
     told = planned(info(template(), moved, other))
-    assert told["verdict"] == "Of 3 workloads 1 are ready, 2 can move, and something is in the way of 0."
+    then = "Next: -e workload_identity_migration_until=canary"
+    assert told["verdict"] == f"Of 3 workloads 1 are ready, 2 can move, and something is in the way of 0. {then}"
     assert [row["steps"] for row in told["workloads"]] == ["label, proof", "", "label, proof"]
     assert told["workloads"][0] == {
         "workload": "Deployment shop/web",
@@ -92,7 +93,7 @@ def test_nothing_to_move() -> None:
 def test_what_was_not_looked_at_is_part_of_the_verdict() -> None:
     unread = [{"what": "Azure", "why": "no cluster is named there", "needs": "the name of the cluster"}]
     told = planned(info(template(), not_looked_at=unread))
-    assert told["verdict"].endswith(" Not all was looked at.") and told["not_looked_at"] == unread
+    assert " Not all was looked at. Next: " in told["verdict"] and told["not_looked_at"] == unread
 
 
 def test_what_is_in_the_way_of_several_is_one_row() -> None:

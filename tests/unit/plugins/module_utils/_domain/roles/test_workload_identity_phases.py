@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 )
 from ansible_collections.azureops.pod_identity.tests.unit.deciding import CHECK, RUN, Raw
 from ansible_collections.azureops.pod_identity.tests.unit.moving import (
+    ALONE,
     BOTH,
     CLUSTER,
     ID,
@@ -483,11 +485,14 @@ def soak(known: Raw, run: Run = RUN, until: str = "leave", seconds: int = 7200, 
     return PARTS["soak"].plan({"until": until, "soak_seconds": seconds}, {"work": known, "looked": looked}, run)
 
 
-def gone(known: Raw, *assigned: str, home: str = "default") -> Raw:
+def gone(
+    known: Raw, *assigned: str, home: str = "default", ended: tuple[Raw, ...] = (), jobs: tuple[Raw, ...] = ()
+) -> Raw:
     metadata = {"namespace": "shop", "name": "new", "labels": {"aadpodidbinding": "shop"}}
     served = [{"metadata": {"namespace": home}, "spec": {"podNamespace": "shop", "pod": each}} for each in assigned]
-    pods = [{"metadata": metadata, "status": {"phase": "Running"}}]
+    pods = [{"metadata": metadata, "status": {"phase": "Running"}}, *ended]
     found = {"work": known, "assigned": {"resources": served}, "pods": {"resources": pods}, "began": 5}
+    found["jobs"] = {"resources": list(jobs)}
     return PARTS["gone"].plan({"until": "leave"}, found, RUN)
 
 
@@ -595,6 +600,38 @@ def test_mic_that_keeps_an_identity_is_waited_for() -> None:
     assert "shop/web-old" in known["message"]
     left = leave(soak(work(mover(**BOTH), until="leave")))
     assert gone(left, "web-old", home="shop")["again"] and not gone(left, "web-old", home="tenant")["again"]
+
+
+def made_by(kind: str, maker: str, name: str, **status: str) -> Raw:
+    owner = {"kind": kind, "name": maker, "controller": True}
+    labels = {"aadpodidbinding": "shop", "pod-template-hash": "1"}
+    metadata = {"namespace": "shop", "name": name, "ownerReferences": [owner], "labels": labels}
+    return {"metadata": metadata, "status": status}
+
+
+def test_ended_pods_of_neighbours_hold_nobody_up() -> None:
+    """MIC keeps what they had until they are deleted, as it is made; they belong to others, and are not gone."""
+    left = leave(soak(work(mover(**BOTH), until="leave")))
+    neighbour = made_by("Job", "nightly-1", "nightly-1-a", phase="Succeeded")
+    known = gone(
+        left, "nightly-1-a", "other-gone", ended=(neighbour,), jobs=(made_by("CronJob", "nightly", "nightly-1"),)
+    )
+    assert not known["again"] and not known["message"] and len(known["left"]) == 1
+    assert known["rows"][0]["why"] == ""
+
+
+def test_ended_pods_of_its_own_are_told_with_what_to_do() -> None:
+    """The proof of its token is made all the same."""
+    remedy = "Delete the ended pods, or set ttlSecondsAfterFinished, so that MIC takes their assignments back."
+    left = leave(soak(work(mover(**BOTH), until="leave")))
+    evicted = made_by("ReplicaSet", "web-1", "web-1-a", phase="Failed")
+    known = gone(left, "web-1-a", ended=(evicted,))
+    assert not known["again"] and not known["message"] and len(known["left"]) == 1
+    assert known["rows"][0]["why"] == f"Its pods shop/web-1-a have ended and hold their identities still. {remedy}"
+    nightly = leave(soak(work(mover("nightly", kind="CronJob", **BOTH), until="leave")))
+    ended = made_by("Job", "by-hand", "by-hand-a", phase="Succeeded")
+    known = gone(nightly, "by-hand-a", ended=(ended,), jobs=(made_by("CronJob", "nightly", "by-hand"),))
+    assert known["rows"][0]["why"].startswith("Its pods shop/by-hand-a have ended")
 
 
 def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
@@ -713,20 +750,22 @@ API = "shop/Deployment/api"
 OWN: Raw = {"service_account": "default-money", "new_service_account": "default-money"}
 
 
-def undo(*templates: Raw, marks: dict[str, object] | None = None, **options: Any) -> Raw:
+def undo(*templates: Raw, marks: dict[str, object] | None = None, kinds: Any = None, **options: Any) -> Raw:
     metadata = {"namespace": "shop", "name": "default-money", "annotations": {MIGRATION: '{"like":"default"}'}}
     more: dict[str, Any] = {
         "accounts": {"resources": [{"metadata": metadata}, {"metadata": {"namespace": "shop", "name": "web"}}]},
         "nmi": {"installations": options.pop("installations", [{"namespace": "kube-system"}])},
         "pods": {"resources": options.pop("pods", [])},
+        "jobs": {"resources": options.pop("jobs", [])},
     }
-    return PARTS["undo"].plan(options, observed(*templates, marks=marks, **more), options.pop("run", RUN))
+    return PARTS["undo"].plan(options, observed(*templates, marks=marks, kinds=kinds, **more), options.pop("run", RUN))
 
 
-def undone(known: Raw, phase: str, result: Any, run: Run = RUN) -> Raw:
+def undone(known: Raw, phase: str, result: Any, run: Run = RUN, **seen: Any) -> Raw:
     """``result``: of a loop it is the list of its results."""
     told = {"results": result} if isinstance(result, list) else result
-    return PARTS["undone"].plan({}, {"work": known, "phase": phase, "result": told}, run)
+    looked = {name: {"resources": each} for name, each in seen.items()}
+    return PARTS["undone"].plan({}, {"work": known, "phase": phase, "result": told, **looked}, run)
 
 
 def ours(account: str = "default-money") -> dict[str, str]:
@@ -907,6 +946,81 @@ def test_a_run_that_was_cut_in_a_rollout_waits_for_it_before_credentials_go() ->
     assert not shared["credentials"] and not shared["accounts"]
     for other in (old("team"), old(controller="api-1"), old(phase="Succeeded")):
         assert undo(template, pods=[other])["credentials"]
+
+
+def test_a_run_of_a_cron_job_keeps_what_it_needs() -> None:
+    """Nobody replaces a pod of a Job. What began until the template was brought back is seen after that."""
+    nightly = mover("nightly", kind="CronJob", **OWN, **BOTH, credentials=[ours()])
+    job, began = made_by("CronJob", "nightly", "nightly-1"), made_by("Job", "nightly-1", "p", phase="Running")
+    at_once = partial(undo, nightly, kinds={"CronJob": {"nightly": MARKED}})
+    for known in (at_once(), at_once(pods=[began], jobs=[job])):
+        back = undone(known, "workloads", original(known), pods=[began], jobs=[job])
+        known = undone(back, "tokens", SERVED)
+        assert len(known["served"]) == 1 and not known["credentials"] and not known["accounts"]
+        assert states(known) == ["original"] and not known["message"]
+        assert known["rows"][0]["why"].startswith("Pod shop/p began with Workload ID, so that its federated ")
+        # It has ended, or is another's.
+        for pods, jobs in ([], [job]), ([began], []):
+            first = at_once()
+            free = undone(undone(first, "workloads", original(first), pods=pods, jobs=jobs), "tokens", SERVED)
+            assert free["credentials"] and not free["rows"][0]["why"]
+    # The next run sees it, too.
+    later = mover("nightly", kind="CronJob", service_account="default", new_service_account="default-money")
+    known = undo({**later, "credentials": [ours()]}, pods=[began], jobs=[job])
+    assert not known["workloads"] and not known["credentials"] and not known["accounts"]
+    assert undo({**later, "credentials": [ours()]}, jobs=[job])["accounts"]
+
+
+def test_what_is_refused_names_the_options_of_the_role() -> None:
+    """And not those of the module that it calls."""
+    known = undo(mover(**OWN, **BOTH), marks={"web": MARKED})
+    refusals = [
+        {"code": "cannot_surge", "reason": "its pods are replaced by hand", "option": "accept_gap"},
+        {"code": "manifest_has_owner", "reason": "it belongs to Flux", "option": "override_owner"},
+        {"code": "made_by_operator", "reason": "it belongs to AKS", "option": ""},
+    ]
+    failed = {"item": known["workloads"][0], "failed": True, "msg": "No (accept_gap).", "refusals": refusals}
+    assert undone(known, "workloads", [failed])["message"] == (
+        "Deployment shop/web: its pods are replaced by hand (cannot_surge; workload_identity_migration_accept="
+        "[cannot_surge] accepts it); it belongs to Flux (manifest_has_owner; "
+        "workload_identity_migration_override_owner=true accepts it); it belongs to AKS (made_by_operator)."
+    )
+
+
+def test_a_binding_that_no_known_workload_uses_is_asked_for() -> None:
+    """What uses it may be of a kind that nobody reads."""
+    used = {"namespace": "shop", "name": "used", "azure_identity": "i", "selector": "x", "workloads": ["Pod shop/p"]}
+    unused = {**used, "name": "old", "selector": "y", "workloads": []}
+    gone_before = partial(work, mover(**ALONE), until="finish", bindings=[used, unused])
+    known = gone_before()
+    assert not known["finishes"] and not known["may_finish"]
+    assert known["rows"][0]["why"] == (
+        "AzureIdentityBinding shop/old (no workload that is known uses its selector y; name it in "
+        "workload_identity_migration_unused_bindings if none does) may need AAD Pod Identity, so it stays."
+    )
+    assert gone_before(unused_bindings=["shop/old"])["finishes"]
+    with pytest.raises(Refused, match="unused_bindings has 'old', which is not NAMESPACE/NAME"):
+        PARTS["options"].plan({"unused_bindings": ["old"]}, {"cluster_name": ""}, RUN)
+
+
+def test_where_aad_pod_identity_is_not_removed_the_table_is_shown() -> None:
+    known = work(mover(**ALONE), until="finish")
+    refused = advance(known, "finish", {"failed": True, "msg": "Name the scope."}, until="finish")
+    assert refused["message"] == "Name the scope." and states(refused) == ["left"]
+
+
+def test_what_a_cron_job_is_asked_with_may_be_taken_away_again() -> None:
+    """Between its runs no pod holds its identity, and MIC takes it from the scale set after each."""
+    known = undo(mover("nightly", kind="CronJob", **OWN, **BOTH), kinds={"CronJob": {"nightly": MARKED}})
+    known = undone(known, "workloads", original(known), pods=[], jobs=[])
+    assert known["questions"][0]["question"]["allow_detach"]
+    # Before its template comes back, somebody else may need what is there.
+    assert not left()["questions"][0]["question"]["allow_detach"]
+
+
+def test_a_workload_that_was_only_prepared_is_told_as_it_was() -> None:
+    known = undo(mover(service_account="default", new_service_account="default-money", credentials=[ours()]))
+    assert states(known) == ["original"]
 
 
 def test_what_others_have_stays() -> None:

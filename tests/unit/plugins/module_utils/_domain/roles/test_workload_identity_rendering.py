@@ -196,3 +196,11 @@ def test_former_revisions_are_read_only_where_somebody_else_changes_workloads() 
         found = PARTS["work"].looks_at({"until": "switch", **options}, observed(one), RUN)
         former = [each.name for each in found if each.name.startswith("revisions")]
         assert former == (["revisions: ReplicaSet"] if looks else [])
+
+
+def test_the_owner_of_a_service_account_is_asked_to_annotate_it() -> None:
+    """Who owns a workload mostly owns its account, too, and may take away what is not in its manifest."""
+    owned = mover(**HELM, **READY, account_owner={"kind": "helm", "name": "shop/web"})
+    (note,) = tried(seen(owned))["movers"][0]["notes"]
+    assert note.startswith("ServiceAccount shop/web belongs to helm release shop/web; add ")
+    assert "azure.workload.identity/client-id: 1 to its annotations" in note
