@@ -44,8 +44,9 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks im
 Raw = t.Mapping[str, t.Any]
 
 ROLE = "pod_identity_cluster"
+CHART, BINDINGS, VERIFY = "pod_identity_chart", "pod_identity_bindings", "pod_identity_verify"
 NAMED = ("name", "resource_group", "subscription_id", "state", "allow_network_plugin_kubenet")
-OPTIONS = (*NAMED, "kubeconfig", "context", "credentials")
+OPTIONS = (*_roles.NAMING, "state", "allow_network_plugin_kubenet")
 NEEDS = [{"verbs": ["list"], "resource": "nodes"}]
 LOADED = (
     *(access_review_info, aks_cluster_info, aks_kubeconfig),
@@ -142,6 +143,7 @@ class _Session:
         self._action, self._variables, self._subtasks, self._owner = action, variables, subtasks, owner
         self.known = known
         self.told: list[dict[str, t.Any]] | None = None
+        self._regions: list[str] = []
 
     @functools.cached_property
     def _options(self) -> dict[str, t.Any]:
@@ -237,7 +239,10 @@ class _Session:
         }
         self.known["connects"] = ROLE in roles and connects
         if ROLE in roles:
-            unread = self._find_if_permitted()
+            unread = self._find_if_permitted(list_regions=plans[ROLE]["creates"])
+            # Then nothing is there but what this run makes.
+            if self.known.get("cluster") == {} and plans[ROLE]["creates"]:
+                refuse(self._unknown(plans))
             self._ask("own_questions", asking, self._owner)
             # Whoever may not even read the cluster is told so with all the rest, if Azure tells of it.
             if unread and self._may_go_on:
@@ -295,10 +300,12 @@ class _Session:
         """What the options of these roles amount to; refuses with all that is wrong in all of them."""
         plans: dict[str, dict[str, t.Any]] = {}
         wrong = [*_roles.unknown(self._action, self._variables, self._subtasks)]
+        unread = _roles.wrong_names(self._action._templar, self._variables)
         for role in roles:
+            observed = {**self._named_cluster, "bindings": plans.get(BINDINGS)}
             try:
                 plans[role] = _roles.check(
-                    self._action, role, "options", self._named_cluster, self._variables, self._subtasks
+                    self._action, role, "options", observed, self._variables, self._subtasks, unread=unread
                 )
             except Refused as refused:
                 wrong += refused.sentences
@@ -318,11 +325,22 @@ class _Session:
             if action._low_level_execute_command(command)["rc"]:
                 yield program
 
-    def _find_if_permitted(self) -> SubtaskFailed | None:
+    def _unknown(self, plans: Raw) -> t.Iterable[str]:
+        """What the workloads to verify expect of a cluster that is still to be created, and that nothing gives them."""
+        if BINDINGS not in plans or VERIFY not in plans:
+            return ()
+        values = _roles.options(
+            self._action._templar, CHART, _roles.SPECS[CHART], ["values", "recorded_values"], self._variables
+        )
+        # The chart can make some too.
+        own = any((given or {}).get("azureIdentities") for given in values.values())
+        return () if own else plans[VERIFY]["unknown"]
+
+    def _find_if_permitted(self, *, list_regions: bool) -> SubtaskFailed | None:
         """Why it may not be read, if that is so."""
         self.known.pop("cluster", None)
         try:
-            self._know(self._find())
+            self._know(self._find(list_regions=list_regions))
         except SubtaskFailed as failed:
             if not refuses(failed.result, 403):
                 raise
@@ -336,7 +354,8 @@ class _Session:
         """
         elsewhere = any(os.environ.get(name) for name in NAMED_BY)
         cluster = self.known.get("cluster")
-        plan = self._decide(ROLE, part, {**asking, "cluster": cluster or {}, "named_elsewhere": elsewhere})
+        found = {"cluster": cluster or {}, "missing": cluster == {}, "regions": self._regions}
+        plan = self._decide(ROLE, part, {**asking, **found, "named_elsewhere": elsewhere})
         missing: list[dict[str, t.Any]] = []
         if plan["azure"]:
             needs = {"subscription_id": self._options.get("subscription_id"), "needs": plan["azure"]}
@@ -363,10 +382,12 @@ class _Session:
             known["principal_id"] = self._principal_id or kubelet or ""
         self.known["cluster"] = known
 
-    def _find(self) -> dict[str, t.Any]:
+    def _find(self, *, list_regions: bool = False) -> dict[str, t.Any]:
         """The cluster that is named, not one of module_defaults."""
         self._named.require_names()
-        read = self._run("aks_cluster_info", {**self._in_azure, "name": self._named.name})
+        named = {**self._in_azure, "name": self._named.name, "list_regions": list_regions}
+        read = self._run("aks_cluster_info", named)
+        self._regions = read.get("regions") or []
         cluster: dict[str, t.Any] = next(iter(read["clusters"]), {})
         self._named.refuse_kubenet(cluster)
         return cluster

@@ -27,6 +27,12 @@ options:
   name:
     description: Name of one cluster; if unset, all clusters of the resource group are read.
     type: str
+  list_regions:
+    description:
+      - Whether to list the regions of the subscription too, where no cluster is found. Takes the right
+        C(Microsoft.Resources/subscriptions/locations/read) on the subscription; without it none is listed.
+    type: bool
+    default: false
 seealso:
   - module: azureops.pod_identity.aks_cluster
 """
@@ -44,6 +50,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+regions:
+  description: The regions of the subscription.
+  returned: with O(list_regions), where no cluster is found
+  type: list
+  elements: str
+  sample: [northeurope, westeurope]
 clusters:
   description: The clusters that exist; a cluster or resource group that does not exist gives an empty list.
   returned: success
@@ -329,21 +341,27 @@ error:
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters, resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
 
-OPTIONS = ArgumentSpec(options={"resource_group": {"type": "str", "required": True}, "name": {"type": "str"}}).merge(
-    azure_auth()
-)
+OPTIONS = ArgumentSpec(
+    options={
+        "resource_group": {"type": "str", "required": True},
+        "name": {"type": "str"},
+        "list_regions": {"type": "bool", "default": False},
+    }
+).merge(azure_auth())
 
 
 def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     group, name = options["resource_group"], options["name"]
     found = [managed_clusters.get(arm, group, name)] if name else managed_clusters.list_group(arm, group)
-    return {"clusters": [clusters.view(body) for body in found if body]}
+    seen = [clusters.view(body) for body in found if body]
+    regions = {"regions": resource_groups.regions(arm)} if options["list_regions"] and not seen else {}
+    return {"clusters": seen, **regions}
 
 
 def main() -> None:

@@ -42,7 +42,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     pod_identity_verify,
     workload_identity_migration,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Part, Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
+    Look,
+    Part,
+    Refused,
+    Run,
+    refuse,
+)
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _option_errors, _tables
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
@@ -71,6 +77,10 @@ FIRST = {"imds_node_cleanup": "search", "destroy": "removal"}
 _REPORT = "pod_identity_report"
 # Whose options are those of a playbook too.
 RUNS: t.Mapping[str, tuple[str, ...]] = {"destroy": ("pod_identity_cluster",)}
+# What connects to a cluster in a later task, if its plan says so.
+CONNECT = ("diagnose", "leftovers", _REPORT)
+# The options of the role pod_identity_cluster by which all others name and reach the cluster.
+NAMING = ("name", "resource_group", "subscription_id", "kubeconfig", "context", "credentials")
 # What the variables begin with that several roles, or playbooks, read.
 SHARED = "pod_identity"
 # The variable that tasks register the session as, see cluster_session.
@@ -80,6 +90,7 @@ UNCONNECTED = (
     "always and --start-at-task."
 )
 _ROLES = Path(__file__).parents[2] / "roles"
+_LOCAL = ("local", "ansible.builtin.local")
 _FROM_SHARED = re.compile(r"\{\{ (?P<name>pod_identity_\w+)(?: \| default\([^()]*\))* \}\}")
 _SUBSCRIPTION = "subscription_id"
 # One variable, of which filters make a value of the same meaning.
@@ -120,7 +131,7 @@ def playbook_specs(
     playbooks: t.Mapping[str, t.Mapping[str, Part[t.Any, t.Any]]], roles: t.Mapping[str, dict[str, t.Any]]
 ) -> dict[str, dict[str, t.Any]]:
     """The options of each playbook, which has no argument specification: those that roles have too as in ``roles``, by
-    the names of the roles, others with the types of the fields of its options."""
+    the names of the roles, others as the fields of its options tell."""
     of_roles = {name: option for options in roles.values() for name, option in options.items()}
     return {
         playbook: {
@@ -133,9 +144,11 @@ def playbook_specs(
 
 
 def _type(field: Field[t.Any]) -> dict[str, t.Any]:
-    """Where the default is a tuple, it is a list of texts, or of names of files."""
-    elements = "path" if field.name.endswith("_files") else "str"
-    return {"type": "list", "elements": elements} if isinstance(field.default, tuple) else {"type": field.type}
+    """Where the default is a tuple, it is a list of texts, of names of files, or of entries with ``keys``."""
+    keys = field.metadata.get("keys")
+    elements = {"elements": "dict", "options": {key: {"required": True} for key in keys}} if keys else {}
+    texts = {"elements": "path" if field.name.endswith("_files") else "str"}
+    return {"type": "list", **(elements or texts)} if isinstance(field.default, tuple) else {"type": field.type}
 
 
 def _operators(name: str, known: Raw) -> str:
@@ -226,9 +239,15 @@ def options(
         if options[name].get("type") == "bool" and str(value).lower() in ("y", "t")
     ]
     wrong += [
+        f"{_operators(name, known)} is empty; write [], or leave it out."
+        for name, value in given.items()
+        if value is None and options[name].get("type") == "list"
+    ]
+    is_here = variables.get("ansible_connection") in _LOCAL
+    wrong += [
         each
         for name in wanted
-        for each in _option_errors.wrong(_operators(name, known), options[name], given.get(name))
+        for each in _option_errors.wrong(_operators(name, known), options[name], given.get(name), name, is_here=is_here)
     ]
     if wrong:
         raise WrongOptions(*wrong)
@@ -350,9 +369,13 @@ def check(
     variables: Raw,
     subtasks: Subtasks,
     known: t.Iterable[str] = (),
+    unread: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
-    """The plan of the first part; raises Refused with what is ``known`` to be wrong, and all that is with options."""
-    unread: list[str] = []
+    """The plan of the first part; raises Refused with what is ``known`` to be wrong, and all that is with options.
+
+    ``unread``: what is wrong with options of another role that the part is told.
+    """
+    unread = [*unread]
     # What writes a report in the end has its options checked before anything is done.
     reports = (_REPORT,) if role != _REPORT and variables.get(f"{_REPORT}_target") else ()
     for checked in (*RUNS.get(role, ()), role, *reports):
@@ -368,16 +391,29 @@ def check(
             wrong += refused.sentences
         except Failure as error:
             wrong.append(str(error))
-    if wrong:
-        raise Refused(*wrong)
+    if role in CONNECT and (not plan or plan.get("connects") or plan.get("looks")):
+        wrong += wrong_names(action._templar, variables)
+    refuse(dict.fromkeys(wrong))
     return plan
+
+
+def wrong_names(templar: Templar, variables: Raw) -> tuple[str, ...]:
+    """What is wrong with the options by which the cluster is named and reached."""
+    role = "pod_identity_cluster"
+    return _wrong(templar, role, SPECS[role], NAMING, variables)
 
 
 def wrong_options(templar: Templar, role: str, variables: Raw) -> tuple[str, ...]:
     """What is wrong with all options of a role or of a playbook, one sentence for each."""
     prefix = role if role in ROLES else SHARED
+    return _wrong(templar, prefix, SPECS[role], [name[len(prefix) + 1 :] for name in SPECS[role]], variables)
+
+
+def _wrong(
+    templar: Templar, prefix: str, specs: t.Mapping[str, t.Any], names: t.Iterable[str], variables: Raw
+) -> tuple[str, ...]:
     try:
-        options(templar, prefix, SPECS[role], [name[len(prefix) + 1 :] for name in SPECS[role]], variables)
+        options(templar, prefix, specs, names, variables)
     except WrongOptions as error:
         return error.sentences
     return ()

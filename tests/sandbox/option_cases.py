@@ -320,11 +320,14 @@ CHANGES: tuple[Change, ...] = (
     ),
 )
 
+IDENTITY = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+)
 REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "cluster_kubernetes_version", cluster(kubernetes_version="1.30"), "kubernetes_version of the cluster one is"
     ),
-    Refusal("cluster_kubelet_identity", cluster(kubelet_identity="/other"), "system-assigned"),
+    Refusal("cluster_kubelet_identity", cluster(kubelet_identity=f"{IDENTITY}/other"), "system-assigned"),
     Refusal(
         "cluster_workload_identity_enabled", cluster(workload_identity_enabled=True), "set pod_identity_cluster_oidc_"
     ),
@@ -334,8 +337,8 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("chart_namespace", chart(namespace="kube-system"), "A second NMI would fight with it"),
     Refusal("chart_version", chart(version="4.1.17"), "pod_identity_chart_upgrade=true"),
     Refusal("chart_upgrade", chart(version="4.1.17", upgrade=True), "set pod_identity_chart_backup_dir"),
-    Refusal("chart_digest", chart(digest="0"), "give its 64 hexadecimal digits"),
-    Refusal("chart_ref", chart(ref="/nowhere/chart.tgz"), "set pod_identity_chart_version"),
+    Refusal("chart_digest", chart(digest="0"), "write its 64 hexadecimal digits"),
+    Refusal("chart_ref", chart(ref="/nowhere/chart.tgz"), "there is no such file"),
     Refusal("bindings_list.location", spare(location="eastus"), "cannot move to eastus"),
     *(
         Refusal(f"{name}subscription_id", variables, f"check {said},")
@@ -347,9 +350,6 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
 )
 
-IDENTITY = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-)
 CONTROL = {"identity.type": "UserAssigned", "identity.user_assigned_identities.0": f"{IDENTITY}/control"}
 ISSUED = {"oidc_issuer_enabled": True, "workload_identity_enabled": True}
 CREATIONS: tuple[Creation, ...] = (
@@ -490,6 +490,11 @@ ELSEWHERE = {f"pod_identity_{name}": place for place, names in _ELSEWHERE.items(
 UNTRIED: dict[str, str] = {
     "pod_identity_cluster_resource_group": "names the place of everything; every test sets it through the shared name",
     "pod_identity_cluster_poll_interval": "only how often Azure is asked; every test sets it",
+    **{
+        f"pod_identity_cluster_agent_pools.{key}": "handed on; the module's own tests are in tests/wire"
+        for key in ("name", "count", "vm_size", "mode", "os_type", "vnet_subnet_id", "max_pods")
+        + ("node_labels", "node_taints", "orchestrator_version")
+    },
     "pod_identity_cluster_context": "chooses within a kubeconfig; handed on like the kubeconfig",
     "pod_identity_cluster_keep_kubeconfig": "a file for tasks after the role, as the entry point connect leaves it",
     "pod_identity_chart_repository": "where an equal chart comes from; what is installed stays the same",

@@ -59,6 +59,16 @@ def resources(arm: Arm, name: str) -> list[str]:
     return [str(found["id"]) for found in arm.list(_path(arm, name) + "/resources", "2021-04-01", doing=doing)]
 
 
+def regions(arm: Arm) -> list[str]:
+    """Names of the regions of the subscription; none where Azure does not tell."""
+    path = f"/subscriptions/{arm.subscription}/locations"
+    try:
+        found = arm.list(path, "2022-12-01", doing="list the regions of the subscription", kind="")
+    except Refused:
+        return []
+    return sorted(str(each.get("name") or "") for each in found)
+
+
 def _wait_until_deleted(arm: Arm, name: str) -> None:
     for _look in arm.patience.looks(f"the resource group {name} is being deleted"):
         group = get(arm, name)

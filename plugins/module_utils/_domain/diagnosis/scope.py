@@ -31,7 +31,7 @@ class Scope:
         if not given:
             return cls(namespace or "")
         place, parts = namespace or "", given.split("/")
-        if not place:
+        if not place or (len(parts) > most and parts[0] == place):
             place, parts = parts[0], parts[1:]
         if not place or not 1 <= len(parts) <= most or not all(parts):
             shape = "NAMESPACE/NAME" + ("" if pod else " or NAMESPACE/KIND/NAME")

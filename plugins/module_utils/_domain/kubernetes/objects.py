@@ -24,7 +24,7 @@ Raw = t.Mapping[str, t.Any]
 Place = tuple[str, str, str]  # kind, namespace, name
 Path = tuple[str, ...]  # of a field
 
-_KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -119,7 +119,7 @@ def check_texts(what: str, labels: t.Mapping[str, str], annotations: t.Mapping[s
     """Refuse what the API server would, which may be after the first write."""
     for option, values in (("label", labels), ("annotation", annotations)):
         for key in values:
-            if not _KEY.fullmatch(key):
+            if not KEY.fullmatch(key):
                 raise Failure(f"{what} cannot have the {option} {key!r}: its name must look like example.com/name.")
     for key, value in labels.items():
         if value and not LABEL_VALUE.fullmatch(value):

@@ -32,7 +32,6 @@ _VERDICTS = {
 _SOURCES = {OBJECTS: "objects", EVENTS: "events", LOGS: "logs", NODES: "NMI on its nodes", AZURE: "Azure"}
 # What is told beside the verdict where it is missing; what else is not looked at stands in a table.
 _PROOFS = (PROBE, RULES)
-_FEWEST = 1
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,17 @@ def _contradictions(options: Options) -> t.Iterator[str]:
         yield f"{_PREFIX}_probe asks in a cluster, and {_PREFIX}_files is what was saved of one; leave one of them out."
     if options.diagnose_log_files and not options.diagnose_files:
         yield f"{_PREFIX}_log_files needs the objects that its logs are of; name their files with {_PREFIX}_files."
-    for name, number in (("megabytes", options.diagnose_log_megabytes), ("hours", options.diagnose_log_hours)):
-        if number < _FEWEST:
-            yield f"{_PREFIX}_log_{name} is {number}; give at least {_FEWEST}, or set {_PREFIX}_logs to false."
+    yield from _misplaced("pod", options.diagnose_pod, options.diagnose_namespace, 2)
+    yield from _misplaced("workload", options.diagnose_workload, options.diagnose_namespace, 3)
+
+
+def _misplaced(what: str, given: str, namespace: str, most: int) -> t.Iterator[str]:
+    """``most``: of how many parts its name is with its namespace."""
+    parts = given.split("/")
+    if given and not namespace and len(parts) == 1:
+        yield f"{_PREFIX}_{what} is {given} without its namespace; write NAMESPACE/{given}."
+    if namespace and len(parts) == most and parts[0] != namespace:
+        yield f"{_PREFIX}_{what} is {given} and {_PREFIX}_namespace is {namespace}; leave {_PREFIX}_namespace out."
 
 
 # found

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..azure import arm_id
 from ..azure.ownership import USED
@@ -33,6 +33,13 @@ class Options:
     leftovers_node_resource_group: str = ""
     leftovers_look_into_cluster: bool = True
     leftovers_without_cluster: bool = False
+    # The module reads these itself.
+    leftovers_protected_identities: tuple[str, ...] = ()
+    leftovers_identities: tuple[str, ...] = ()
+    leftovers_known_files: tuple[str, ...] = ()
+    leftovers_known_identities: tuple[Raw, ...] = field(default=(), metadata={"keys": ("id", "source")})
+    leftovers_activity_log_days: int = 90
+    leftovers_mic_principals: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -10,13 +10,13 @@
 from __future__ import annotations
 
 import json
-import re
 import typing as t
 from dataclasses import dataclass, field
 
 from ..azure import arm_id, azure_roles, clusters, groups, needs
 from ..errors import refuses
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..option_formats import IDENTITY_NAME
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import links, render
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, plain, refuse
@@ -32,10 +32,6 @@ MANAGER = "azureops.pod_identity"
 COLUMNS = ("workload", "kind", "identities", "without_client_id", "findings")
 COLUMNS_OF_FINDINGS = ("code", "severity", "object", "message", "remedy")
 WIDTH = 69
-
-_NAME = re.compile("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SELECTOR = re.compile("[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 _ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 _IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -387,12 +383,41 @@ def _contradictions(options: Options, cluster: Cluster) -> t.Iterator[str]:
             f"The pod identity add-on of AKS cannot do this: {'; '.join(impossible)}. Correct it, or use the chart "
             "with pod_identity_mode=chart."
         )
-    identities = {(entry.name, *_identity(options, entry)) for entry in options.managed}
-    if len({name for name, *dummy in identities}) != len(identities):
-        yield (
-            "Two entries of pod_identity_bindings_list have one name but different identities; the facts of this role "
-            "are kept by name, so give them different names."
-        )
+    yield from _twice(options)
+    exceptions: dict[tuple[str, str], tuple[int, Exempt]] = {}
+    for number, each in enumerate(options.exceptions, 1):
+        first, other = exceptions.setdefault((each.namespace, each.name), (number, each))
+        if other != each:
+            yield (
+                f"pod_identity_bindings_exceptions, entries {first} and {number} ({each.name}) have one namespace and "
+                "name; leave one of them out, or give it another name."
+            )
+
+
+def _twice(options: Options) -> t.Iterator[str]:
+    """What two entries of the list say of one thing."""
+    names: dict[str, tuple[int, Entry]] = {}
+    bindings: dict[tuple[str, str], tuple[int, Entry]] = {}
+    pairs: dict[str, tuple[int, Entry]] = {}
+    for number, entry in enumerate(options.list, 1):
+        first, other = pairs.setdefault(entry.place, (number, entry))
+        both = "pod_identity_bindings_list, entries {} and {} ({})"
+        if other.is_present != entry.is_present:
+            yield f"{both.format(first, number, entry.name)}: one is present and one absent; leave one of them out."
+            continue
+        first, other = names.setdefault(entry.name, (number, entry)) if entry.is_present else (number, entry)
+        if _identity(options, other) != _identity(options, entry):
+            yield (
+                f"{both.format(first, number, entry.name)} have one name but different identities; the facts of this "
+                "role are kept by name, so give them different names."
+            )
+            continue
+        first, other = bindings.setdefault((entry.namespace, entry.binding_name), (number, entry))
+        if entry.is_present and other.is_present and (other.name, other.selector) != (entry.name, entry.selector):
+            yield (
+                f"{both.format(first, number, entry.name)} have one binding, {entry.namespace}/{entry.binding_name}, "
+                "but different names or selectors; leave one of them out, or give it another binding_name."
+            )
 
 
 def _identity(options: Options, entry: Entry) -> tuple[str, ...]:
@@ -408,12 +433,10 @@ def _wrong_with_entry(options: Options, entry: Entry) -> t.Iterator[str]:
         yield f"{named} has no resource group; set its resource_group, or pod_identity_resource_group."
     if not entry.selector:
         yield f"{named} names no pods; set its selector to the value of their label aadpodidbinding."
-    elif not (
-        _NAME.fullmatch(entry.name) and _NAMESPACE.fullmatch(entry.namespace) and _SELECTOR.fullmatch(entry.selector)
-    ):
+    if entry.is_managed_identity and not entry.text("identity_name") and not IDENTITY_NAME.holds(entry.name):
         yield (
-            f"{named} cannot be written to Kubernetes: its name and namespace must be lower-case letters, digits and "
-            "hyphens, and its selector a possible value of a label; correct them."
+            f"{named} would be the name of the identity in Azure, which takes {IDENTITY_NAME.write}; give the entry "
+            "such an identity_name."
         )
     complete = all(entry.given.get(name) for name in ("client_id", "tenant_id", "client_password_secret"))
     if not entry.is_managed_identity and not complete:
@@ -424,11 +447,6 @@ def _wrong_with_exception(each: Exempt) -> t.Iterator[str]:
     named = f"Exception {each.name} of pod_identity_bindings_exceptions"
     if not each.namespace or (each.is_present and not each.pod_labels):
         yield f"{named} names no pods; set its namespace, and its pod_labels to their labels."
-    elif not (_NAME.fullmatch(each.name) and _NAMESPACE.fullmatch(each.namespace)):
-        yield (
-            f"{named} cannot be written to Kubernetes: its name and namespace must be lower-case letters, digits and "
-            "hyphens; correct them."
-        )
 
 
 def _beyond_the_addon(options: Options, cluster: Cluster) -> t.Iterator[str]:

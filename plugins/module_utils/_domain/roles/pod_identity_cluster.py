@@ -12,12 +12,14 @@ Its parts ``questions`` and ``refusal`` serve the other roles too, whose session
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id, groups, needs
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
+from ..suggestions import closest
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 # What MIC does in the node resource group: use the identities that AKS keeps there, and change scale sets.
@@ -144,6 +146,11 @@ class Options(ConnectionOptions):
     user_assigned_identity: str = ""
     kubelet_identity: str = ""
     network_plugin: str = ""
+    service_cidr: str = ""
+    dns_service_ip: str = ""
+    pod_cidr: str = ""
+    oidc_issuer_enabled: bool | None = None
+    workload_identity_enabled: bool = False
     allow_network_plugin_kubenet: bool = False
     manage_role_assignments: bool = True
     principal_id: str = ""
@@ -251,8 +258,37 @@ def _contradictions(options: Options, run: Run) -> t.Iterator[str]:
         yield UNNAMED
     if options.network_plugin == "kubenet" and not options.allow_network_plugin_kubenet:
         yield kubenet_refusal(options.name)
+    yield from _contradicting_ranges(options)
+    if options.workload_identity_enabled and options.oidc_issuer_enabled is False:
+        yield (
+            "pod_identity_cluster_workload_identity_enabled needs an issuer, and "
+            "pod_identity_cluster_oidc_issuer_enabled is false; set both to true, or leave both out."
+        )
+    pools = [str(pool["name"]) for pool in options.agent_pools]
+    for name in dict.fromkeys(pools):
+        if pools.count(name) > 1:
+            entries = [str(number) for number, each in enumerate(pools, 1) if each == name]
+            yield (
+                f"pod_identity_cluster_agent_pools, entries {' and '.join(entries)} have the name {name}; give each "
+                "pool a name of its own."
+            )
     if options.state == "absent":
         yield from _unconfirmed(options.name, options.confirm_absent, run)
+
+
+def _contradicting_ranges(options: Options) -> t.Iterator[str]:
+    services = ipaddress.ip_network(options.service_cidr, strict=False) if options.service_cidr else None
+    if services and options.dns_service_ip and ipaddress.ip_address(options.dns_service_ip) not in services:
+        yield (
+            f"pod_identity_cluster_dns_service_ip is {options.dns_service_ip}, which is not in "
+            f"pod_identity_cluster_service_cidr, {options.service_cidr}; name an address of that range."
+        )
+    pods = ipaddress.ip_network(options.pod_cidr, strict=False) if options.pod_cidr else None
+    if services and pods and services.overlaps(pods):
+        yield (
+            f"pod_identity_cluster_pod_cidr, {options.pod_cidr}, and pod_identity_cluster_service_cidr, "
+            f"{options.service_cidr}, overlap; give pods and services ranges of their own."
+        )
 
 
 def _unconfirmed(name: str, confirmed: str, run: Run) -> t.Iterator[str]:
@@ -263,6 +299,24 @@ def _unconfirmed(name: str, confirmed: str, run: Run) -> t.Iterator[str]:
         )
 
 
+def _uncreatable(options: Options, regions: t.Sequence[str]) -> t.Iterator[str]:
+    missing = f"Cluster {options.name} does not exist and would be created"
+    if not options.location:
+        yield f"{missing}; set pod_identity_location to the region in which."
+    for name, region in (("", options.location), ("cluster_resource_group_", options.resource_group_location)):
+        if region and regions and not any(groups.same_location(region, known) for known in regions):
+            close = closest(region.replace(" ", "").lower(), regions, cutoff=0.6)
+            meant = f"did you mean {close}?" if close else f"it has {', '.join(regions)}."
+            yield f"pod_identity_{name}location is {region}, which is no region of the subscription; {meant}"
+    if options.kubelet_identity and not options.user_assigned_identity:
+        yield (
+            f"{missing} with pod_identity_cluster_kubelet_identity, which a system-assigned control plane cannot use; "
+            "set pod_identity_cluster_user_assigned_identity to one that holds Managed Identity Operator on it."
+        )
+    if options.workload_identity_enabled and not options.oidc_issuer_enabled:
+        yield f"{missing} with Workload ID, which needs an issuer; set pod_identity_cluster_oidc_issuer_enabled=true."
+
+
 # questions
 
 
@@ -271,7 +325,8 @@ class Asking:
     """What a role wants to know before its first write.
 
     ``azure`` and ``kubernetes``: what its own tasks need. ``connects``: the role connects to the cluster.
-    ``named_elsewhere``: the environment names the API server.
+    ``named_elsewhere``: the environment names the API server. ``missing``: the cluster is known not to exist, and
+    ``regions`` are then those that Azure has; empty where it does not tell.
     """
 
     cluster: Cluster
@@ -279,6 +334,8 @@ class Asking:
     kubernetes: tuple[Raw, ...] = ()
     connects: bool = False
     named_elsewhere: bool = False
+    missing: bool = False
+    regions: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, observed: Raw) -> Asking:
@@ -288,6 +345,8 @@ class Asking:
             kubernetes=tuple(observed["kubernetes"]),
             connects=observed["connects"],
             named_elsewhere=observed["named_elsewhere"],
+            missing=bool(observed.get("missing")),
+            regions=tuple(observed.get("regions") or ()),
         )
 
 
@@ -313,8 +372,13 @@ def questions(options: ConnectionOptions, asking: Asking, run: Run) -> Questions
 
 
 def own_questions(options: Options, asking: Asking, run: Run) -> Questions:
-    """All that is asked at once before this role begins, for itself and for others."""
+    """All that is asked at once before this role begins, for itself and for others.
+
+    Refuses what Azure would as soon as a cluster that is missing is created.
+    """
     phases = run.phases(PHASES)
+    if asking.missing and options.create and options.state == "present" and CREATE in phases:
+        refuse(_uncreatable(options, asking.regions))
     addon_changes = (
         options.state == "present" and options.mode == "addon" and ADDON in phases and asking.cluster.lacks_addon
     )

@@ -122,10 +122,10 @@ def _contradictions(options: Options, named: Named) -> t.Iterator[str]:
             "No cluster is named, so it cannot be told whether the restore bundle is of this one; set "
             "pod_identity_cluster_name and pod_identity_resource_group."
         )
-    if not options.bundle or (options.bundle.startswith("secret:") and not options.secret_namespace):
+    if not options.bundle:
         yield (
-            f"pod_identity_restore_bundle is {options.bundle or 'not set'}; set it to the file that the role "
-            "pod_identity_uninstall has written, or to secret:NAMESPACE/NAME."
+            "pod_identity_restore_bundle is not set; set it to the file that the role pod_identity_uninstall has "
+            "written, or to secret:NAMESPACE/NAME."
         )
     if not options.sha256 and UNVERIFIED not in options.accept:
         yield (

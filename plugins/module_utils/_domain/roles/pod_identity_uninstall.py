@@ -393,14 +393,6 @@ def _contradictions(options: Options, named: Named, run: Run) -> t.Iterator[str]
             f"AAD Pod Identity would be removed from cluster {named.name}; to confirm, set "
             f"pod_identity_uninstall_confirm={named.name}, or look first with --check."
         )
-    if options.names_secret and not options.secret_namespace:
-        yield f"pod_identity_artifact_target is {options.artifact_target}; a Secret is named as secret:NAMESPACE/NAME."
-    odd = [each for each in options.delete_identities if not arm_id.is_user_assigned_identity(each)]
-    if odd:
-        yield (
-            f"{', '.join(odd)} in pod_identity_uninstall_delete_identities is not the resource id of a user-assigned "
-            "identity."
-        )
 
 
 def _kubernetes_needs(options: Options, phases: t.Sequence[str]) -> t.Iterator[KubernetesNeed]:

@@ -17,9 +17,10 @@ from ..azure import arm_id
 from ..diagnosis.catalogue import references
 from ..needs import KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
+from ..suggestions import closest
 from ..table import links
 from ..tokens.token import NOT_VERIFIED, OK
-from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Run, refuse
+from .part import ROLE_PHASES, Look, Part, Raw, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_verify"]
 WORKLOADS, DEMO = PHASES
@@ -102,15 +103,61 @@ class Options:
 
 @dataclass(frozen=True)
 class Checked:
-    """``kubernetes``: what this run may do in the cluster."""
+    """``kubernetes``: what this run may do in the cluster. ``unknown``: what is wrong with the workloads where the
+    entries of pod_identity_bindings_list are all that there will be."""
 
     kubernetes: tuple[KubernetesNeed, ...]
+    unknown: tuple[str, ...] = ()
 
 
-def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
-    """Refuses entries that name no pods."""
-    refuse(_contradictions(options))
-    return Checked(tuple(_needs(options, run)))
+@dataclass(frozen=True)
+class Listed:
+    """The entries of pod_identity_bindings_list that a role of the same run makes, and takes away."""
+
+    managed: tuple[Raw, ...] = ()
+    absent: tuple[Raw, ...] = ()
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Listed:
+        plan = observed.get("bindings") or {}
+        return cls(*(tuple(plan.get(name) or ()) for name in ("managed", "absent")))
+
+
+def check(options: Options, listed: Listed, run: Run) -> Checked:
+    """Refuses entries that name no pods, or an identity that is taken away."""
+    refuse((*_contradictions(options), *_taken_away(options, listed)))
+    return Checked(tuple(_needs(options, run)), tuple(_ungiven(options, listed)))
+
+
+def _expected(workload: Workload, entries: t.Iterable[Raw]) -> list[Raw]:
+    """The entries that the workload expects one of."""
+    namespace, dummy, name = workload.expect.rpartition("/")
+    return [each for each in entries if each["name"] == name and namespace in ("", each.get("namespace") or "default")]
+
+
+def _taken_away(options: Options, listed: Listed) -> t.Iterator[str]:
+    for number, each in enumerate(options.workloads, 1):
+        if _expected(each, listed.absent) and not _expected(each, listed.managed):
+            yield (
+                f"pod_identity_verify_workloads, entry {number}: expect is {each.expect}, which is absent in "
+                "pod_identity_bindings_list; correct one of them, or leave the workload out."
+            )
+
+
+def _ungiven(options: Options, listed: Listed) -> t.Iterator[str]:
+    names = [str(each["name"]) for each in listed.managed]
+    for number, each in enumerate(options.workloads, 1):
+        found, selector = _expected(each, listed.managed), each.given.get("selector")
+        named = f"pod_identity_verify_workloads, entry {number}: expect is {each.expect}"
+        if each.expect and not found:
+            close = closest(each.expect, names, cutoff=0.6)
+            meant = f"did you mean {close}?" if close else "add such an entry, or correct the name."
+            yield f"{named}, and pod_identity_bindings_list has no entry of this name; {meant}"
+        elif found and selector and selector not in [entry.get("selector") for entry in found]:
+            yield (
+                f"{named}, which pods with the selector {selector} do not get: that of the entry in "
+                f"pod_identity_bindings_list is {found[0].get('selector')}; correct one of them."
+            )
 
 
 def _contradictions(options: Options) -> t.Iterator[str]:
@@ -494,7 +541,7 @@ def demo(options: Options, found: Tried, run: Run) -> Verification:
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
-    "options": Part(Options, Nothing, check),
+    "options": Part(Options, Listed, check),
     "expected": Part(Options, Known, expected, look_for_identities),
     "verdicts": Part(Options, Tokens, verdicts),
     "demo": Part(Options, Tried, demo, look_at_demo),

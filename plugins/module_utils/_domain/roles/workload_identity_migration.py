@@ -106,32 +106,6 @@ def check(options: AllOptions, named: Named, run: Run) -> Checked:
 
 
 def _contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[str]:
-    lists = {
-        "proxy_workloads": options.proxy_workloads,
-        "workloads": options.workloads,
-        "waves": [each for wave in options.waves for each in wave],
-    }
-    for name, several in lists.items():
-        for each in several:
-            if len([part for part in str(each).split("/") if part]) != 3:
-                yield f"{_PREFIX}_{name} has {each!r}, which is not NAMESPACE/KIND/NAME."
-    if options.rollout_timeout < 1:
-        yield f"{_PREFIX}_rollout_timeout is {options.rollout_timeout}; give 1 or more."
-    for name, identity in options.replacements.items():
-        if len([part for part in str(name).split("/") if part]) != 2:
-            yield f"{_PREFIX}_replacements has {name!r}, which is not NAMESPACE/NAME of an AzureIdentity."
-        elif not arm_id.is_user_assigned_identity(str(identity)):
-            yield (
-                f"{_PREFIX}_replacements has {identity!r} for {name}, which is not the resource id of a managed "
-                "identity."
-            )
-    for each in options.unused_bindings:
-        if len([part for part in str(each).split("/") if part]) != 2:
-            yield f"{_PREFIX}_unused_bindings has {each!r}, which is not NAMESPACE/NAME of an AzureIdentityBinding."
-    if options.exchange_samples < 0:
-        yield f"{_PREFIX}_exchange_samples is {options.exchange_samples}; give 0 or more."
-    if not 0 <= options.exchange_min_rate <= 1:
-        yield f"{_PREFIX}_exchange_min_rate is {options.exchange_min_rate}; give at least 0 and at most 1."
     if options.undo or options.until == phases.PLAN:
         if options.undo and options.files:
             yield f"{_PREFIX}_files are no cluster, in which something could be undone; leave them out."

@@ -41,6 +41,8 @@ from ..kubernetes.odd_documents import JUNK, document, objects_with, places
     ("team", None, None, Scope("team")),
     (None, None, "team/web-1", Scope("team", pod="web-1")),
     ("team", None, "web-1", Scope("team", pod="web-1")),
+    ("team", None, "team/web-1", Scope("team", pod="web-1")),
+    ("team", "team/deployment/web", None, Scope("team", "deployment/web")),
     (None, "team/web", None, Scope("team", "web")),
     (None, "team/deployment/web", None, Scope("team", "deployment/web")),
     ("team", "web", None, Scope("team", "web")),
@@ -51,7 +53,7 @@ def test_scope(namespace: str | None, workload: str | None, pod: str | None, sco
     assert Scope.parse(namespace, workload, pod) == scope
 
 
-@for_each((None, "web-1"), (None, "/web-1"), (None, "team/"), (None, "team/pod/web-1"), ("team", "team/web-1"))
+@for_each((None, "web-1"), (None, "/web-1"), (None, "team/"), (None, "team/pod/web-1"), ("team", "other/web-1"))
 def test_what_names_no_pod(namespace: str | None, pod: str) -> None:
     with pytest.raises(Failure, match="is not named as NAMESPACE/NAME"):
         Scope.parse(namespace, None, pod)

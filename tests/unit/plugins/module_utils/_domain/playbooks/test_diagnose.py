@@ -38,7 +38,14 @@ UNREAD = {"source": "events", "what": "events", "why": "They may not be listed."
     ("files and a probe", {"diagnose_files": ["a"], "diagnose_probe": True}, True, ["_probe asks in a cluster"]),
     ("logs of nothing", {"diagnose_log_files": ["b"]}, True, ["_log_files needs"]),
     ("two things", {"diagnose_pod": "a/b", "diagnose_workload": "a/c"}, True, ["two things"]),
-    ("0", {"diagnose_log_hours": 0, "diagnose_log_megabytes": -1}, True, ["_log_megabytes is -1", "_log_hours is 0"]),
+    ("placeless", {"diagnose_pod": "web"}, True, ["_pod is web without its namespace; write NAMESPACE/web."]),
+    ("a namespace beside", {"diagnose_pod": "web", "diagnose_namespace": "a"}, True, []),
+    ("the same twice", {"diagnose_pod": "a/web", "diagnose_namespace": "a"}, True, []),
+    (
+        *("two places", {"diagnose_workload": "a/Job/web", "diagnose_namespace": "b"}, True),
+        ["_workload is a/Job/web and pod_identity_diagnose_namespace is b; leave"],
+    ),
+    ("a kind", {"diagnose_workload": "Job/web", "diagnose_namespace": "b"}, True, []),
 )
 def test_options(options: Raw, connects: bool, refused: list[str]) -> None:
     told = sentences(PARTS["options"].plan, options, {}, RUN)

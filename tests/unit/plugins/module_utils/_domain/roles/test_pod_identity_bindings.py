@@ -58,8 +58,10 @@ def refused(entries: list[Raw], cluster: dict[str, str] | None = None, **options
 
 
 NAMES = "pod_identity_cluster_name and pod_identity_resource_group"
-UNWRITABLE = "cannot be written to Kubernetes"
-TWICE = "Two entries of pod_identity_bindings_list have one name but different identities"
+TWICE = "pod_identity_bindings_list, entries 1 and 2 (billing) have one name but different identities"
+ONE_BINDING = "entries 1 and 2 ({}) have one binding, shop/billing, but different names or selectors"
+AT_ODDS = "pod_identity_bindings_list, entries 1 and 2 (billing): one is present and one absent"
+EXCEPTED = "pod_identity_bindings_exceptions, entries 1 and 2 (agents) have one namespace and name"
 
 
 @cases(
@@ -70,10 +72,8 @@ TWICE = "Two entries of pod_identity_bindings_list have one name but different i
     ("a service principal has none", [PRINCIPAL], {"resource_group": ""}, []),
     ("selector", [{**ENTRY, "selector": None}], {}, ["names no pods; set its selector"]),
     ("empty selector", [{**ENTRY, "selector": ""}], {}, ["names no pods; set its selector"]),
-    ("bad selector", [{**ENTRY, "selector": "a b"}], {}, [UNWRITABLE]),
-    ("name", [{**ENTRY, "name": "Billing"}], {}, [UNWRITABLE]),
-    ("end of a line", [{**ENTRY, "name": "billing\n"}], {}, [UNWRITABLE]),
-    ("namespace", [{**ENTRY, "namespace": "a.b"}], {}, [UNWRITABLE]),
+    ("no name for Azure", [{**ENTRY, "name": "a.b"}], {}, ["would be the name of the identity in Azure"]),
+    ("a name for Azure", [{**ENTRY, "name": "a.b", "identity_name": "a-b"}], {}, []),
     ("what goes is not looked at", [{**GONE, "name": "Old", "selector": None}], {}, []),
     ("client id", [{**PRINCIPAL, "client_id": ""}], {}, ["is a service principal and needs client_id"]),
     ("one identity twice", [ENTRY, {**ENTRY, "namespace": "b"}], {}, []),
@@ -83,17 +83,23 @@ TWICE = "Two entries of pod_identity_bindings_list have one name but different i
     ("both kinds", [ENTRY, PRINCIPAL], {}, [TWICE]),
     ("one principal twice", [PRINCIPAL, {**PRINCIPAL, "tenant_id": "t"}], {}, []),
     ("two principals", [PRINCIPAL, {**PRINCIPAL, "client_id": "A"}], {}, [TWICE]),
+    ("two selectors", [ENTRY, {**ENTRY, "selector": "other"}], {}, [ONE_BINDING.format("billing")]),
+    ("two bindings", [ENTRY, {**ENTRY, "selector": "other", "binding_name": "other"}], {}, []),
+    ("one binding", [ENTRY, {**ENTRY, "name": "other", "binding_name": "billing"}], {}, [ONE_BINDING.format("other")]),
+    ("there and gone", [ENTRY, {**ENTRY, "state": "absent"}], {}, [AT_ODDS]),
+    ("gone twice", [{**ENTRY, "state": "absent", "selector": each} for each in ("a", None)], {}, []),
     ("exception", [], {"exceptions": [EXCEPTION]}, []),
+    ("one exception twice", [], {"exceptions": [EXCEPTION, EXCEPTION]}, []),
+    ("two of one name", [], {"exceptions": [EXCEPTION, {**EXCEPTION, "pod_labels": {"a": "b"}}]}, [EXCEPTED]),
     ("no labels", [], {"exceptions": [{**EXCEPTION, "pod_labels": {}}]}, ["exceptions names no pods; set its"]),
     ("nowhere", [], {"exceptions": [{**EXCEPTION, "namespace": ""}]}, ["exceptions names no pods"]),
     ("absent", [], {"exceptions": [{**EXCEPTION, "pod_labels": None, "state": "absent"}]}, []),
-    ("name of an exception", [], {"exceptions": [{**EXCEPTION, "name": "A"}]}, [UNWRITABLE]),
     ("files", [], {"exceptions": [EXCEPTION], "render_dir": "/r"}, ["are written into a cluster only"]),
     (
         "all at once",
-        [{**ENTRY, "selector": "", "resource_group": ""}, {**ENTRY, "name": "B"}],
+        [{**ENTRY, "selector": "", "resource_group": ""}, {**ENTRY, "name": "b"}],
         {"resource_group": ""},
-        ["has no resource group", "names no pods", "has no resource group", UNWRITABLE],
+        ["has no resource group", "names no pods", "has no resource group", "takes 3 to 128 letters"],
     ),
 )
 def test_lists_that_cannot_work_are_refused(entries: list[Raw], options: Raw, parts: list[str]) -> None:
@@ -103,7 +109,7 @@ def test_lists_that_cannot_work_are_refused(entries: list[Raw], options: Raw, pa
 
 @table(
     "entries, options, cluster, phrases",
-    ([ENTRY, {**ENTRY, "name": "b", "behavior": "namespaced"}], {}, CLUSTER, ""),
+    ([ENTRY, {**ENTRY, "name": "other", "behavior": "namespaced"}], {}, CLUSTER, ""),
     ([GONE | {"labels": {"a": "b"}}], {}, CLUSTER, ""),
     ([ENTRY], {}, {**CLUSTER, "cluster_name": ""}, f"no cluster is named, set {NAMES}"),
     ([ENTRY], {"render_dir": "/r"}, CLUSTER, "pod_identity_bindings_render_dir is set"),

@@ -55,8 +55,6 @@ BUNDLE = restore.Bundle(
     "bundle, name, group, begin",
     ("/b", "one", "rg", []),
     ("secret:a/b", "one", "rg", []),
-    ("secret:a", "one", "rg", ["pod_identity_restore_bundle is secret:a; set it"]),
-    ("secret:a/b/c", "one", "rg", ["pod_identity_restore_bundle is secret:a/b/c; set it"]),
     ("", "one", "rg", ["pod_identity_restore_bundle is not set; set it"]),
     ("/b", "", "rg", ["No cluster is named, so"]),
     ("", None, "", ["No cluster is named, so", "pod_identity_restore_bundle is not set"]),

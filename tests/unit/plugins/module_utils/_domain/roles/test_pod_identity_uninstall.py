@@ -70,15 +70,7 @@ def plan(part: str, observed: Raw, run: Run = RUN, **options: Any) -> Any:
     ({"confirm": "1"}, {"cluster_name": 2024}, ["pod_identity_uninstall_confirm=2024"]),
     ({"artifact_target": "secret:a/b"}, {}, []),
     ({"artifact_target": "/b"}, {}, []),
-    ({"artifact_target": "secret:a"}, {}, ["pod_identity_artifact_target is secret:a; a Secret is named as"]),
-    ({"artifact_target": "secret:a/b/c"}, {}, ["a Secret is named as secret:NAMESPACE/NAME."]),
     ({"delete_identities": [ONE, TWO.upper()]}, {}, []),
-    ({"delete_identities": [ONE, "x", ONE + "/x"]}, {}, [f"x, {ONE}/x in pod_identity_uninstall_delete_identities"]),
-    (
-        {"confirm": "", "artifact_target": "secret:", "delete_identities": ["x"]},
-        {},
-        ["to confirm", "a Secret is named", "x in pod_identity_uninstall_delete_identities is not the resource id"],
-    ),
 )
 def test_options_are_checked(options: Raw, named: Raw, parts: list[str]) -> None:
     told = sentences(plan, "options", {**NAMED, **named}, **options)

@@ -719,10 +719,6 @@ CONFIRM = {"until": "leave", "soak_seconds": 3600}
     ({"until": "account", "exchange_samples": 0}, RUN, ""),
     ({"until": "account", "files": ["/a.json"]}, RUN, "or end with plan"),
     ({"undo": True, "files": ["/a.json"]}, RUN, "leave them out"),
-    ({"workloads": ["shop/web"]}, RUN, "_workloads has 'shop/web', which is not NAMESPACE/KIND/NAME."),
-    ({"waves": [["shop/Deployment/a", "b"]]}, RUN, "_waves has 'b', which is not NAMESPACE/KIND/NAME."),
-    ({"replacements": {"money": ID}}, RUN, "_replacements has 'money', which is not NAMESPACE/NAME of an Azure"),
-    ({"replacements": {"shop/money": "7"}}, RUN, "_replacements has '7' for shop/money, which is not the resource"),
     ({"replacements": {"shop/money": ID}, "until": "account"}, RUN, ""),
 )
 def test_options(options: Raw, run: Run, reason: str) -> None:
