@@ -2,16 +2,35 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the module, and tells it which ansible-playbook it is that holds the Lease."""
+"""Runs the module, and tells it which ansible-playbook holds the Lease, which goes with it also after Ctrl-C."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import json
 import multiprocessing
 import os
 import typing as t
+import uuid
+from pathlib import Path
+
+from ansible import constants as C
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _processes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import lease
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import leases
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _in_process
+
+_TEMPORARY, _PREFIX = str(vars(C)["DEFAULT_LOCAL_TMP"]), "pod-identity-lease-"
+# What names a Lease and leads to it.
+_NAMED = ("kubeconfig", "context", "namespace", "name", "holder", "process")
+# Seconds for which an API server is waited for by a run that was interrupted.
+_PATIENCE = 5
+
+# This file is loaded in ansible-playbook itself, before its workers are forked.
+_processes.keep(_TEMPORARY)
 
 
 class ActionModule(_in_process.InProcess):
@@ -26,4 +45,35 @@ class ActionModule(_in_process.InProcess):
         self._task.args.setdefault("holder", whom)
         self._task.args.setdefault("process", _processes.name(number))
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if not (result.get("failed") or self._task.check_mode):
+            self._note(bool(result.get("lease")))
         return result
+
+    def _note(self, held: bool) -> None:
+        """Let the end of ansible-playbook find the Lease that is held; one that was given back it need not."""
+        known = {name: self._task.args[name] for name in _NAMED if self._task.args.get(name)}
+        if not isinstance(known.get("kubeconfig"), str):
+            return
+        path = Path(_TEMPORARY, _PREFIX + uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(known, sort_keys=True)).hex)
+        with contextlib.suppress(OSError):
+            if held:
+                path.write_text(json.dumps(known))
+            else:
+                path.unlink()
+
+
+def _give_back(number: int) -> None:
+    """Give back what the tasks that would have done so have not, as they do not run after Ctrl-C."""
+    if os.getpid() != number:
+        return
+    for path in Path(_TEMPORARY).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(Exception):  # the next run sees that this one has ended
+            known = json.loads(path.read_text())
+            holder = lease.Holder(known["holder"], known["process"])
+            place = (known.get("namespace", lease.NAMESPACE), known.get("name", lease.NAME))
+            client = connect(known, timeout=_PATIENCE)
+            leases.give_back(client, leases.Desired(*place, holder, 0, _processes.ended))
+
+
+if not multiprocessing.parent_process():
+    atexit.register(_give_back, os.getpid())

@@ -9,7 +9,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import getpass
+import multiprocessing
 import os
 import re
 import socket
@@ -18,27 +21,80 @@ _BOOT = "/proc/sys/kernel/random/boot_id"
 _NAMESPACE = "/proc/self/ns/pid"
 
 
+# The directory that this process and its children keep locked, by its device, its number there and its path.
+_kept: list[str] = []
+
+
+def keep(directory: str) -> None:
+    """Lock a directory for as long as this process, or a child of it, lives. Call it before children are forked.
+
+    In another process namespace, or another container that has the same directory, that is what proves a death.
+    """
+    if _kept or multiprocessing.parent_process():  # a child would unlock it when its task ends
+        return
+    with contextlib.suppress(OSError):
+        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # its file system has no such locks
+            os.close(opened)
+            raise
+        _kept.append(f"{_identity(opened)}:{directory}")
+
+
 def name(number: int) -> str:
-    """Boot, namespace, number and start of the process; empty where the system does not tell."""
+    """Boot, namespace, number and start of the process, then what it keeps; empty where the system does not tell."""
     try:
-        return f"{_system()}/{number}/{_start(number)}"
+        return " ".join([f"{_system()}/{number}/{_start(number)}", *_kept])
     except OSError:
         return ""
 
 
-def ended(process: str) -> bool:
-    """Whether a process of this system is not there any more; of another system nothing is known."""
-    system, dummy, rest = process.rpartition("/")[0].rpartition("/")
-    start = process.rpartition("/")[2]
+def ended(process: str) -> bool | None:
+    """Whether a process of this boot is not there any more; None where nothing proves either.
+
+    A process of another namespace is not seen; what it keeps locked is, where this process has the same directory.
+    """
+    named, dummy, kept = process.partition(" ")
+    system, dummy, rest = named.rpartition("/")[0].rpartition("/")
+    start = named.rpartition("/")[2]
     try:
-        if not rest.isdigit() or system != _system():
-            return False
-        os.kill(int(rest), 0)
-        return _start(int(rest)) != start
+        here = _system()
+        if rest.isdigit() and system == here:
+            return _is_gone(int(rest), start)
+        same_boot = system.partition("/")[0] == here.partition("/")[0]
+        return _is_unlocked(kept) if kept and same_boot else None
+    except OSError:
+        return None
+
+
+def _is_gone(number: int, start: str) -> bool:
+    try:
+        with contextlib.suppress(PermissionError):  # it belongs to somebody else
+            os.kill(number, 0)
+        return _start(number) != start
     except ProcessLookupError:
         return True
-    except OSError:  # it belongs to somebody else, or is hidden
+
+
+def _is_unlocked(kept: str) -> bool | None:
+    """None where the directory is not here: another one may have its path in another container."""
+    identity, dummy, path = kept.partition(":")
+    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if _identity(opened) != identity:
+            return None
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
+    finally:
+        os.close(opened)
+    return True
+
+
+def _identity(opened: int) -> str:
+    found = os.fstat(opened)
+    return f"{found.st_dev}.{found.st_ino}"
 
 
 def mark(number: int) -> str:
@@ -81,6 +137,8 @@ def person() -> str:
 
 
 def _system() -> str:
+    if os.readlink("/proc/self") != str(os.getpid()):
+        raise OSError("/proc is that of another namespace, where the numbers mean other processes")
     with open(_BOOT, encoding="ascii") as file:
         return f"{file.read().strip()}/{os.stat(_NAMESPACE).st_ino}"
 

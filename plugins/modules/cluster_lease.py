@@ -15,9 +15,11 @@ description:
   - Takes, renews or gives back a C(Lease) (API group C(coordination.k8s.io)) in the cluster, in the name of the
     C(ansible-playbook) that runs the task. Of two that try at the same time one gets it.
   - While one run holds it, another waits, or fails with the name of the holder.
-  - A run that was killed does not keep it. On the same machine the next run sees that its process has ended and takes
-    the Lease at once; on another machine it does so when the Lease was not renewed for its duration. Time is that of
-    the API server, so clocks need not agree.
+  - Ctrl-C frees it. A run that was killed does not keep it where the next run can prove that it has ended, by its
+    process, or from another process namespace of the same machine by Ansible's temporary directory, which a run keeps
+    locked. Elsewhere, such as on another machine or in a container with a file system of its own, it is free when it
+    was not renewed for its duration; the refusal has the command that frees it at once. Time is that of the API server,
+    so clocks need not agree.
   - Nothing is stopped by it that does not ask for it.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
@@ -72,8 +74,9 @@ options:
     type: str
   process:
     description:
-      - The process that holds it, as its action plugin names it; if unset, that of C(ansible-playbook). On a system
-        without C(/proc) it is empty, and a killed run keeps the Lease for its O(duration).
+      - The process that holds it and what it keeps locked, as its action plugin names it; if unset, those of
+        C(ansible-playbook). On a system without C(/proc) it is empty, and a killed run keeps the Lease for its
+        O(duration).
     type: str
 notes:
   - Needs to get, create, patch and delete leases (coordination.k8s.io) in O(namespace).

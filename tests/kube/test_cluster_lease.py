@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.plugins.modules import cluster_lease
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.kill_modes import INTERRUPT, strike
 from ansible_collections.azureops.pod_identity.tests.support.players import Player, finish, kill
 
 MODULE = "azureops.pod_identity.cluster_lease"
@@ -140,6 +143,38 @@ def test_two_playbooks(run: Runner, api_server: ApiServer, client: Client, tmp_p
     status, output = finish(again, 120)
     assert status == 0, output
     assert held(client).endswith(f", process {again.pid}")
+
+
+def test_ctrl_c_frees_it(run: Runner, api_server: ApiServer, client: Client, tmp_path: Path) -> None:
+    task = {MODULE: {"kubeconfig": api_server.kubeconfig()}}
+    play = Player(tmp_path / "player").start([task, {"ansible.builtin.pause": {"seconds": 60}}])
+    try:
+        server.until("the playbook holds the Lease", lambda: bool(held(client)))
+        strike(play.pid, INTERRUPT)
+        finish(play, 30)
+    finally:
+        kill(play)
+    assert held(client) == ""
+
+
+def test_a_run_that_died_in_another_process_namespace_holds_nobody_up(
+    run: Runner, api_server: ApiServer, client: Client, tmp_path: Path
+) -> None:
+    """As commands of a workstation may have one each; while it lives it is known to."""
+    task = {MODULE: {"kubeconfig": api_server.kubeconfig()}}
+    player = Player(tmp_path / "player")
+    command, environment = player._command([task, {"ansible.builtin.pause": {"seconds": 60}}])
+    namespace = ["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"]
+    first = subprocess.Popen([*namespace, *command], env=environment, stdin=subprocess.DEVNULL, text=True)
+    try:
+        server.until("the first playbook holds the Lease", lambda: bool(held(client)))
+        output = Player(tmp_path / "second").play([task])[1]
+        assert "that run still works on this machine" in " ".join(output.split()), output
+    finally:
+        first.kill()
+        first.wait()
+    assert held(client)
+    server.until("it is free", lambda: Player(tmp_path / f"again{time.time()}").play([task])[0] == 0)
 
 
 def test_the_examples(run: Runner, api_server: ApiServer, client: Client, tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ from .wait import wait_for
 
 @dataclass(frozen=True)
 class Desired:
-    """Who wants which Lease. ``ended`` tells of a process of this very system that it is gone."""
+    """Who wants which Lease."""
 
     namespace: str
     name: str
     holder: lease.Holder
     seconds: int
-    ended: t.Callable[[str], bool]
+    ended: lease.Ended
 
     @property
     def label(self) -> str:
@@ -75,12 +75,9 @@ def held(client: Client, desired: Desired) -> Failure:
     found, dummy = observe(client, desired)
     if found is None:
         return Failure(f"{desired.label} changed hands while it was looked at: run this again.")
-    left = found.left(client.server_time())
-    return Failure(
-        f"{found.holder.name} works on this cluster and holds {desired.label}: wait until that run has ended. If it "
-        f"was killed on another machine, the Lease is free in {left} seconds, or as soon as somebody deletes it.",
-        results={"lease": found.told()},
-    )
+    ended = desired.ended(found.holder.process)
+    sentence = lease.refusal(found, ended, desired.label, desired.namespace, desired.name)
+    return Failure(sentence, results={"lease": found.told()})
 
 
 def give_back(client: Client, desired: Desired) -> None:

@@ -18,6 +18,8 @@ from ..names import MANAGED_BY, MANAGER
 
 NAMESPACE, NAME = "default", "azureops-pod-identity"
 PROCESS = "azureops.pod-identity/process"
+# Whether a process is gone, by its name; None where nothing proves either.
+Ended = t.Callable[[str], t.Optional[bool]]
 _STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -34,6 +36,7 @@ class Lease:
     """A Lease as it is in the cluster."""
 
     holder: Holder
+    taken: datetime
     renewed: datetime
     seconds: int
     transitions: int
@@ -46,6 +49,7 @@ class Lease:
         process = str((metadata.get("annotations") or {}).get(PROCESS) or "")
         return cls(
             Holder(str(spec.get("holderIdentity") or ""), process),
+            _moment(str(spec.get("acquireTime") or spec.get("renewTime") or "")),
             _moment(str(spec.get("renewTime") or "")),
             int(spec.get("leaseDurationSeconds") or 0),
             int(spec.get("leaseTransitions") or 0),
@@ -55,7 +59,12 @@ class Lease:
 
     def left(self, now: datetime) -> int:
         """Seconds until it is nobody's."""
-        return max(0, int((self.renewed + timedelta(seconds=self.seconds) - now).total_seconds()))
+        return max(0, int((self.over - now).total_seconds()))
+
+    @property
+    def over(self) -> datetime:
+        """When it is nobody's, unless it is renewed."""
+        return self.renewed + timedelta(seconds=self.seconds)
 
     def told(self) -> dict[str, t.Any]:
         return {
@@ -83,8 +92,7 @@ class Claim:
         return f"{self.why} {self.label}" + (f" from {self.holder}" if self.holder else "")
 
 
-def decide(found: Lease | None, holder: Holder, now: datetime, ended: t.Callable[[str], bool], label: str) -> Claim:
-    """``ended`` tells of a process of this very system that it is gone."""
+def decide(found: Lease | None, holder: Holder, now: datetime, ended: Ended, label: str) -> Claim:
     if found is None or not found.holder.name:
         return Claim(False, True, label)
     if found.holder == holder:
@@ -94,6 +102,20 @@ def decide(found: Lease | None, holder: Holder, now: datetime, ended: t.Callable
     if not found.left(now):
         return Claim(False, True, label, f"{found.holder.name}, who did not renew it in time")
     return Claim(False, False, label, found.holder.name)
+
+
+def refusal(found: Lease, ended: bool | None, label: str, namespace: str, name: str) -> str:
+    """Who holds it, since when and until when, and what to do."""
+    sentence = (
+        f"{found.holder.name} works on this cluster and holds {label}, taken at {written(found.taken)} and free at "
+        f"{written(found.over)} unless that run renews it: "
+    )
+    if ended is False:
+        return f"{sentence}that run still works on this machine; wait until it has ended, or stop it."
+    return (
+        f"{sentence}wait until that run has ended. Nothing here proves whether it still works; if it was killed, free "
+        f"the cluster with: kubectl --namespace {namespace} delete lease {name}"
+    )
 
 
 def body(found: Lease | None, holder: Holder, now: datetime, seconds: int) -> dict[str, t.Any]:

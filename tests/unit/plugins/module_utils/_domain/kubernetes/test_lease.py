@@ -49,6 +49,19 @@ def test_what_is_written_is_read_again() -> None:
     assert first.left(NOW + timedelta(seconds=20)) == 40
 
 
+def test_a_refusal_names_the_holder_and_the_command() -> None:
+    found = Lease.parse(raw(age=10))
+    unknown = lease.refusal(found, None, "Lease n/x", "n", "x")
+    assert unknown == (
+        "bob@two, process 2 works on this cluster and holds Lease n/x, taken at 2026-03-01T09:59:50Z and free at "
+        "2026-03-01T10:00:50Z unless that run renews it: wait until that run has ended. Nothing here proves whether it "
+        "still works; if it was killed, free the cluster with: kubectl --namespace n delete lease x"
+    )
+    known = lease.refusal(found, False, "Lease n/x", "n", "x")
+    assert known.endswith("that run still works on this machine; wait until it has ended, or stop it.")
+    assert "kubectl" not in known
+
+
 def test_a_write_holds_to_what_was_seen() -> None:
     taken = lease.body(Lease.parse(raw()), ALICE, NOW, 30)
     assert taken["metadata"]["resourceVersion"] == "7"
