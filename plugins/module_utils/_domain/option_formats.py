@@ -282,7 +282,7 @@ _ROLE = Format("a role of Azure", "its name, its GUID or its id", _is_role)
 _GROUP_OR_ID = Format("a resource group", "its name or its id", _is_group)
 _IDENTITY = Format("an identity", "its name, its resource id, or the client id of a service principal", _is_identity)
 _POD = Format("a pod", "NAMESPACE/NAME", lambda value: _is_path_of_object(value, most=2))
-_BINDING = Format("an AzureIdentityBinding", "NAMESPACE/NAME", lambda value: _is_path_of_object(value, most=2))
+_BINDING = Format("an AzureIdentityBinding", "NAMESPACE/NAME", _like(r"[^/\s]+/[^/\s]+"))
 _WORKLOAD_OF_ANY_KIND = Format(
     "a workload", "NAMESPACE/NAME or NAMESPACE/KIND/NAME", lambda value: _is_path_of_object(value, most=3)
 )
