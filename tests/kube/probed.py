@@ -30,8 +30,13 @@ def by_nmi(status: int, **said: Any) -> str:
 
 
 @contextlib.contextmanager
-def answering(client: Client, world: Installation, output: str) -> Iterator[list[str]]:
-    """The node runs each probe, which prints this; the names of their pods."""
+def answering(
+    client: Client, world: Installation, output: str, log: tuple[str, str] | None = None
+) -> Iterator[list[str]]:
+    """The node runs each probe, which prints this; the names of their pods.
+
+    ``log``: a pod of the installation, and what it logs meanwhile.
+    """
     ran: list[str] = []
     stop = threading.Event()
 
@@ -41,6 +46,8 @@ def answering(client: Client, world: Installation, output: str) -> Iterator[list
                 name = pod["metadata"]["name"]
                 if name not in ran:
                     world.kubelet.write(world.namespace, name, output)
+                    if log:
+                        world.kubelet.write(world.namespace, *log)
                     ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
                     status = {"name": "probe", "image": "x", "imageID": "x", "ready": False, "restartCount": 0}
                     whole = {"phase": "Succeeded", "containerStatuses": [{**status, "state": ended}]}

@@ -46,7 +46,8 @@ def test_the_likeliest_cause_comes_first_and_its_command_is_named(
     found = told(output)
     assert found["verdict"] == "broken" and found["causes"][0]["code"] == "mic_crashing"
     assert found["likeliest"][1].startswith("MIC ends again and again")
-    assert f"Command: kubectl --namespace {world.namespace} logs --previous mic-a" in found["likeliest"]
+    command = f"kubectl --namespace {world.namespace} logs --previous mic-a"
+    assert command in [each["command"] for each in found["commands"]] and command in output.splitlines()
     assert "lost leader lease \\\\x1b[2J{{ 7*7 }}" in output and "\x1b[2J" not in output
     assert "Azure" in [each["what"] for each in found["unread"]]
     assert not list(player.temporary.glob("azureops-pod-identity-*"))

@@ -70,6 +70,7 @@ def test_nothing_is_wrong(diagnosis: Runner, api_server: ApiServer, world: Insta
     assert len(lists) == len(set(lists)) >= len(inventory.KINDS) + 5
     assert sorted(world.kubelet.asked) == [(world.namespace, "mic-a", False), (world.namespace, "nmi-a", False)]
     assert unread(done, "azure") == ["Azure"] and unread(done, "logs") == unread(done, "events") == []
+    assert unread(done, "probe") == [f"the token of Pod {world.namespace}/web"]
     # An API server does not pass anything on to an address on loopback.
     assert [each for each in unread(done, "nodes") if "nmi-a" in each]
     of_pod = diagnosis(pod=f"{world.namespace}/web").ok()
@@ -241,6 +242,10 @@ def test_files_say_what_the_cluster_says(
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJhcHBpZCI6Im1pbmUifQ.c2ln"
 UNKNOWN_POD = "failed to match pod IP 10.0.0.9 with []"
+NO_IMDS = (
+    "failed to get service principal token for pod: team/web, error: adal: Failed to execute the refresh request. "
+    "Error = 'Get http://169.254.169.254/: dial tcp 169.254.169.254:80: connect: connection refused'"
+)
 
 
 def test_the_answer_to_a_request_is_joined_with_the_rest(
@@ -264,6 +269,16 @@ def test_the_answer_to_a_request_is_joined_with_the_rest(
     assert len(ran) == 1 and len(done["actions"]) == 1 and not done["changed"]
     assert not client.list_all(kinds.JOB, world.namespace)
     assert TOKEN not in outcome.output and unread(done, "probe") == []
+
+
+def test_what_nmi_logs_of_a_request_is_read_after_it(diagnosis: Runner, client: Client, world: Installation) -> None:
+    """NMI wrote nothing before."""
+    said = f"E0301 09:00:00.000000 1 server.go:1] {NO_IMDS}\n"
+    with answering(client, world, by_nmi(503), log=("nmi-a", said)):
+        done = diagnosis(pod=f"{world.namespace}/web", probe=True).ok()
+    first = done["causes"][0]
+    assert (first["code"], first["object"]) == ("node_cannot_reach_imds", f"Node {world.node}")
+    assert first["evidence"][0]["source"] == f"log of Pod {world.namespace}/nmi-a"
 
 
 @pytest.mark.parametrize("right", [True, False])

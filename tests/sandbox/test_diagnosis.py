@@ -71,9 +71,9 @@ class Shop:
         script = f"""curl {options} 'http://{IMDS}/metadata/{what}'; echo " $?" """
         return self.kubectl("exec", "-n", TEAM, pod, "--", "bash", "-c", script).strip()
 
-    def told(self) -> dict[str, Any]:
+    def told(self, **variables: Any) -> dict[str, Any]:
         """What the playbook leaves. It changes nothing."""
-        run = self.operator.play("azureops.pod_identity.diagnose").ok()
+        run = self.operator.play("azureops.pod_identity.diagnose", variables=variables).ok()
         assert run.changes() == []
         return dict(run.stats["pod_identity_diagnosis"]["localhost"])
 
@@ -83,8 +83,14 @@ class Shop:
         return dict(found["causes"][0])
 
     def is_well(self) -> None:
-        found = self.told()
+        found = self.told(pod_identity_diagnose_probe=True)
         assert (found["verdict"], found["causes"], found["unread"]) == ("healthy", [], [])
+
+    def is_unproved(self) -> None:
+        """Nothing is seen where nobody asks for a token."""
+        found = self.told()
+        unread = {each["source"] for each in found["unread"]}
+        assert (found["verdict"], found["causes"], unread) == ("unknown", [], {"probe"})
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +116,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield made
 
 
-def test_a_cluster_in_use_is_healthy(shop: Shop) -> None:
+def test_a_cluster_in_use_is_healthy_where_a_token_was_asked_for(shop: Shop) -> None:
+    shop.is_unproved()
     shop.is_well()
 
 
@@ -127,8 +134,8 @@ def test_a_node_does_not_reach_its_metadata_service(shop: Shop) -> None:
     assert (found["code"], found["object"]) == ("node_cannot_reach_imds", f"Node {shop.first}")
     assert "Failed to execute the refresh request" in found["evidence"][0]["text"]
     shop.on(shop.first, f"ip route del unreachable {IMDS}")
-    shop.restart_nmi()  # the log of that before is of a node that was broken
     eventually(lambda: shop.ask(f"deploy/{API}") == OK, 60)
+    shop.is_well()  # by the token that NMI has given out since
 
 
 def test_a_policy_keeps_a_pod_from_nmi(shop: Shop) -> None:
@@ -153,6 +160,17 @@ def test_a_policy_keeps_a_pod_from_nmi(shop: Shop) -> None:
     shop.kubectl("delete", "networkpolicy", "-n", TEAM, "egress")
     shop.on(shop.first, f"iptables -w -D {rule}")
     assert shop.ask(f"deploy/{API}") == OK
+
+
+def test_a_firewall_rejects_what_goes_to_nmi(shop: Shop) -> None:
+    """NMI runs; its rules have to stay."""
+    rule = "INPUT -p tcp --dport 2579 -j REJECT --reject-with tcp-reset"
+    shop.on(shop.first, f"iptables -w -I {rule}")
+    found = shop.told(pod_identity_diagnose_probe=True)["causes"][0]
+    assert (found["code"], found["object"]) == ("way_to_nmi_blocked", f"Node {shop.first}")
+    assert "iptables-save" in found["fix"]["command"] and "remove" not in found["fix"]["text"].lower()
+    shop.on(shop.first, f"iptables -w -D {rule}")
+    shop.is_well()
 
 
 def test_nmi_died_on_a_node_and_its_rules_are_left(shop: Shop) -> None:

@@ -135,7 +135,7 @@ def test_a_report_is_written_in_its_end_and_the_diagnosis_is_that_it_is_healthy(
 
 
 def _is_healthy(operator: Operator) -> None:
-    diagnosed = operator.play("azureops.pod_identity.diagnose").ok()
+    diagnosed = operator.play("azureops.pod_identity.diagnose", variables={"pod_identity_diagnose_probe": True}).ok()
     assert diagnosed.changes() == []
     (found,) = diagnosed.stats["pod_identity_diagnosis"].values()
     assert (found["verdict"], found["causes"], found["unread"]) == ("healthy", [], [])

@@ -128,3 +128,15 @@ def test_tasks_of_the_uninstall_go_by_the_list_of_the_plan() -> None:
     """The option itself may be a text."""
     paths = sorted((CHECKOUT / "roles/pod_identity_uninstall/tasks").glob("*.yml"))
     assert [path.name for path in paths if "pod_identity_uninstall_delete_identities" in path.read_text()] == []
+
+
+def test_commands_are_printed_as_they_are_whatever_the_format_of_results(tmp_path: Path) -> None:
+    """YAML doubles quotes and folds long lines."""
+    patch = json.dumps({"spec": {"template": {"spec": {"tolerations": [{"key": "sku", "operator": "Exists"}] * 4}}}})
+    command = f"kubectl --namespace kube-system patch daemonset nmi --type merge --patch '{patch}'"
+    told = [{"about": "nmi_missing_on_node, Node n1", "command": command}]
+    asked = {PLAN: {"role": "diagnose", "part": "commands", "observed": {"commands": told}}}
+    player = Player(tmp_path / "play", {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"})
+    status, output = player.play({"hosts": "localhost", "tasks": [asked]})
+    lines = output.splitlines()
+    assert (status, lines[lines.index("nmi_missing_on_node, Node n1:") + 1]) == (0, command), output

@@ -491,12 +491,12 @@ def client_id_unknown_to_nmi(observed: Observed) -> Suspicions:
         if not asked:
             why = "by a resource id that none of its identities has"
         elif same and (not given or given.lower() == same[0].client_id.lower()):
-            why = f"for {given or asked}, which is written in another case"
+            why = f"for {given or _readable(asked)}, which is written in another case"
         else:
-            why = f"for {given or asked}{who}, which none of its identities has"
+            why = f"for {given or _readable(asked)}{who}, which none of its identities has"
         answer = answers.pop(one.workload.label, None)
         evidence = (one.evidence, *(_told(one.pod, given) if given else ()), *([answer.evidence] if answer else ()))
-        cause = f"Its pod {one.pod.name} asks NMI {why}; it has {_client_ids(own)}."
+        cause = f"{one.pod.label} ({one.workload.kind} {one.workload.name}) asks NMI {why}; it has {_client_ids(own)}."
         yield _asks_for_another(one.workload, own, cause, evidence, certain=bool(certain or answer))
     for workload in observed.inventory.cluster.workloads:
         answer = answers.get(workload.label)
@@ -550,6 +550,12 @@ def _asked_for(error: str) -> str:
     """As NMI shows it: ``1234##### REDACTED #####5678``; empty where it was asked for a resource id."""
     found = _NOT_FOUND.fullmatch(error) or _NOT_CREATED.fullmatch(error)
     return found["asked"] if found else ""
+
+
+def _readable(asked: str) -> str:
+    """Its first and last letters, where NMI shows no more."""
+    found = _REDACTED.fullmatch(asked.replace("redacted", "REDACTED"))
+    return f"client id {found[1]}...{found[2]} (shortened by NMI)" if found else asked
 
 
 def _is_like(client_id: str, asked: str) -> bool:

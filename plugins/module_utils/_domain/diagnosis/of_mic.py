@@ -107,6 +107,38 @@ _SAME_REQUEST = timedelta(seconds=5)
 _LOGIN = re.compile(r"\badal: Refresh request failed\. Status Code = '(\d{3})'\. Response body: (.*)", re.DOTALL)
 # pkg/nmi/standard.go and managed.go: what answered MIC was NMI, which is a cause of its own.
 _NMI_ANSWERED = re.compile(r"getting assigned identities for pod |no azure identity found for request ")
+# net, net/http and crypto/x509 of Go; the metadata address is another matter.
+_UNREACHED = re.compile(
+    r"(?P<proxy>proxyconnect tcp: )"
+    r"|(?P<name>dial tcp: lookup )"
+    r"|(?P<certificate>\bx509: |remote error: tls: )"
+    r"|(?P<connection>dial tcp (?!169\.254\.)[0-9a-f.:\[\]]{3,60}: |TLS handshake timeout|connection reset by peer)"
+)
+_HOST = re.compile(r"\b(?:Get|Put|Patch|Post) \"?https://([\w.-]{1,253})")
+# Why, and what to do, by the group that matches.
+_WAYS = {
+    "proxy": (
+        "the proxy that it is told to use cannot be reached",
+        "Correct HTTPS_PROXY of MIC's Deployment, or let its node reach the proxy. NO_PROXY has to name "
+        "169.254.169.254.",
+    ),
+    "name": (
+        "its name cannot be resolved",
+        "Mend DNS for MIC: kubectl --namespace kube-system get pods --selector k8s-app=kube-dns, the DNS servers of "
+        "the virtual network, and its private DNS zones.",
+    ),
+    "certificate": (
+        "the certificate that it is shown is not trusted",
+        "A proxy or firewall on the way inspects TLS: exempt the host from that, or give MIC's containers its "
+        "certificate authority (SSL_CERT_FILE). Where the certificate has expired or is not valid yet, mend the clock "
+        "of the node.",
+    ),
+    "connection": (
+        "connections to it are refused, cut or not answered",
+        "Allow egress of the nodes to it on port 443, in the firewall, network security groups and routes, and in "
+        "NetworkPolicies of MIC's namespace.",
+    ),
+}
 _AADSTS = re.compile(r"\bAADSTS\d{5,8}\b")
 
 _LOST = re.compile(r"lost leader lease")  # pkg/mic/mic.go, NewLeaderElector
@@ -481,6 +513,33 @@ def mic_cannot_login(observed: Observed) -> Suspicions:
         certainty=certainty,
         concerns=None,
         command=_show_identities(observed),
+    )
+
+
+@TABLE.cause(
+    ERROR,
+    "Let MIC's node reach the named host on port 443: see its DNS servers, firewall rules, routes and proxy.",
+    told_by="MIC's log, else its events: a connection to Azure or to its login host was not made; and identities that "
+    "are not assigned yet, or a reconciliation that failed so within 15 minutes.",
+    sources=(LOGS, EVENTS, OBJECTS),
+    references=("https://learn.microsoft.com/azure/aks/outbound-rules-control-egress",),
+)
+def mic_cannot_reach_azure(observed: Observed) -> Suspicions:
+    """MIC makes no connection to Azure, so it changes nothing there: DNS, a firewall, a proxy or a certificate."""
+    failures = [one for one in observed.once(_failures) if _UNREACHED.search(one.error)]
+    if not failures:
+        return
+    last, certainty = _judged(failures)
+    found, host = _UNREACHED.search(last.error), _HOST.search(last.error)
+    why, remedy = _WAYS[str(found and found.lastgroup)]
+    yield Suspicion(
+        object=last.mic.label,
+        symptom="No pod gets a new identity, and none is taken back.",
+        cause=f"MIC does not reach {shown(host[1]) if host else 'Azure'}: {why}.",
+        evidence=(last.evidence,),
+        certainty=certainty,
+        concerns=None,
+        remedy=remedy,
     )
 
 

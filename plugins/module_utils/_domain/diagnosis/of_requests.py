@@ -19,14 +19,27 @@ from ..azure import aadsts
 from ..kubernetes.workloads import Workload
 from ..tokens import token
 from . import catalogue
-from .cause import ERROR, PROBE, WARNING, Suspicion, Suspicions, Table
-from .observed import Asked, Observed
+from .cause import ERROR, PROBE, WARNING, Suspicion, Suspicions, Table, shell
+from .observed import NMI, Asked, Observed
 
 TABLE = Table()
 # Where the way to NMI, or NMI's own to what it asks, is what fails.
 _OF_NODE = frozenset(
     ("raw_imds", "nmi_dead", "path_blocked", "no_answer", "pod_unknown", "server_error", "throttled", "stale_token")
 )
+# What to do for an answer without a token.
+_STEPS: t.Mapping[str, str] = {
+    "raw_imds": "let NMI run on the node, and take hostNetwork away from the pod.",
+    "nmi_dead": "see whether NMI runs on the node; where it does, look for a firewall that rejects port 2579.",
+    "path_blocked": "look for a NetworkPolicy, or a firewall rule of the node, that drops packets on the way to NMI.",
+    "not_assigned": "compare the label aadpodidbinding of the pod with selector of its binding, and see that MIC runs.",
+    "assignment_stuck": "read MIC's log and events; mostly its identity lacks a role.",
+    "wrong_identity": "let the application ask for clientID of its AzureIdentity.",
+    "identity_missing": "compare clientID and resourceID of the AzureIdentity with the identity in Azure.",
+    "pod_unknown": "let NMI on the node reach the API server, and restart it.",
+    "throttled": "ask again later, and look for what asks so often.",
+    "unknown_responder": "take 169.254.169.254 out of the mesh or proxy that answers.",
+}
 
 
 @TABLE.cause(
@@ -62,7 +75,8 @@ def refused_by_entra(observed: Observed) -> Suspicions:
 
 @TABLE.cause(
     ERROR,
-    "Do what the answer names; where another cause concerns the pod, mend that first.",
+    "Compare the labels of the pod, its bindings, and clientID and tenantID of its AzureIdentity with the identity "
+    "that it must get; mend first what else is told of the pod.",
     told_by="The answer to a request in the place of a pod: a token that is not the one that the pod must get, or that "
     "did not come the way that it must.",
     sources=(PROBE,),
@@ -92,7 +106,7 @@ def token_by_chance(observed: Observed) -> Suspicions:
 
 @TABLE.cause(
     ERROR,
-    "Do what the answer names; where another cause concerns the pod, mend that first.",
+    "Mend first what else is told of the pod. Where that is nothing, read NMI's log on the node.",
     told_by="The answer to a request in the place of a pod, or that there is none.",
     sources=(PROBE,),
     symptom=True,
@@ -101,7 +115,19 @@ def no_token(observed: Observed) -> Suspicions:
     """A request for a token in the place of a pod is answered with none, or not at all."""
     for one in _answers(observed):
         if not _has_token(one):
-            yield _of_answer(observed, one, f"{one.pod_label} gets no token: {one.verdict.message}")
+            cause = f"{one.pod_label} gets no token: {one.verdict.message}"
+            step = _STEPS.get(one.verdict.verdict, "")
+            remedy = f"Mend first what else is told of the pod. Where that is nothing: {step}" if step else ""
+            yield _of_answer(observed, one, cause, remedy=remedy, command=_log_of_nmi(observed, one.node))
+
+
+def _log_of_nmi(observed: Observed, node: str) -> str:
+    for one in observed.of(NMI):
+        for pod in one.pods:
+            if (pod.get("spec") or {}).get("nodeName") == node:
+                name = str(pod["metadata"]["name"])
+                return shell("kubectl", "--namespace", one.namespace, "logs", "--since=15m", name)
+    return ""
 
 
 def _answers(observed: Observed) -> t.Iterator[Asked]:
@@ -123,6 +149,7 @@ def _of_answer(
     label: str = "",
     *,
     remedy: str = "",
+    command: str = "",
     references: tuple[str, ...] = (),
 ) -> Suspicion:
     labels = {one.pod_label, *(f"AzureIdentity {each}" for each in one.identities)}
@@ -139,6 +166,7 @@ def _of_answer(
         concerns=frozenset(labels),
         namespaces=frozenset({one.namespace}),
         remedy=remedy,
+        command=command,
         references=(catalogue.address(one.verdict.verdict), *references),
     )
 

@@ -38,6 +38,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.tables import Groups, 
 Told = list[tuple[str, str, str]]
 IDENTITY, BINDING, DEPLOYMENT = "AzureIdentity team/i", "AzureIdentityBinding team/b", "Deployment team/web"
 CLIENT, OTHER = "11111111-aaaa-bbbb-cccc-222222222222", "33333333-aaaa-bbbb-cccc-444444444444"
+ASKS = "Pod team/web-1-a (Deployment web) asks NMI for"
 SHOWN, OTHER_SHOWN = "1111##### REDACTED #####2222", "3333##### REDACTED #####4444"
 SECRET = {"name": "sp", "namespace": "team"}
 OWNER = ("ReplicaSet", "web-1")
@@ -343,19 +344,19 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
     ),
     "case": (
         running(not_found(SHOWN), env=CLIENT.upper()),
-        f"Its pod web-1-a asks NMI for {CLIENT.upper()}, which is written in another case; it has {CLIENT} (team/i).",
+        f"{ASKS} {CLIENT.upper()}, which is written in another case; it has {CLIENT} (team/i).",
         LISTS_CLIENT_IDS,
     ),
     "workload id": (
         running(not_found(), env=OTHER, ServiceAccount=[service_account(OTHER)]),
-        f"Its pod web-1-a asks NMI for {OTHER} (of its service account web, for Workload ID), which none of its "
+        f"{ASKS} {OTHER} (of its service account web, for Workload ID), which none of its "
         f"identities has; it has {CLIENT} (team/i).",
         LISTS_CLIENT_IDS,
     ),
     "another identity": (
         running(not_found(), identities=[identity(clientID=CLIENT), identity("j", clientID=OTHER)]),
-        f"Its pod web-1-a asks NMI for {OTHER_SHOWN} (of AzureIdentity team/j), which none of its identities has; it "
-        f"has {CLIENT} (team/i).",
+        f"{ASKS} client id 3333...4444 (shortened by NMI) (of AzureIdentity team/j), which none of its identities has; "
+        f"it has {CLIENT} (team/i).",
         LISTS_CLIENT_IDS,
     ),
 }

@@ -88,6 +88,13 @@ NO_SECRET = login('{"error":"invalid_client","error_description":"AADSTS7000222:
 BY_NMI = login("getting assigned identities for pod default/mic-1 in CREATED state failed after 16 attempts", 404)
 
 
+def unreached(why: str) -> str:
+    return (
+        f"{CLIENT}#Get: Failure sending request: StatusCode=0 -- Original Error: "
+        f'Get "https://management.azure.com/subscriptions/s": {why}'
+    )
+
+
 def update(error: str, place: str = SCALE_SET) -> str:
     return (
         f"failed to update user-assigned identities on node {place} (add [1], del [0], update[0]), error: failed to "
@@ -251,6 +258,24 @@ GROUPS: Groups[Observed] = {
         "no right, and MIC is gone": noted(event(LINKED), components=(program(NMI),)),
         "no right, said by NMI": world(AzureAssignedIdentity=PENDING, logs=(log(NMI, update(LINKED)),)),
     },
+    ("mic_cannot_reach_azure", MIC_LABEL, LIKELY): {
+        "no DNS": pending(update(unreached("dial tcp: lookup management.azure.com on 10.0.0.10:53: no such host"))),
+        "a firewall": settled(reconcile(unreached("dial tcp 20.61.1.1:443: i/o timeout"))),
+        "a firewall, and Azure was looked at": pending(
+            update(unreached("dial tcp 20.61.1.1:443: connect: connection refused")), azure=GRANTED
+        ),
+        "an inspecting proxy": pending(update(unreached("x509: certificate signed by unknown authority"))),
+        "a dead proxy": pending(update(unreached("proxyconnect tcp: dial tcp 10.1.1.1:3128: i/o timeout"))),
+    },
+    ("mic_cannot_reach_azure", MIC_LABEL, POSSIBLE): {
+        "no DNS, in an event": noted(event(unreached("dial tcp: lookup management.azure.com: no such host")))
+    },
+    ("no", "mic_cannot_reach_azure"): {
+        "no DNS that is over": settled(update(unreached("dial tcp: lookup management.azure.com: no such host"))),
+        "the metadata service is another matter": pending(
+            update(unreached("dial tcp 169.254.169.254:80: i/o timeout"))
+        ),
+    },
     ("mic_cannot_login", MIC_LABEL, LIKELY): {
         "no identity for MIC": pending(update(NO_IDENTITY)),
         "no secret for MIC": pending(update(NO_SECRET), azure=AZURE),
@@ -343,6 +368,18 @@ def one(observed: Observed) -> t.Any:
 )
 def test_sentences_and_commands(observed: Observed, cause: str, command: str) -> None:
     assert (one(observed).cause, one(observed).command) == (cause, command)
+
+
+@for_each(
+    ("dial tcp: lookup management.azure.com: no such host", "its name cannot be resolved.", "Mend DNS"),
+    ("x509: certificate signed by unknown authority", "is not trusted.", "inspects TLS"),
+    ("proxyconnect tcp: dial tcp 10.1.1.1:3128: i/o timeout", "cannot be reached.", "Correct HTTPS_PROXY"),
+    ("net/http: TLS handshake timeout", "refused, cut or not answered.", "Allow egress"),
+)
+def test_why_azure_is_not_reached_and_what_mends_it(why: str, told: str, remedy: str) -> None:
+    found = one(pending(update(unreached(why))))
+    assert found.cause.startswith("MIC does not reach management.azure.com: ") and found.cause.endswith(told)
+    assert remedy in found.remedy
 
 
 def test_it_tells_who_waits() -> None:

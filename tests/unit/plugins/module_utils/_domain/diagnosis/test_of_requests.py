@@ -172,6 +172,19 @@ def test_what_is_told_of_another_node_or_workload_explains_nothing() -> None:
     assert "clock_skew" in {one.code for one in diagnose(skewed).causes} and explained(skewed) == ()
 
 
+def test_the_step_is_named_and_the_log_of_nmi_on_the_node() -> None:
+    (one,) = ours(here(asked("not_assigned")))
+    assert "compare the label aadpodidbinding of the pod with selector of its binding" in one.fix.text
+    assert one.fix.command == "kubectl --namespace kube-system logs --since=15m nmi-a"
+
+
+def test_no_remedy_of_an_answer_opens_the_metadata_service() -> None:
+    """Rules of an NMI that may run are what keeps pods from every identity of the node."""
+    for verdict in sorted(set(verdicts.MEANINGS) - {"ok"}):
+        for one in diagnose(here(asked(verdict, "nobody"))).causes:
+            assert "remove" not in one.fix.text.lower() or one.code == "stale_rule", one
+
+
 def test_all_answers_are_returned() -> None:
     right, wrong = asked("ok", checks=MINE), asked("not_assigned", message="NMI\x00 eyJhbGciOiJub25lIn0.e30.x")
     first, second = diagnose(here(right, wrong)).as_data()["requests"]

@@ -18,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import (
     Expectation,
     answered_by,
+    brief,
     judge,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token_request import Answer, parse
@@ -266,6 +267,28 @@ def test_an_unclear_answer_is_described() -> None:
     assert "status 200 and no Server header" in found.message and "metadata with no answer" in found.message
     assert found.checks and all(check.ok for check in found.checks)
     assert "use method: probe_pod" in judge(answer(headers=(), status=404), EXPECTED).message
+
+
+def test_an_unclear_answer_is_quoted() -> None:
+    """What NMI says of the metadata service tells why; a token is never quoted."""
+    nowhere = Answer(exit_code=0, status=500, headers=PLAIN)
+    said = "dial tcp 169.254.169.254:80: connect: connection refused"
+    refused = judge(answer(status=503, body=said, instance=nowhere), EXPECTED)
+    assert (refused.verdict, said in refused.message) == ("unclear", True)
+    given = judge(answer(body="eyJ.secret", instance=nowhere), EXPECTED)
+    assert (given.verdict, "secret" in given.message) == ("unclear", False)
+
+
+@for_each(
+    ("short.", "short"), ("", "no reason"), ("w" * 300, f"{'w' * 200} ..."), ("word " * 60, f"{'word ' * 39}word ...")
+)
+def test_a_quotation_is_cut_after_a_word(text: str, quoted: str) -> None:
+    assert brief(text) == quoted
+
+
+def test_a_connection_that_is_refused_suggests_no_removal_of_rules() -> None:
+    message = judge(answer(status=0, exit_code=7), EXPECTED).message
+    assert "look for a firewall" in message and "remove" not in message
 
 
 def test_v2_tokens_name_the_client_in_azp() -> None:
