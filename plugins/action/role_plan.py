@@ -36,6 +36,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._long_operations import Lines
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 LOADED = (
@@ -50,9 +51,14 @@ LOADED = (
 _OF_TASK = ("ansible_facts", "attempts", "deprecations", "exception", "invocation", "warnings")
 
 
+# A wait that is over by then says nothing.
+_QUIET = 5.0
+
+
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
+    _lines: Lines | None = None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -83,6 +89,9 @@ class ActionModule(ActionBase):
             found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
             if refused.plan is not None:
                 found["plan"] = plain(refused.plan)
+                # Where the task is tried until it is not refused, Ansible tries it with this very object.
+                self._lines = self._lines or Lines(str(variables.get("inventory_hostname", "")), _QUIET)
+                self._lines.show(str(found["plan"].get("waits_for", "")))
         except SubtaskFailed as failed:
             found = {name: value for name, value in failed.result.items() if name != "invocation"}
         except (Failure, _roles.WrongOptions) as error:

@@ -22,8 +22,16 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_kubernetes
+options:
+  compare_release:
+    description:
+      - Whether to compare each DaemonSet with the record of its helm release, as RV(installations[].changed_fields).
+      - Needs to list secrets in the namespace of the release.
+    type: bool
+    default: false
 notes:
   - Needs to list daemonsets, deployments, nodes and pods, to get endpoints, and to get pods/proxy where NMI runs.
+  - Where NMI is missing on a node, the events of its DaemonSet tell why, if they may be listed.
   - Who may not list clusterroles and clusterrolebindings finds whatever looks like NMI, and is told so in RV(unread).
 seealso:
   - module: azureops.pod_identity.pod_token_info
@@ -108,7 +116,8 @@ installations:
         state:
           description:
             - V(active), or why not, V(not_active) (NMI runs but intercepts nothing), V(not_ready), V(missing).
-            - V(not_expected) where NMI is not meant to run.
+            - V(not_expected) where NMI is not meant to run, by what the DaemonSet selects, tolerates or has as
+              affinity.
           returned: always
           type: str
           sample: active
@@ -122,6 +131,16 @@ installations:
           returned: always
           type: str
           sample: aad-pod-identity-nmi-8s7d5
+    changed_fields:
+      description:
+        - Fields of the pod template of the DaemonSet that are not as its helm release has them, of those that decide
+          where and how its pods run. Empty where they are.
+        - V(null) where they were not compared, which is without O(compare_release), where helm has not installed it,
+          and where the record of the release cannot be read.
+      returned: always
+      type: list
+      elements: str
+      sample: [affinity]
     serving:
       description:
         - Whether NMI is active on every node where it is expected, MIC has a leader in standard mode, and both run the
@@ -161,6 +180,7 @@ unread:
 
 import typing as t
 from dataclasses import asdict
+from functools import partial
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import nmi
@@ -174,7 +194,12 @@ if t.TYPE_CHECKING:
     from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import Installation
 
 
-def as_data(found: Installation) -> dict[str, t.Any]:
+OPTIONS = _argspec.ArgumentSpec(options={"compare_release": {"type": "bool", "default": False}}).merge(
+    _argspec.kubernetes_auth()
+)
+
+
+def as_data(found: Installation, changed_fields: t.Sequence[str] | None = None) -> dict[str, t.Any]:
     metadata = found.daemon_set["metadata"]
     manager = nmi.managed_by(found.daemon_set)
     expected = [node for node in found.nodes if node.state != "not_expected"]
@@ -197,18 +222,23 @@ def as_data(found: Installation) -> dict[str, t.Any]:
         "mic": found.mic["metadata"]["name"] if found.mic else "",
         "mic_leader": found.mic_leader,
         "nodes": [asdict(node) for node in found.nodes],
+        "changed_fields": None if changed_fields is None else list(changed_fields),
         "serving": bool(expected) and not waiting_for,
         "waiting_for": waiting_for,
     }
 
 
 def main() -> None:
-    module = _argspec.kubernetes_auth().create_module()
+    module = OPTIONS.create_module()
 
     def observe() -> dict[str, t.Any]:
-        found = installation.find(connect(module.params, module.tmpdir))
+        client = connect(module.params, module.tmpdir)
+        found = installation.find(client)
+        compare = (
+            partial(installation.changed, client) if module.params["compare_release"] else lambda _daemon_set: None
+        )
         return {
-            "installations": [as_data(each) for each in found.installations],
+            "installations": [as_data(each, compare(each.daemon_set)) for each in found.installations],
             "not_believed": [
                 {"object": f"DaemonSet {namespace}/{name}", "reason": Belief.doubt(namespace)}
                 for namespace, name in (

@@ -36,7 +36,7 @@ class LongOperation(InProcess):
     Lines go to standard error, so that a callback that writes JSON to standard output stays parseable.
     """
 
-    _lines: _Lines | None = None
+    _lines: Lines | None = None
 
     def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task = self._task
@@ -45,7 +45,7 @@ class LongOperation(InProcess):
             self._make_tmp_path()
         host = str((task_vars or {}).get("inventory_hostname", ""))
         where = f"{host} -> {task.delegate_to}" if task.delegate_to else host
-        self._lines = _Lines(where) if watched else None
+        self._lines = Lines(where) if watched else None
         self.interval = _LOOK if watched else None
         with self._shown() if watched and not self.in_fork else contextlib.nullcontext():
             return super().carry_out(tmp, task_vars)
@@ -92,16 +92,18 @@ class LongOperation(InProcess):
         return _one_line(said["stdout"]) if said["rc"] == 0 else ""
 
 
-class _Lines:
-    """Shows what is new, and after a while what is not."""
+class Lines:
+    """Shows what is new, and after a while what is not. ``quiet``: seconds in which nothing is shown yet."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, quiet: float = 0) -> None:
+        self._where, self._quiet = where, quiet
         self._began = time.monotonic()
         self._shown, self._shown_at = "", self._began
 
     def show(self, line: str) -> None:
         now = time.monotonic()
+        if now - self._began < self._quiet:
+            return
         if line and (line != self._shown or now - self._shown_at >= _AGAIN):
             Display().display(f"[{self._where}] {line}, {elapsed(now - self._began)}", stderr=True)
             self._shown, self._shown_at = line, now

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_chart import PERMISSIONS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DAEMON_SET
 from ansible_collections.azureops.pod_identity.tests.kube.bound_pods import make_pod
 from ansible_collections.azureops.pod_identity.tests.kube.imported_roles import ENTRY, imported
 from ansible_collections.azureops.pod_identity.tests.kube.objects import create, manifest
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
-from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 COMMAND = "For all causes, evidence and remedies: ansible-playbook azureops.pod_identity.diagnose"
@@ -122,6 +124,79 @@ def test_rights_to_write_the_release_are_needed_where_it_changes(
             assert play() == (0, False, True)
         finally:
             api_server.helm("uninstall", "read", "--namespace", namespace)
+
+
+def rules(*left_out: tuple[str, str]) -> list[dict[str, Any]]:
+    """What the role asks for, without some verbs of resources, and what its cluster roles take besides."""
+    found = [
+        {
+            "apiGroups": [each.api_group],
+            "resources": ["/".join(filter(None, (each.resource, each.subresource)))],
+            "verbs": [verb for verb in each.verbs if (each.resource, verb) not in left_out],
+        }
+        for each in PERMISSIONS.values()
+    ]
+    grants = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["escalate", "bind"]}
+    return [*(each for each in found if each["verbs"]), grants]
+
+
+def test_what_somebody_changed_of_the_daemon_set_is_told_and_taken_back(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """With exactly the rights that are asked for before; without the one that this takes it is refused."""
+    player, (binaries, charts) = Player(tmp_path), server.programs()
+    variables = {
+        "pod_identity_chart_release_name": "drifted",
+        "pod_identity_chart_namespace": namespace,
+        "pod_identity_chart_ref": str(charts / server.CHART),
+        "pod_identity_chart_helm_binary": str(binaries / "helm"),
+        "pod_identity_kubeconfig": api_server.kubeconfig(RESTRICTED),
+    }
+
+    def play(*arguments: str) -> tuple[int, str]:
+        tags = ("--tags", "pod_identity_chart_install")
+        status, output = player.play(imported("chart"), *tags, *arguments, **variables)
+        return status, " ".join(output.split())
+
+    def changed() -> list[str] | None:
+        found = Runner(api_server, "nmi_info")(compare_release=True).ok()["installations"]
+        (fields,) = [each["changed_fields"] for each in found if each["namespace"] == namespace]
+        return None if fields is None else list(fields)
+
+    values = (
+        f"nameOverride={namespace},installMICException=false,nmi.nodeSelector.pool=a,nmi.tolerations[0].operator=Exists,"
+        "nmi.priorityClassName=system-node-critical,nmi.resources.limits.cpu=0.2"
+    )
+    api_server.helm("install", "drifted", "CHART", "--namespace", namespace, "--set", values)
+    try:
+        assert changed() == []
+        (daemon_set,) = client.list_all(DAEMON_SET, namespace)
+        name = daemon_set["metadata"]["name"]
+        expression = {"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n2"]}
+        required = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+        affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+        pods = {"template": {"spec": {"affinity": affinity}}}
+        by_hand = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name, "namespace": namespace}}
+        client.apply(DAEMON_SET, {**by_hand, "spec": pods}, force=True)
+        assert changed() == ["affinity"]
+        with server.rights_of_restricted(client, namespace, *rules(("daemonsets", "update"))):
+            status, said = play("--check")
+            assert (status, "are missing, and nothing was changed" in said) == (2, True), said
+            assert "update daemonsets" in said and "update deployments" not in said, said
+        with server.rights_of_restricted(client, namespace, *rules()):
+            status, said = play("--check", "--diff")
+            assert (status, f"DaemonSet {namespace}/{name}: affinity" in said, "changed=1" in said) == (
+                0,
+                True,
+                True,
+            ), said
+            assert changed() == ["affinity"]
+            status, said = play()
+            assert (status, changed()) == (0, []), said
+            status, said = play("--check")
+            assert (status, "changed=0" in said) == (0, True), said
+    finally:
+        api_server.helm("uninstall", "drifted", "--namespace", namespace)
 
 
 @pytest.mark.soak

@@ -12,11 +12,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._domain.installation import nmi
+from .._domain.installation import drift, nmi
 from .._domain.installation.trusted_namespaces import Belief
+from . import releases
 from .client import Client
+from .errors import ApiFailure
 from .inventory import read_roles
-from .kinds import ENDPOINTS, NODE, POD, Kind, Object
+from .kinds import ENDPOINTS, EVENT, NODE, POD, Kind, Object
 
 DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
@@ -88,7 +90,31 @@ def _nodes(client: Client, daemon_set: Object, nodes: t.Iterable[Object]) -> tup
     def health(pod: nmi.Object) -> str:
         return client.ask_pod(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "healthz")
 
-    return nmi.node_states(daemon_set, nodes, _pods_of(client, daemon_set), health)
+    states = nmi.node_states(daemon_set, nodes, _pods_of(client, daemon_set), health)
+    if not any(each.state == "missing" for each in states):
+        return states
+    metadata = daemon_set["metadata"]
+    about = f"involvedObject.kind=DaemonSet,involvedObject.name={metadata['name']}"
+    try:
+        return nmi.why_not_made(states, client.list_all(EVENT, metadata["namespace"], fields=about))
+    except ApiFailure as failure:
+        if not failure.forbidden:
+            raise
+        return states  # which are known without them
+
+
+def changed(client: Client, daemon_set: Object) -> tuple[str, ...] | None:
+    """Fields of the DaemonSet that are not as its helm release has them; None where that is not known."""
+    manager, metadata = nmi.managed_by(daemon_set), daemon_set["metadata"]
+    if manager.kind != "helm" or manager.release_namespace != metadata["namespace"]:
+        return None
+    try:
+        wanted = releases.object_of(client, metadata["namespace"], manager.release_name, "DaemonSet", metadata["name"])
+    except ApiFailure as failure:
+        if not failure.forbidden:
+            raise
+        return None
+    return None if wanted is None else drift.changed(wanted, daemon_set)
 
 
 def _pods_of(client: Client, workload: Object) -> tuple[Object, ...]:

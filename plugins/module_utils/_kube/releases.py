@@ -50,6 +50,30 @@ def find(client: Client, namespace: str, name: str, given: t.Mapping[str, t.Any]
     return release if release.doubt else replace(release, doubt=release_values.doubt(release, given, parts))
 
 
+def object_of(client: Client, namespace: str, release: str, kind: str, name: str) -> Object | None:
+    """An object as the newest revision of a release has it; None where there is none, or its record is odd."""
+    import yaml  # the library needs it too
+
+    found = next(
+        iter(helm_releases.find(client.list_all(SECRET, namespace, labels=f"owner=helm,name={release}"))), None
+    )
+    if found is None or found.doubt:
+        return None
+    try:
+        # What helm writes has no aliases, by which a short text becomes a large object.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(found.manifest, Loader=yaml.SafeLoader)):
+            return None
+        documents = list(yaml.safe_load_all(found.manifest))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    return next((each for each in documents if _is(each, kind, name)), None)
+
+
+def _is(document: t.Any, kind: str, name: str) -> bool:
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    return isinstance(metadata, dict) and (document.get("kind"), metadata.get("name")) == (kind, name)
+
+
 def _get(client: Client, kind: Kind, namespace: str, name: str) -> Object | None:
     try:
         return client.get(kind, namespace, name)

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..kubernetes.scheduling import MOMENTARY, tolerates
+from ..kubernetes.scheduling import MOMENTARY, affinity_lets, node_wanted, tolerates
+from ..printed import printed
 
 Object = t.Mapping[str, t.Any]
 
@@ -25,6 +26,8 @@ ADDON_KEEPER = "the AKS add-on"
 # What NMI says of itself, once it has written its rules and before.
 ACTIVE, NOT_ACTIVE = "Active", "Not Active"
 PORT, LOOPBACK = 2579, "127.0.0.1"
+# How a DaemonSet tells that it could not make a pod, and how much of such a text is told.
+_NOT_MADE, _LONGEST = "FailedCreate", 300
 _ON_LOOPBACK_SINCE = (1, 6, 2)
 
 
@@ -196,8 +199,24 @@ def node_states(
     nmi: Object, nodes: t.Iterable[Object], pods: t.Iterable[Object], health: t.Callable[[Object], str]
 ) -> tuple[NodeState, ...]:
     """NMI on every node. ``health`` asks the NMI in a pod for what it says of itself; ``Active`` means it serves."""
-    by_node = {str((pod.get("spec") or {}).get("nodeName", "")): pod for pod in pods}
+    by_node = {_node_of(pod): pod for pod in pods}
     return tuple(_node_state(nmi, node, by_node, health) for node in sorted(nodes, key=_name))
+
+
+def _node_of(pod: Object) -> str:
+    """Name of the node that a pod is on, or waits for."""
+    spec = pod.get("spec") or {}
+    return str(spec.get("nodeName") or node_wanted(spec))
+
+
+def why_not_made(states: t.Sequence[NodeState], events: t.Iterable[Object]) -> tuple[NodeState, ...]:
+    """The states, with what the newest event of the DaemonSet says where a pod is missing: such as a quota."""
+    failed = [each for each in events if each.get("reason") == _NOT_MADE]
+    newest = max(failed, key=lambda each: str(each.get("lastTimestamp") or each.get("eventTime") or ""), default=None)
+    if newest is None:
+        return tuple(states)
+    why = f"no NMI pod could be made: {printed(str(newest.get('message') or ''))[:_LONGEST].rstrip('.')}"
+    return tuple(replace(each, reason=why) if each.state == "missing" else each for each in states)
 
 
 def _node_state(
@@ -243,11 +262,14 @@ def _excluded(nmi: Object, node: Object) -> str:
         momentary = taint.get("effect") == "PreferNoSchedule" or taint.get("key") in MOMENTARY
         if not momentary and not tolerates(template.get("tolerations") or (), taint):
             return f"NMI does not tolerate its taint {taint.get('key')}:{taint.get('effect')}"
-    return ""
+    return "" if affinity_lets(template, node) else "NMI's affinity leaves it out"
 
 
 def _why_not_ready(pod: Object) -> str:
     status = pod.get("status") or {}
+    for entry in status.get("conditions") or ():
+        if entry.get("type") == "PodScheduled" and entry.get("status") == "False":
+            return f"its pod is not scheduled: {printed(str(entry.get('message') or ''))[:_LONGEST].rstrip('.')}"
     for container in status.get("containerStatuses") or ():
         waiting = (container.get("state") or {}).get("waiting") or {}
         if waiting.get("reason"):

@@ -28,6 +28,7 @@ MOMENTARY = frozenset(
         "network-unavailable",
     )
 )
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def may_run(pod: Raw, node: Raw) -> bool:
@@ -44,12 +45,28 @@ def may_run(pod: Raw, node: Raw) -> bool:
         for taint in (node.get("spec") or {}).get("taints") or ()
     ):
         return False
-    affinity = ((pod.get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    )
-    if affinity is None:
-        return True
-    return any(_fits(term, labels, name) for term in affinity.get("nodeSelectorTerms") or ())
+    return affinity_lets(pod, node)
+
+
+def affinity_lets(pod: Raw, node: Raw) -> bool:
+    """Whether the affinity for nodes that a pod must have lets it onto the node."""
+    labels, name = labels_of(node), str((node.get("metadata") or {}).get("name") or "")
+    required = ((pod.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED)
+    return required is None or any(_fits(term, labels, name) for term in required.get("nodeSelectorTerms") or ())
+
+
+def node_wanted(pod: Raw) -> str:
+    """Name of the one node that a DaemonSet made a pod for; '' where that is none."""
+    required = ((pod.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
+    for term in required.get("nodeSelectorTerms") or ():
+        for each in term.get("matchFields") or ():
+            if (
+                each.get("key") == "metadata.name"
+                and each.get("operator") == "In"
+                and len(each.get("values") or ()) == 1
+            ):
+                return str(each["values"][0])
+    return ""
 
 
 def _fits(term: Raw, labels: t.Mapping[str, str], name: str) -> bool:

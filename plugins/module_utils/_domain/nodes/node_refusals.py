@@ -79,8 +79,9 @@ def _left_out(node: Object) -> tuple[str, ...]:
     """The ways where NMI serves other nodes, and what it is installed with keeps it away from this one."""
     namespace, dummy, daemon_set = next(iter(node["nmi_elsewhere"])).rpartition(" ")[2].partition("/")
     return (
-        "To have NMI there again, change the labels or taints of the node, or what the DaemonSet selects and "
-        f'tolerates: "kubectl describe daemonset --namespace {namespace} {daemon_set}".',
+        "To have NMI there again, change the labels or taints of the node, or what the DaemonSet selects, tolerates "
+        f'and has as affinity: "kubectl get daemonset --namespace {namespace} {daemon_set} --output yaml". What '
+        f"somebody changed of it by hand {SITE} takes back.",
         f'To remove AAD Pod Identity and clean the nodes: "{uninstall(node)}".',
         f'To see whose these identities are, and to detach what nobody uses: "{leftovers(node)}".',
     )

@@ -27,6 +27,7 @@ CLUSTER, RELEASE, OF_AKS = "the whole cluster", "the namespace of the release", 
 
 _WITH_USER = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
 _NAMED = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SECONDS_IN_CHECK_MODE = 30
 _MANAGERS = {
     "addon": "the AKS add-on",
     "flux": "managed by Flux",
@@ -44,6 +45,13 @@ class Permission(KubernetesPermission):
 
 def _always(place: str, resource: str, *verbs: str, group: str = "", subresource: str = "") -> Permission:
     return Permission("always", place, resource, verbs, group, subresource, place)
+
+
+def _replace(place: str, resource: str, group: str = "") -> Permission:
+    """helm writes a release again whole where something of it was deleted or changed."""
+    return Permission(
+        INSTALL, f"{place}, if something of the release was deleted or changed", resource, ("update",), group, "", place
+    )
 
 
 def _install(place: str, resource: str, *verbs: str, group: str = "") -> Permission:
@@ -73,6 +81,13 @@ PERMISSIONS: t.Mapping[str, Permission] = {
     "write_exception_of_aks": _install(OF_AKS, "azurepodidentityexceptions", *_WRITE, group=_AADPODIDENTITY),
     "write_cluster_roles": _install(CLUSTER, "clusterroles", *_WRITE, group=_RBAC),
     "write_cluster_role_bindings": _install(CLUSTER, "clusterrolebindings", *_WRITE, group=_RBAC),
+    "replace_accounts": _replace(RELEASE, "serviceaccounts"),
+    "replace_deployments": _replace(RELEASE, "deployments", "apps"),
+    "replace_daemonsets": _replace(RELEASE, "daemonsets", "apps"),
+    "replace_exceptions": _replace(RELEASE, "azurepodidentityexceptions", _AADPODIDENTITY),
+    "replace_exception_of_aks": _replace(OF_AKS, "azurepodidentityexceptions", _AADPODIDENTITY),
+    "replace_cluster_roles": _replace(CLUSTER, "clusterroles", _RBAC),
+    "replace_cluster_role_bindings": _replace(CLUSTER, "clusterrolebindings", _RBAC),
     "write_definitions": _install(CLUSTER, "customresourcedefinitions", "get", "create", group="apiextensions.k8s.io"),
 }
 
@@ -143,11 +158,12 @@ def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
     return Checked((*_needs(options, phase="always"), *changing), "" if addon else options.helm_binary or "helm")
 
 
-def _needs(options: Options, *, phase: str, certain: bool = True) -> t.Iterator[KubernetesNeed]:
+def _needs(options: Options, *, phase: str, certain: bool = True, replaces: bool = True) -> t.Iterator[KubernetesNeed]:
     addon = options.mode == "addon"
     for name, permission in PERMISSIONS.items():
         left_out = addon and name in ("read_leader", "read_release")
         left_out |= name == "create_namespace" and options.namespace == "default"
+        left_out |= name.startswith("replace_") and not replaces
         if permission.phase == phase and not left_out:
             namespace = "kube-system" if addon or permission.place == OF_AKS else options.namespace
             yield KubernetesNeed.of(permission, "" if permission.place == CLUSTER else namespace, certain=certain)
@@ -186,11 +202,16 @@ class Installation:
     version: str
     operation_mode: str
     has_mic: bool
+    changed_fields: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, found: Raw) -> Installation:
         names = ("name", "namespace", "managed_by", "release_name", "release_namespace", "version", "operation_mode")
-        return cls(**{name: str(found.get(name) or "") for name in names}, has_mic=bool(found.get("mic")))
+        return cls(
+            **{name: str(found.get(name) or "") for name in names},
+            has_mic=bool(found.get("mic")),
+            changed_fields=tuple(found.get("changed_fields") or ()),
+        )
 
     def __str__(self) -> str:
         of_helm = f"helm release {self.release_namespace}/{self.release_name}"
@@ -248,8 +269,8 @@ class Release:
 
     ``foreign``: the installation of somebody else is used, ``names`` tells which. ``tasks``: the file of tasks that
     installs or changes the release, or says that of somebody else. ``changes``: the release is applied
-    even where its values stay. ``missing``: what somebody deleted of it, which helm does not notice. ``verb``: what
-    becomes of it.
+    even where its values stay. ``missing``: what somebody deleted of it, which helm does not notice; ``changed``: what
+    somebody changed of it. ``replaces``: so that helm writes all of it again. ``verb``: what becomes of it.
     ``added_values``: values that follow from other options. With ``fetch`` the file of the chart is looked at first;
     ``fetch_by`` tells how it gets into ``archive``: helm fetches it from the ``repository`` or by its own ``address``,
     or it is downloaded from its ``url``. ``archive`` is empty where the chart is installed as the option names it.
@@ -267,6 +288,8 @@ class Release:
     upgrade: bool
     unfinished: bool
     missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    replaces: bool
     verb: Verb
     changes: bool
     added_values: t.Mapping[str, t.Any]
@@ -278,7 +301,7 @@ class Release:
 
 
 def look_at_nmi(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
-    yield Look("nmi", "nmi_info")
+    yield Look("nmi", "nmi_info", {"compare_release": True})
 
 
 def release(options: Options, found: Found, run: Run) -> Release:
@@ -300,6 +323,7 @@ def release(options: Options, found: Found, run: Run) -> Release:
         refuse(_upgrade(options, before, version))
     unfinished = installed and found.status != "deployed"
     missing = _missing(own) if installed and found.reachable else ()
+    changed = tuple(f"DaemonSet {each.namespace}/{each.name}: {name}" for each in own for name in each.changed_fields)
     # helm would take a chart that is only named from a directory of that name beside the playbook, in any version.
     # The query of an address, which may be a credential, would be an argument of helm.
     fetch = bool(options.digest) or (options.is_named and not run.check_mode) or options.shown != options.ref
@@ -328,14 +352,18 @@ def release(options: Options, found: Found, run: Run) -> Release:
         upgrade=upgrade,
         unfinished=unfinished,
         missing=missing,
+        changed=changed,
+        replaces=bool(missing or changed),
         verb="change" if installed else "create",
-        changes=not installed or upgrade or unfinished or bool(missing),
+        changes=not installed or upgrade or unfinished or bool(missing or changed),
         added_values=_values(options, found, installed=installed),
         archive=_archive(options, found.directory, version) if fetch and by else "",
         fetch=fetch,
         fetch_by=by,
         fact=of_others if foreign else ours,
-        permissions=() if foreign else tuple(need.entry() for need in _needs(options, phase=INSTALL)),
+        permissions=()
+        if foreign
+        else tuple(need.entry() for need in _needs(options, phase=INSTALL, replaces=bool(missing or changed))),
     )
 
 
@@ -529,31 +557,33 @@ class Attempt:
 @dataclass(frozen=True)
 class Serving:
     """``again``: waiting may cure what is missing, which is tried until ``end``, in seconds. ``where``: what the
-    fact of the role tells of the installation. ``not_expected``: nodes where NMI is not meant to run.
+    fact of the role tells of the installation. ``not_expected``: nodes where NMI is not meant to run. ``waits_for``:
+    what is missing, for whoever watches.
     """
 
     again: bool
     end: float
     where: t.Mapping[str, t.Any]
     not_expected: tuple[Raw, ...]
+    waits_for: str = ""
 
 
 def look_whether_nmi_serves(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
     yield Look("nmi", "nmi_info", tolerates=lambda _failed: True)
 
 
-def serving(options: Options, found: Attempt, _run: Run) -> Serving:
+def serving(options: Options, found: Attempt, run: Run) -> Serving:
     """Refuses to go on as long as pod identity does not serve; the plan of the refusal tells whether to look again."""
-    end, installations = found.began + options.wait_timeout, found.installations
+    # In check mode only what is about to come is waited for.
+    waits_for = min(options.wait_timeout, _SECONDS_IN_CHECK_MODE) if run.check_mode else options.wait_timeout
+    end, installations = found.began + waits_for, found.installations
     if installations is None:
         again = Serving(found.temporary, end, {}, ())
         raise Refused(f"Whether pod identity serves could not be seen: {found.error}.", plan=again)
     if not installations or not all(each["serving"] for each in installations):
-        waits = "; ".join(text for each in installations for text in each["waiting_for"])
-        raise Refused(
-            f"Pod identity does not serve after {options.wait_timeout} seconds: {waits or 'no NMI is there'}.",
-            plan=Serving(True, end, {}, ()),
-        )
+        waits = "; ".join(text for each in installations for text in each["waiting_for"]) or "no NMI is there"
+        after = "" if run.check_mode else f" after {options.wait_timeout} seconds"
+        raise Refused(f"Pod identity does not serve{after}: {waits}.", plan=Serving(True, end, {}, (), waits))
     where = {name: installations[0][name] for name in ("nodes", "mic_leader")}
     return Serving(
         again=False,

@@ -116,8 +116,35 @@ WAITS = {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}
 GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
 
 
+def only_on(*values: str) -> dict[str, Any]:
+    """An affinity for nodes of these pools."""
+    expression = {"key": "pool", "operator": "In", "values": list(values)}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+
+
+def waiting(on: str, message: str) -> dict[str, Any]:
+    """A pod that the DaemonSet made for that node, and that is not scheduled."""
+    field = {"key": "metadata.name", "operator": "In", "values": [on]}
+    required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    conditions = [{"type": "PodScheduled", "status": "False", "message": message}]
+    return {
+        "metadata": {"name": "p"},
+        "spec": {"affinity": affinity},
+        "status": {"phase": "Pending", "conditions": conditions},
+    }
+
+
 @for_each(
     (node("n"), {}, [pod("p", "n")], "active", ""),
+    (node("n"), only_on("a"), [], "not_expected", "NMI's affinity leaves it out"),
+    (node("n", labels={"pool": "a"}), only_on("a"), [], "missing", "no NMI pod runs there"),
+    (
+        *(node("n"), {}, [waiting("n", "1 Insufficient\x1b cpu.")]),
+        *("not_ready", "its pod is not scheduled: 1 Insufficient\\x1b cpu"),
+    ),
+    (node("n"), {}, [waiting("other", "No.")], "missing", "no NMI pod runs there"),
     (node("n"), {}, [], "missing", "no NMI pod runs there"),
     (node("n"), {}, [pod("p", "other")], "missing", "no NMI pod runs there"),
     (node("n"), {}, [pod("deaf", "n")], "not_active", "NMI says 'Not Active' of itself"),
@@ -149,6 +176,19 @@ def test_node_state(one: dict[str, Any], template: dict[str, Any], pods: list[An
 
     (found,) = nmi.node_states(workload("nmi", **template), [one], pods, health)
     assert (found.state, found.reason) == (state, reason)
+
+
+def test_why_a_pod_is_missing_is_what_the_newest_event_says() -> None:
+    def event(time: str, message: str, reason: str = "FailedCreate") -> dict[str, Any]:
+        return {"reason": reason, "lastTimestamp": time, "message": message}
+
+    states = (nmi.NodeState("n1", "missing", "no NMI pod runs there"), nmi.NodeState("n2", "active", ""))
+    old, new = event("2026-01-01T00:00:00Z", "No."), event("2026-01-02T00:00:00Z", "exceeded quota: q.")
+    (missing, active) = nmi.why_not_made(
+        states, [new, old, event("2026-01-03T00:00:00Z", "Created", "SuccessfulCreate")]
+    )
+    assert missing.reason == "no NMI pod could be made: exceeded quota: q"
+    assert active == states[1] and nmi.why_not_made(states, []) == states
 
 
 @for_each(

@@ -103,7 +103,9 @@ def said(node: dict[str, Any], **rest: Any) -> str:
             "AAD Pod Identity is installed, and leaves the node out: DaemonSet default/aad-nmi (NMI selects nodes "
             "with pool=apps). The rules stay, because a.",
             "To have NMI there again, change the labels or taints of the node",
-            DESCRIBE,
+            # It shows the affinity, which "describe" does not.
+            '"kubectl get daemonset --namespace default aad-nmi --output yaml"',
+            f'What somebody changed of it by hand "{PLAYBOOK}site -e @FILE"',
             f'{UNINSTALL}"',
             LEFTOVERS,
             "imds_node_cleanup_protected_identities",

@@ -258,7 +258,7 @@ IDENTITY_KIND = {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureIdenti
 
 @table(
     "part, found, name, module, arguments",
-    ("release", {}, "nmi", "nmi_info", {}),
+    ("release", {}, "nmi", "nmi_info", {"compare_release": True}),
     ("serving", {}, "nmi", "nmi_info", {}),
     ("lock", {"revision": 3}, *("record", "kubernetes_object_info", {"api_version": "v1", "kind": "Secret", **RECORD})),
     (
@@ -325,15 +325,47 @@ MIXED = [WAITS, SERVES, {**WAITS, "waiting_for": ["c"]}]
 
 
 @table(
-    "nmi, again, sentence",
-    ({"msg": "refused"}, False, "Whether pod identity serves could not be seen: refused."),
-    ({"msg": "refused", "error": {"temporary": True}}, True, "Whether pod identity serves could not be seen: refused."),
-    ({"installations": []}, True, "Pod identity does not serve after 600 seconds: no NMI is there."),
-    ({"installations": MIXED}, True, "Pod identity does not serve after 600 seconds: a; b; c."),
+    "nmi, again, waits, sentence",
+    ({"msg": "refused"}, False, "", "Whether pod identity serves could not be seen: refused."),
+    (
+        *({"msg": "refused", "error": {"temporary": True}}, True, ""),
+        "Whether pod identity serves could not be seen: refused.",
+    ),
+    (
+        *({"installations": []}, True, "no NMI is there"),
+        "Pod identity does not serve after 600 seconds: no NMI is there.",
+    ),
+    ({"installations": MIXED}, True, "a; b; c", "Pod identity does not serve after 600 seconds: a; b; c."),
 )
-def test_what_is_waited_for(nmi: Raw, again: bool, sentence: str) -> None:
+def test_what_is_waited_for(nmi: Raw, again: bool, waits: str, sentence: str) -> None:
     refused = refusal(serving, OPTIONS, Attempt.parse({"nmi": nmi, "began": "1000.5"}), RUN)
-    assert (str(refused), refused.plan) == (sentence, Serving(again, 1600.5, {}, ()))
+    assert (str(refused), refused.plan) == (sentence, Serving(again, 1600.5, {}, (), waits))
+
+
+def test_check_mode_waits_for_what_is_about_to_come_alone() -> None:
+    """What the run would not change must serve already."""
+    found = Attempt.parse({"nmi": {"installations": MIXED}, "began": "1000.5"})
+    refused = refusal(serving, OPTIONS, found, Run(check_mode=True))
+    assert str(refused) == "Pod identity does not serve: a; b; c."
+    assert refused.plan == Serving(True, 1030.5, {}, (), "a; b; c")
+
+
+def test_what_somebody_changed_of_the_daemon_set_is_written_again() -> None:
+    """And what that needs is asked for, which nothing else does."""
+    drifted = replace(INSTALLED, installations=(replace(OWN, changed_fields=("affinity",)),))
+    plan = release(OPTIONS, drifted, RUN)
+    assert (plan.changed, plan.replaces, plan.changes) == (("DaemonSet default/nmi: affinity",), True, True)
+    assert {need["resource"] for need in plan.permissions if need["verbs"] == ["update"]} == {
+        *("serviceaccounts", "deployments", "daemonsets", "azurepodidentityexceptions"),
+        *("clusterroles", "clusterrolebindings"),
+    }
+    same = release(OPTIONS, INSTALLED, RUN)
+    assert (same.changed, same.replaces, same.changes) == ((), False, False)
+    assert [need for need in same.permissions if need["verbs"] == ["update"]] == []
+    gone = release(OPTIONS, replace(INSTALLED, installations=(replace(OWN, has_mic=False),)), RUN)
+    assert gone.replaces and gone.permissions == plan.permissions
+    others = release(OPTIONS, replace(INSTALLED, installations=()), RUN)
+    assert others.missing == ("DaemonSet of NMI",) and others.changed == ()
 
 
 def test_where_pod_identity_serves() -> None:
