@@ -256,7 +256,7 @@ def not_federated(one: Candidate, world: World) -> Reasons:
     for each in world.trusts(one):
         if each.state == MISSING:
             yield Reason(f"The {each.holder} does not trust {each.subject}.", str(each.holder))
-        elif each.state == UNKNOWN:
+        elif each.state == UNKNOWN and not world.lacks_credentials(one, each):
             yield unlooked(f"The federated credentials of the {each.holder} were not read.", str(each.holder))
     for identity in one.targets:
         if identity.type == USER_ASSIGNED and not world.holder(identity):
@@ -268,6 +268,20 @@ def not_federated(one: Candidate, world: World) -> Reasons:
         yield unlooked(_why_unknown(one, world))
     elif one.annotated:
         yield unlooked(f"No AzureIdentity tells which identity has the client id {one.annotated}.", one.account_label)
+
+
+@TABLE.problem(
+    BLOCKS,
+    "Let whoever runs this read them (of an identity Microsoft.ManagedIdentity/userAssignedIdentities/"
+    "federatedIdentityCredentials/read, of an application Application.Read.All of Microsoft Graph), or name another "
+    "identity in workload_identity_migration_replacements. Other workloads do not wait for these.",
+    told_by="A list of federated credentials that was refused, while Azure was asked for others.",
+)
+def credentials_not_read(one: Candidate, world: World) -> Reasons:
+    """Whether an identity of the workload trusts its service account is not known, because that may not be read."""
+    for each in world.trusts(one):
+        if world.lacks_credentials(one, each):
+            yield Reason(f"The federated credentials of the {each.holder} were not read.", str(each.holder))
 
 
 @TABLE.problem(

@@ -26,6 +26,7 @@ from .problem import CREDENTIAL as STEP_CREDENTIAL
 from .problem import ISSUER as STEP_ISSUER
 from .problem import WEBHOOK as STEP_WEBHOOK
 from .switching import Values
+from .trust import UNKNOWN
 
 Raw = t.Mapping[str, t.Any]
 
@@ -224,8 +225,10 @@ class Mover:
         awaits = bool(owned) or (self.renders and not self.rolling)
         left_to_do = set(self.steps) - {"switch"}
         reached = PLANNED
-        if not left_to_do:
-            reached = AWAITING_OWNER if awaits else CREDENTIAL
+        if not left_to_do and awaits:
+            reached = AWAITING_OWNER
+        elif not left_to_do:  # what nobody has read is not there
+            reached = ACCOUNT if any(each["state"] == UNKNOWN for each in self.credentials) else CREDENTIAL
         elif left_to_do == {"credential"}:
             reached = ACCOUNT
         return replace(self, state=reached, next=self._next, awaits=awaits, reason=_told(owned))

@@ -330,6 +330,14 @@ class World:
         known = (self.observed.credentials or {}).get(self.holder(identity))
         return trust.judge(identity, subject, self.observed.issuer, self.observed.cloud.audience, known)
 
+    def lacks_credentials(self, one: Candidate, trust: Trust) -> bool:
+        """Whether nobody could read what an identity trusts that it is to use and does not yet, though Azure was asked.
+
+        Where no issuer is known either, Azure told nothing at all.
+        """
+        asked = self.observed.credentials is not None and self.observed.issuer is not None
+        return asked and trust.key not in (self.observed.credentials or {}) and not self.is_served(one)
+
     def subject(self, one: Candidate) -> str:
         return _SUBJECT.format(one.namespace, self.account_of(one))
 

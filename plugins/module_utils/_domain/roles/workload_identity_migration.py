@@ -341,6 +341,7 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(AllOptions, Named, check),
     "plan": Part(Options, Found, plan, _look),
     "work": Part(phases.Options, phases.Found, phases.work, phases.look),
+    "permitted": Part(phases.Options, phases.Permitted, phases.permitted),
     "advance": Part(phases.Options, phases.Progress, phases.advance),
     "soak": Part(phases.Options, phases.Soaking, phases.soak),
     "gone": Part(phases.Options, phases.Assigned, phases.gone, phases.look_at_assigned),

@@ -246,7 +246,8 @@ class Work:
     ``may_finish``: as far as is known, AAD Pod Identity can go in the end. ``finishes``: it does. ``others``: what
     needs it still.
     ``azure`` and ``kubernetes``: what is asked for before the first write. ``rows``: of the table at the end.
-    ``message``: why the role fails; empty where it does not.
+    ``message``: why the role fails; empty where it does not. ``denied``: some stopped, because their identities may not
+    be changed, and the others are asked for again.
     """
 
     phases: tuple[str, ...]
@@ -273,6 +274,7 @@ class Work:
     kubernetes: tuple[KubernetesNeed, ...] = ()
     rows: tuple[Row, ...] = ()
     message: str = ""
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -982,6 +984,49 @@ def of_bindings(labels: t.Iterable[str]) -> t.Iterator[str]:
     for label in labels:
         kind, _space, place = label.partition(" ")
         yield place.partition("/")[0] if kind == "RoleBinding" else ""
+
+
+@dataclass(frozen=True)
+class Permitted:
+    """``azure``, ``graph`` and ``kubernetes``: what was asked for. ``missing``: what of it is not permitted."""
+
+    work: Work
+    azure: tuple[Raw, ...]
+    graph: tuple[Raw, ...]
+    kubernetes: tuple[Raw, ...]
+    missing: tuple[Raw, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Permitted:
+        known = observed["work"]
+        azure, graph, kubernetes = (tuple(known[name]) for name in ("azure", "graph", "kubernetes"))
+        return cls(known_work(known), azure, graph, kubernetes, tuple(observed["missing"]))
+
+
+def permitted(options: Options, found: Permitted, _run: Run) -> Work:
+    """The work without those whose identities may not get a credential: they keep none of the others from going on."""
+    action = AZURE_PERMISSIONS["write_credentials"].actions[0]
+    missing = [each for each in found.missing if each.get("action") == action]
+    denied = {arm_id.normal(each["scope"]): str(each["remedy"]) for each in missing}
+    movers = stages.together([_denied(one, denied, action) for one in found.work.movers])
+    if not any(one.goes for one in movers):
+        denied, movers = {}, found.work.movers  # all that is missing is told at once
+    needs = (AzureNeed(each["scope"], tuple(each["actions"])) for each in found.azure)
+    return replace(
+        _listed(replace(found.work, movers=movers), options),
+        denied=bool(denied),
+        azure=tuple(each for each in needs if arm_id.normal(each.scope) not in denied),
+        graph=tuple(GraphNeed(**each) for each in found.graph),
+        kubernetes=tuple(map(KubernetesNeed.parse, found.kubernetes)),
+    )
+
+
+def _denied(one: Mover, denied: t.Mapping[str, str], action: str) -> Mover:
+    mine = sorted({identity for _group, identity in _trusted(one) if identity in denied})
+    if not mine or not one.goes or CREDENTIAL not in one.steps:
+        return one
+    names = shown(listed([arm_id.last_segment(each) for each in mine]))
+    return one.stops(f"{action} is not permitted on the identity {names}. {denied[mine[0]]}")
 
 
 # progress

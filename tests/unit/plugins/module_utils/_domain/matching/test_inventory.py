@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import workloads

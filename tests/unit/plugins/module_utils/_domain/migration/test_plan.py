@@ -299,6 +299,11 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         trusting(credential(issuer="https://other/")),
         trusting(credential(audience="api://other")),
     ],
+    "credentials_not_read": [
+        both(unlabelled, fields(credentials={})),
+        both(unannotated, fields(credentials={})),
+        both(principal, unlabelled, fields(credentials={})),
+    ],
     "federated_by_other_spelling": [
         trusting(credential(issuer=ISSUER.rstrip("/"))),
         trusting(credential(subject="system:serviceaccount:team:Web")),
@@ -396,6 +401,12 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
         of_account(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}),
         # Its own owner is asked.
         both(unannotated, of_account(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}), *SPAN),
+    ],
+    "credentials_not_read": [
+        fields(credentials={}),  # it has its tokens
+        both(unlabelled, fields(credentials={}, issuer=None)),  # nobody could ask Azure at all
+        both(unlabelled, fields(credentials=None)),
+        both(unlabelled, trusting()),
     ],
     "own_client_id_differs": [env(AZURE_CLIENT_ID=CLIENT_ID.upper())],
     "too_many_credentials": [fields(credentials=full(19))],

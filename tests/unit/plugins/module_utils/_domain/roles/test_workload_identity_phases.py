@@ -1005,6 +1005,39 @@ def test_where_aad_pod_identity_is_not_removed_the_table_is_shown() -> None:
     assert refused["message"] == "Name the scope." and states(refused) == ["left"]
 
 
+def permitted(known: Raw, *scopes: str, action: str = "") -> Raw:
+    """``scopes``: where the action, by default the write of credentials, is missing."""
+    action = action or "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"
+    missing = [{"scope": each, "action": action, "remedy": "Get a role."} for each in scopes]
+    return PARTS["permitted"].plan({"until": "switch"}, {"work": known, "missing": missing}, RUN)
+
+
+def test_an_identity_that_may_not_be_changed_stops_its_own_workloads_alone() -> None:
+    other = ID.replace("money", "other")
+    known = work(mover("web"), mover("api", credentials=[trust("api", identity_id=other)]))
+    assert permitted(known) == known
+    after = permitted(known, other.upper())
+    assert after["denied"] and [each["failed"] for each in after["movers"]] == [False, True]
+    assert after["message"] == (
+        "Deployment shop/api: Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write is "
+        "not permitted on the identity other. Get a role."
+    )
+    assert [each["name"] for each in after["accounts"]] == ["web"]
+    assert [each["scope"] for each in after["azure"]] == [
+        each["scope"] for each in known["azure"] if each["scope"] != other
+    ]
+    assert after["kubernetes"] == known["kubernetes"]
+    # Where none could go on, and for all that is missing besides, the run stops before its first write.
+    assert permitted(known, other, ID) == known
+    assert permitted(known, ID, action="Microsoft.Compute/virtualMachineScaleSets/read") == known
+
+
+def test_what_is_not_read_is_not_there() -> None:
+    known = work(mover(steps=["label", "proof"], credentials=[trust(state="unknown")]))
+    assert states(known) == ["account"]
+    assert states(work(mover(steps=["label", "proof"], credentials=[trust(state="exists")]))) == ["credential"]
+
+
 def test_what_a_cron_job_is_asked_with_may_be_taken_away_again() -> None:
     """Between its runs no pod holds its identity, and MIC takes it from the scale set after each."""
     known = undo(mover("nightly", kind="CronJob", **OWN, **BOTH), kinds={"CronJob": {"nightly": MARKED}})
