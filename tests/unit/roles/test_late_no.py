@@ -267,8 +267,8 @@ MISSING = "{} is '/nowhere/a', and there is no such file; correct the path."
     (
         *("scope", "site", bindings({**ENTRY, "roles": [{"role": "Reader", "scope": "rg/data"}]})),
         [
-            "pod_identity_bindings_list, entry 1 (billing): roles, entry 1: scope is 'rg/data', not an Azure resource id; "
-            "write /subscriptions/ID/resourceGroups/NAME, or what lies in it after that."
+            "pod_identity_bindings_list, entry 1 (billing): roles, entry 1: scope is 'rg/data', not an Azure resource "
+            "id; write /subscriptions/ID/resourceGroups/NAME, or what lies in it after that."
         ],
     ),
     (
@@ -282,8 +282,8 @@ MISSING = "{} is '/nowhere/a', and there is no such file; correct the path."
     (
         *("addresses", "site", {f"{CLUSTER}_service_cidr": "10.0.0.0/16", f"{CLUSTER}_dns_service_ip": "10.1.0.10"}),
         [
-            f"{CLUSTER}_dns_service_ip is 10.1.0.10, which is not in {CLUSTER}_service_cidr, 10.0.0.0/16; name an address "
-            "of that range."
+            f"{CLUSTER}_dns_service_ip is 10.1.0.10, which is not in {CLUSTER}_service_cidr, 10.0.0.0/16; name an "
+            "address of that range."
         ],
     ),
     (
@@ -298,15 +298,15 @@ MISSING = "{} is '/nowhere/a', and there is no such file; correct the path."
         "site",
         {f"{CLUSTER}_workload_identity_enabled": True, f"{CLUSTER}_oidc_issuer_enabled": False},
         [
-            f"{CLUSTER}_workload_identity_enabled needs an issuer, and {CLUSTER}_oidc_issuer_enabled is false; set both "
-            "to true, or leave both out."
+            f"{CLUSTER}_workload_identity_enabled needs an issuer, and {CLUSTER}_oidc_issuer_enabled is false; set "
+            "both to true, or leave both out."
         ],
     ),
     (
         *("two selectors", "site", bindings(ENTRY, {**ENTRY, "selector": "other"})),
         [
-            "pod_identity_bindings_list, entries 1 and 2 (billing) have one binding, billing/billing, but different names "
-            "or selectors; leave one of them out, or give it another binding_name."
+            "pod_identity_bindings_list, entries 1 and 2 (billing) have one binding, billing/billing, but different "
+            "names or selectors; leave one of them out, or give it another binding_name."
         ],
     ),
     (
