@@ -78,7 +78,7 @@ _REPORT = "pod_identity_report"
 # Whose options are those of a playbook too.
 RUNS: t.Mapping[str, tuple[str, ...]] = {"destroy": ("pod_identity_cluster",)}
 # What connects to a cluster in a later task, if its plan says so.
-CONNECT = ("diagnose", "leftovers", _REPORT)
+CONNECT = ("diagnose", "leftovers", "workload_identity_migration", _REPORT)
 # The options of the role pod_identity_cluster by which all others name and reach the cluster.
 NAMING = ("name", "resource_group", "subscription_id", "kubeconfig", "context", "credentials")
 # What the variables begin with that several roles, or playbooks, read.

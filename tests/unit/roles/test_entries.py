@@ -12,20 +12,21 @@ from ansible_collections.azureops.pod_identity.tests.support.players import Play
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases
 
 ENTRY = {"name": "billing", "namespace": "billing", "selector": "billing"}
-PRINCIPAL = {**ENTRY, "type": 1, "tenant_id": "t", "client_id": "a", "client_password_secret": {"name": "s"}}
-UNWRITABLE = "Entry {} of pod_identity_bindings_list cannot be written to Kubernetes"
+ID = "11111111-1111-4111-8111-11111111111"
+PRINCIPAL = {**ENTRY, "type": 1, "tenant_id": f"{ID}1", "client_id": f"{ID}2", "client_password_secret": {"name": "s"}}
+UNWRITABLE = "pod_identity_bindings_list, entry 1 ({}): {} is "
 EXCEPTION = {"name": "agents", "namespace": "monitoring", "pod_labels": {"app": "agent"}}
-TWICE = "Two entries of pod_identity_bindings_list have one name but different identities"
+TWICE = "pod_identity_bindings_list, entries 1 and 2 (billing) have one name but different identities"
 
 
 @cases(
     "entries, sentence",
-    ("name", [{**ENTRY, "name": "Billing"}], UNWRITABLE.format("Billing")),
-    ("namespace", [{**ENTRY, "namespace": "a.b"}], UNWRITABLE.format("billing")),
-    ("selector", [{**ENTRY, "selector": "a b"}], UNWRITABLE.format("billing")),
+    ("name", [{**ENTRY, "name": "Billing"}], UNWRITABLE.format("Billing", "name")),
+    ("namespace", [{**ENTRY, "namespace": "a.b"}], UNWRITABLE.format("billing", "namespace")),
+    ("selector", [{**ENTRY, "selector": "a b"}], UNWRITABLE.format("billing", "selector")),
     ("managed-twice", [ENTRY, {**ENTRY, "resource_group": "other"}], TWICE),
-    ("managed-in-two-subscriptions", [ENTRY, {**ENTRY, "subscription_id": "0" * 8}], TWICE),
-    ("principal-twice", [PRINCIPAL, {**PRINCIPAL, "client_id": "b"}], TWICE),
+    ("managed-in-two-subscriptions", [ENTRY, {**ENTRY, "subscription_id": f"{ID}3"}], TWICE),
+    ("principal-twice", [PRINCIPAL, {**PRINCIPAL, "client_id": f"{ID}3"}], TWICE),
     ("both", [ENTRY, PRINCIPAL], TWICE),
 )
 def test_entries_that_cannot_work_are_refused_first(
@@ -40,9 +41,9 @@ def test_entries_that_cannot_work_are_refused_first(
 @cases(
     "change, variables, sentence",
     ("nobody", {"pod_labels": {}}, {}, "exceptions names no pods"),
-    ("nowhere", {"namespace": ""}, {}, "exceptions names no pods"),
-    ("name", {"name": "Agents"}, {}, "exceptions cannot be written to Kubernetes"),
-    ("namespace", {"namespace": "a.b"}, {}, "exceptions cannot be written to Kubernetes"),
+    ("nowhere", {"namespace": ""}, {}, "exceptions, entry 1 (agents): namespace is empty."),
+    ("name", {"name": "Agents"}, {}, "exceptions, entry 1 (Agents): name is 'Agents', not a name of an object"),
+    ("namespace", {"namespace": "a.b"}, {}, "exceptions, entry 1 (agents): namespace is 'a.b', not a name"),
     ("files", {}, {"render_dir": "objects"}, "leave them out where"),
 )
 def test_exceptions_that_cannot_work_are_refused_first(

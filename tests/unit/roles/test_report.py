@@ -106,7 +106,9 @@ def test_a_file_that_cannot_be_read_ends_the_run(playbook: str, tmp_path: Path) 
         "pod_identity_report_target": str(tmp_path / "report"),
     }
     status, output = Player(tmp_path / "play").play(f"azureops.pod_identity.{playbook}", **given)
-    assert (status, "nowhere.json cannot be read" in output, "changed=0" in output) == (2, True, True), output
+    assert (status, "nowhere.json', and there is no such file" in output, "changed=0" in output) == (2, True, True), (
+        output
+    )
     assert not (tmp_path / "report").exists()
 
 

@@ -64,6 +64,49 @@ def test_cluster_and_group_go_as_predicted(modules: Modules, azure: SimulatedAzu
     assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
 
 
+@pytest.mark.parametrize("check", [["--check"], []])
+def test_what_azure_would_refuse_of_a_new_cluster_is_told_before_the_first_write(
+    modules: Modules, azure: SimulatedAzure, player: Player, check: list[str]
+) -> None:
+    entry = {"name": "billing", "selector": "billing"}
+    wrong: dict[str, Any] = {
+        **CREATE,
+        "pod_identity_location": "westeuropa",
+        "pod_identity_cluster_workload_identity_enabled": True,
+    }
+    mark = modules.mark()
+    status, output = player.play(ROLE, *check, **wrong)
+    assert status == 2 and output.count("FAILED!") == 1, output
+    assert (
+        "pod_identity_location is westeuropa, which is no region of the subscription; did you mean westeurope?"
+        in output
+    )
+    assert "needs an issuer; set pod_identity_cluster_oidc_issuer_enabled=true." in output
+    site: dict[str, Any] = {
+        **CREATE,
+        "pod_identity_location": "West Europe",
+        "pod_identity_chart_helm_binary": "/bin/true",
+        "pod_identity_bindings_list": [entry],
+        "pod_identity_verify_workloads": [
+            {"namespace": "billing", "selector": "billing", "expect": "biling"},
+            {"namespace": "billing", "selector": "other", "expect": "billing"},
+        ],
+    }
+    status, output = player.play("azureops.pod_identity.site", *check, **site)
+    workload = "pod_identity_verify_workloads, entry {}: expect is {}, "
+    assert status == 2, output
+    assert workload.format(1, "biling") + "and pod_identity_bindings_list has no entry of this name; did you " in output
+    assert workload.format(2, "billing") + "which pods with the selector other do not get" in output
+    assert modules.writes(mark) == []
+
+
+def test_regions_are_listed_where_there_is_no_cluster(modules: Modules, group: str) -> None:
+    look = {"resource_group": group, "name": "demo", "list_regions": True}
+    assert "westeurope" in modules.succeed("aks_cluster_info", **look)["regions"]
+    modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", poll_interval=0.1)
+    assert "regions" not in modules.succeed("aks_cluster_info", **look)
+
+
 @pytest.mark.parametrize("mode", ["chart", "addon"])
 def test_a_cluster_of_somebody_else_stays_as_it_is(
     modules: Modules, azure: SimulatedAzure, player: Player, mode: str

@@ -30,8 +30,8 @@ def test_each_format_has_values() -> None:
     [
         (
             *("pod_identity_cluster_name", "demo cluster"),
-            "x is 'demo cluster', not a name of a cluster in AKS; write 1 to 63 letters, digits, '-' and '_', beginning "
-            "and ending with a letter or digit.",
+            "x is 'demo cluster', not a name of a cluster in AKS; write 1 to 63 letters, digits, '-' and '_', "
+            "beginning and ending with a letter or digit.",
         ),
         (
             *("pod_identity_bindings_list.roles.scope", "rg/data"),

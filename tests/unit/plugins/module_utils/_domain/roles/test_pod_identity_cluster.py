@@ -53,7 +53,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     refusal as refused_permissions,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.sessions import KNOWN_AFTER_APPLY
-from ansible_collections.azureops.pod_identity.tests.unit.deciding import CHECK, RUN, Raw, only, sentences
+from ansible_collections.azureops.pod_identity.tests.unit.deciding import CHECK, RUN, Raw, each_has, only, sentences
 from ansible_collections.azureops.pod_identity.tests.unit.tables import cases, table
 
 OPTIONS = Options(name="one", resource_group="rg", subscription_id="s", location="westeurope")
@@ -174,6 +174,46 @@ OF_NODES = "/resourceGroups/nodes"
 )
 def test_azure_is_asked(options: Raw, asking: Asking, run: Run, expected: Asked) -> None:
     assert asked(own_questions(replace(OPTIONS, **options), asking, run)) == expected
+
+
+MISSING = replace(NEW, missing=True, regions=("westeurope", "northeurope"))
+AZURE_ID = "/subscriptions/s/resourcegroups/rg/providers/microsoft.managedidentity/userassignedidentities/"
+
+
+@cases(
+    "options, asking, run, parts",
+    ("right", {}, MISSING, RUN, []),
+    ("with blanks", {"location": "West Europe"}, MISSING, RUN, []),
+    ("nowhere", {"location": ""}, MISSING, RUN, ["set pod_identity_location to the region in which."]),
+    (
+        "misspelt",
+        {"location": "westeuropa"},
+        MISSING,
+        RUN,
+        ["is westeuropa, which is no region of the subscription; did"],
+    ),
+    ("unlike any", {"location": "moon"}, MISSING, RUN, ["subscription; it has westeurope, northeurope."]),
+    (
+        *("group", {"resource_group_location": "northeuropa"}, MISSING, RUN),
+        ["pod_identity_cluster_resource_group_location is northeuropa, which is no region"],
+    ),
+    ("untold", {"location": "moon"}, replace(MISSING, regions=()), RUN, []),
+    ("not known to be missing", {"location": ""}, NEW, RUN, []),
+    ("not to be created", {"location": "", "create": False}, MISSING, RUN, []),
+    ("another phase", {"location": ""}, MISSING, only(ROLES), []),
+    ("kubelet", {"kubelet_identity": AZURE_ID + "a"}, MISSING, RUN, ["a system-assigned control plane cannot use"]),
+    ("both", {"kubelet_identity": AZURE_ID + "a", "user_assigned_identity": AZURE_ID + "b"}, MISSING, RUN, []),
+    (
+        "issuer",
+        {"workload_identity_enabled": True},
+        MISSING,
+        RUN,
+        ["which needs an issuer; set pod_identity_cluster_oidc"],
+    ),
+)
+def test_what_cannot_be_created_is_refused(options: Raw, asking: Asking, run: Run, parts: list[str]) -> None:
+    told = sentences(own_questions, replace(OPTIONS, **{"create": True, **options}), asking, run)
+    assert each_has(told, parts), told
 
 
 def test_the_cluster_is_asked() -> None:

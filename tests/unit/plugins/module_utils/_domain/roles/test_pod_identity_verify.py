@@ -49,6 +49,45 @@ def test_entries_are_checked(workloads: list[Raw], demo: bool, parts: list[str])
     assert each_has(told, parts), told
 
 
+LISTED: Raw = {"name": "billing", "namespace": "shop", "selector": "shop"}
+GONE: Raw = {**LISTED, "name": "older"}
+
+
+@cases(
+    "changes, wrong, unknown",
+    ("right", {}, [], []),
+    ("in its namespace", {"expect": "shop/billing"}, [], []),
+    (
+        "in another",
+        {"expect": "bank/billing"},
+        [],
+        ["pod_identity_bindings_list has no entry of this name; did you mean"],
+    ),
+    (
+        "misspelt",
+        {"expect": "biling"},
+        [],
+        ["entry 1: expect is biling, and pod_identity_bindings_list has no entry of"],
+    ),
+    ("unlike any", {"expect": "x"}, [], ["add such an entry, or correct the name."]),
+    (
+        "taken away",
+        {"expect": "older"},
+        ["entry 1: expect is older, which is absent in pod_identity_bindings_list"],
+        [],
+    ),
+    ("selector", {"selector": "b"}, [], ["which pods with the selector b do not get: that of the entry in"]),
+    ("by a pod", {"selector": None, "pod": "p"}, [], []),
+    ("nothing", {"expect": None}, [], []),
+)
+def test_identities_that_are_listed_are_expected(changes: Raw, wrong: list[str], unknown: list[str]) -> None:
+    observed = {"bindings": {"managed": [LISTED], "absent": [GONE]}}
+    workload = {"namespace": "shop", "selector": "shop", "expect": "billing", **changes}
+    told = refused("options", [workload], observed)
+    assert each_has(told, wrong), told
+    assert wrong or each_has(plan("options", [workload], observed, RUN)["unknown"], unknown)
+
+
 @cases(
     "changes, options, run, expected",
     ("check mode only reads", {}, {}, CHECK, []),
