@@ -19,6 +19,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from . import _progress
 from ._domain.change import Change
 from ._domain.errors import Failure
 from ._domain.printed import printed
@@ -132,6 +133,7 @@ def predicting(module: Module) -> bool:
 
 def guarded(module: Module, job: t.Callable[[], t.Any]) -> t.NoReturn:
     """Run ``job``, which leaves the module itself; whatever is raised becomes one sentence and data."""
+    _progress.begin(module)
     try:
         job()
     except Failure as failure:

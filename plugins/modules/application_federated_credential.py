@@ -316,7 +316,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import graph_answers
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={"app_id": {"type": "str", "required": True}, "exchange_tenant": {"type": "str"}},
@@ -327,7 +326,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     options, wishes = module.params, _federation.Wishes(module)
     app_id = graph_answers.require_app_id(options["app_id"])
     tenant = graph_answers.require_tenant(options["exchange_tenant"])
-    arm = Arm.connect(options, module.run_command, teller(module))
+    arm = Arm.connect(options, module.run_command)
     graph = Graph(arm)
     application = graph.application(app_id)
     if application is None:

@@ -311,7 +311,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.feder
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, known, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 TEXT = {"type": "str"}
 OPTIONS = ArgumentSpec(
@@ -324,7 +323,7 @@ OPTIONS = ArgumentSpec(
 
 def make_plan(module: AnsibleModule) -> Plan:
     options, wishes = module.params, _federation.Wishes(module)
-    arm = Arm.connect(options, module.run_command, teller(module))
+    arm = Arm.connect(options, module.run_command)
     identity = Identity(
         arm,
         options["identity_id"]

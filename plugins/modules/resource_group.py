@@ -211,7 +211,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -266,7 +265,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    arm = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(arm(), module.params), key="state")
 
 

@@ -322,7 +322,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     known,
     run,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -484,7 +483,7 @@ def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.
 def main() -> None:
     module = OPTIONS.create_module()
     is_known = functools.partial(known, module)
-    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    arm = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(arm(), module.params, is_known), key="state")
 
 

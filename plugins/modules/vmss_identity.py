@@ -352,7 +352,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     predicting,
     run,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -476,7 +475,7 @@ def main() -> None:
     module = OPTIONS.create_module()
     is_known = functools.partial(known, module)
     wait = not predicting(module)
-    connect = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    connect = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(connect(), module.params, is_known, wait=wait), key="state")
 
 

@@ -190,7 +190,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.chan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -233,7 +232,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    arm = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(arm(), module.params), key="state")
 
 

@@ -13,6 +13,7 @@ import threading
 import typing as t
 from functools import partial
 
+from .. import _progress
 from .._domain.diagnosis import logs as log_lines
 from .._domain.kubernetes import progress, restarts
 from .._domain.migration import soaking
@@ -67,7 +68,6 @@ def wait(
     seconds: int,
     *,
     timeout: float,
-    tell: t.Callable[[str], None],
 ) -> list[Soak]:
     """As ``observe``, once nothing more is waited for (soaking.is_over), or as it is after ``timeout`` seconds."""
     last: list[list[Soak]] = []
@@ -76,7 +76,7 @@ def wait(
     def look() -> list[Soak] | None:
         found = observe(connect(), workloads)
         last[:] = [found]
-        tell(soaking.progress(dict(zip(names, found)), seconds))
+        _progress.tell(soaking.progress(dict(zip(names, found)), seconds))
         return found if all(soaking.is_over(each, seconds) for each in found) else None
 
     pause = min(max(seconds / 10, 2), _LONGEST_PAUSE)
