@@ -34,7 +34,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _roles
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 LOADED = (
@@ -94,6 +94,8 @@ class ActionModule(ActionBase):
             found = {"plan": plan}
         if failure is not None:
             found = _failed(failure, found)
+        if found.get("failed"):
+            _changes.note_failure(self, variables)
         return {**result, "changed": False, **subtasks.told, **found}
 
 

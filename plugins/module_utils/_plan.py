@@ -162,8 +162,11 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
         for step, failure in [(step, failure) for step, dummy, failure in ended if failure]:
             results = {**_extra_results(module, plan), **needed, **failure.results}
             # A step may have failed after its write.
-            results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
-            results.update(_told(done), failed_action=printed(step.summary), failed_change=step.change.view())
+            begun = bool(results.get("changed")) and not module.check_mode
+            results["changed"] = begun or (bool(done) and not module.check_mode)
+            results.update(
+                _told(done), begun=begun, failed_action=printed(step.summary), failed_change=step.change.view()
+            )
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
     result = {
         **_extra_results(module, plan),

@@ -251,6 +251,14 @@ class Arm:
         Returns what was said of it at the end, {} where there was nothing to wait for.
         The operation's URLs are signed: they are used exactly as they came.
         """
+        try:
+            return self._follow(response, doing=doing)
+        except Failure as failure:  # Azure has begun, and what it leaves is in the state Failed
+            if response.request.method != "POST":
+                failure.results["changed"] = True
+            raise
+
+    def _follow(self, response: HttpResponse, *, doing: str) -> Body:
         operation = response.headers.get("Azure-AsyncOperation")
         request, url = response.request, _operation_of(response)
         if url:
