@@ -105,7 +105,7 @@ class ActionModule(QuietEnvironment):
         dummy, arguments = self.validate_argument_spec(ARGUMENTS)
         subtasks = Subtasks(self, variables)
         if arguments["state"] == "private_directory":
-            return {**result, "path": _private_directories.make(subtasks), "changed": False, **subtasks.told}
+            return {**result, **_alone(subtasks, arguments["owner"]), "changed": False, **subtasks.told}
         known = {name: before[name] for name in ("cluster", "before", *EMPTY) if name in before}
         session = _Session(self, variables, subtasks, arguments["owner"], {**EMPTY, **known})
         try:
@@ -123,6 +123,11 @@ class ActionModule(QuietEnvironment):
         names = ("cluster", "before", "connection", "account")
         kept = {name: session.known[name] for name in names if session.known.get(name)}
         return {**result, "changed": False, **subtasks.told, **kept, **outcome}
+
+
+def _alone(subtasks: Subtasks, owner: str) -> dict[str, t.Any]:
+    """A session without a connection of its own: a directory, and what its tasks change."""
+    return {"path": _private_directories.make(subtasks), _changes.KNOWN: _changes.begin(owner)}
 
 
 def _stats(told: list[dict[str, t.Any]] | None, variables: Raw) -> dict[str, t.Any]:

@@ -35,8 +35,8 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils._long_operations import Lines
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _roles
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._progress_lines import Lines
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 LOADED = (
@@ -106,6 +106,8 @@ class ActionModule(ActionBase):
                 Display().display(line, stderr=True)
         if failure is not None:
             found = _failed(failure, found)
+        if found.get("failed"):
+            _changes.note_failure(self, variables)
         return {**result, "changed": False, **subtasks.told, **found}
 
 

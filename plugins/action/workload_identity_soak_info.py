@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _in_process
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils._long_operations import LongOperation
 
 
-class ActionModule(LongOperation):
+class ActionModule(_in_process.InProcess):
+    waits_long = True
     prepared = _in_process.prepare(__name__, *_in_process.KUBERNETES)

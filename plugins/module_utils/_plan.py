@@ -19,6 +19,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from . import _progress
 from ._domain.change import Change
 from ._domain.errors import Failure
 from ._domain.printed import printed
@@ -132,6 +133,7 @@ def predicting(module: Module) -> bool:
 
 def guarded(module: Module, job: t.Callable[[], t.Any]) -> t.NoReturn:
     """Run ``job``, which leaves the module itself; whatever is raised becomes one sentence and data."""
+    _progress.begin(module)
     try:
         job()
     except Failure as failure:
@@ -160,8 +162,11 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
         for step, failure in [(step, failure) for step, dummy, failure in ended if failure]:
             results = {**_extra_results(module, plan), **needed, **failure.results}
             # A step may have failed after its write.
-            results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
-            results.update(_told(done), failed_action=printed(step.summary), failed_change=step.change.view())
+            begun = bool(results.get("changed")) and not module.check_mode
+            results["changed"] = begun or (bool(done) and not module.check_mode)
+            results.update(
+                _told(done), begun=begun, failed_action=printed(step.summary), failed_change=step.change.view()
+            )
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
     result = {
         **_extra_results(module, plan),

@@ -8,35 +8,68 @@
 """What a module is waiting for, where the controller can read it meanwhile.
 
 Ansible shows nothing of a module before it ends, so the module leaves one line in a file of the task's temporary
-directory, which only its user can enter, and the action plugin of the same name looks there.
+directory, which only its user can enter, and its action plugin looks there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import typing as t
 
-if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.parsing.convert_bool import boolean
 
 Tell = t.Callable[[str], None]
 
-FILE = "azureops-progress"
+FILE, SWITCH = "azureops-progress", "POD_IDENTITY_PROGRESS"
+# Seconds after which it is told that an answer is waited for.
+SLOW = 5.0
+# Where the module of this process tells, once it has begun to.
+_files: list[str] = []
 
 
-def silent(line: str) -> None:
-    """Tells nobody."""
+def begin(module: t.Any) -> None:
+    """Tell the controller from now on, if the option ``progress`` or, without that, the environment says so.
+
+    Nobody looks where the controller has made no temporary directory.
+    """
+    directory = getattr(module, "_tmpdir", None)
+    _files[:] = [os.path.join(directory, FILE)] if directory and _is_wanted(module) else []
 
 
-def teller(module: AnsibleModule) -> Tell:
-    """Tells the controller, if option ``progress`` says so; each line replaces the one before."""
-
-    def tell(line: str) -> None:
+def tell(line: str) -> None:
+    """Replace the line before; an empty one says that nothing is waited for."""
+    for path in _files:
         with contextlib.suppress(OSError):  # the work matters more than its being seen
-            path = os.path.join(module.tmpdir, FILE)
             with open(path + ".new", "w", encoding="utf-8") as new:
                 new.write(line)
             os.replace(path + ".new", path)
 
-    return tell if module.params["progress"] else silent
+
+@contextlib.contextmanager
+def waiting(line: str) -> t.Iterator[None]:
+    """Tell it as soon as what is done within takes long."""
+    if not _files:
+        yield
+        return
+    told = threading.Event()
+
+    def late() -> None:
+        told.set()
+        tell(line)
+
+    timer = threading.Timer(SLOW, late)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if told.is_set():
+            tell("")
+
+
+def _is_wanted(module: t.Any) -> bool:
+    wanted = (getattr(module, "params", None) or {}).get("progress")
+    return bool(boolean(os.environ.get(SWITCH) or True, strict=False) if wanted is None else wanted)

@@ -588,6 +588,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: create cluster demo
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails
@@ -621,7 +626,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, clusters, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 AGENT_POOL: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -719,7 +723,7 @@ def removal(arm: Arm, desired: t.Mapping[str, t.Any], current: Body | None) -> P
 
 def main() -> None:
     module = OPTIONS.create_module()
-    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    arm = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(arm(), module.params), key="state")
 
 

@@ -450,6 +450,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: "change pod identity of cluster demo: add identity shop/billing"
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails
@@ -515,7 +520,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     predicting,
     run,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -559,7 +563,7 @@ OPTIONS = ArgumentSpec(
 
 def make_plan(module: AnsibleModule) -> Plan:
     options = module.params
-    arm = Arm.connect(options, module.run_command, teller(module))
+    arm = Arm.connect(options, module.run_command)
     desired = addon.Desired.parse(options, lambda: arm.subscription, functools.partial(known, module))
     group, name = options["resource_group"], options["cluster_name"]
     observed = managed_clusters.settled(arm, group, name)

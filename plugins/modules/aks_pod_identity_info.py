@@ -170,7 +170,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import addon
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -189,7 +188,7 @@ def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    report(module, lambda: observe(Arm.connect(module.params, module.run_command, teller(module)), module.params))
+    report(module, lambda: observe(Arm.connect(module.params, module.run_command), module.params))
 
 
 if __name__ == "__main__":

@@ -290,6 +290,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: create federated credential demo-billing
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails
@@ -316,7 +321,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import graph_answers
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={"app_id": {"type": "str", "required": True}, "exchange_tenant": {"type": "str"}},
@@ -327,7 +331,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     options, wishes = module.params, _federation.Wishes(module)
     app_id = graph_answers.require_app_id(options["app_id"])
     tenant = graph_answers.require_tenant(options["exchange_tenant"])
-    arm = Arm.connect(options, module.run_command, teller(module))
+    arm = Arm.connect(options, module.run_command)
     graph = Graph(arm)
     application = graph.application(app_id)
     if application is None:

@@ -52,8 +52,8 @@ options:
         connects. With V(pod_identity_cluster) among them, which may be to create the cluster, it connects only to ask.
       - V(asked) asks for O(azure) and O(kubernetes). V(counted) adds O(permissions) and O(ungranted) to those of
         earlier predictions.
-      - V(private_directory) only makes a directory, and removes those of runs that were killed; it registers no
-        session.
+      - V(private_directory) only makes a directory, removes those of runs that were killed, and begins to count what is
+        changed.
     type: str
     choices: [known, predicted, counted, restored, connected, asked, begun, absent, private_directory]
     default: connected

@@ -285,6 +285,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: create federated credential demo-billing
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails
@@ -311,7 +316,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.feder
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, known, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 TEXT = {"type": "str"}
 OPTIONS = ArgumentSpec(
@@ -324,7 +328,7 @@ OPTIONS = ArgumentSpec(
 
 def make_plan(module: AnsibleModule) -> Plan:
     options, wishes = module.params, _federation.Wishes(module)
-    arm = Arm.connect(options, module.run_command, teller(module))
+    arm = Arm.connect(options, module.run_command)
     identity = Identity(
         arm,
         options["identity_id"]

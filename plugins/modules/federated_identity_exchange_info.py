@@ -188,7 +188,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.identities import require_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 TEXTS = {"type": "list", "elements": "str"}
 APPLICATION = {"app_id": {"type": "str", "required": True}, "tenant": {"type": "str"}}
@@ -211,7 +210,7 @@ def observe(module: AnsibleModule) -> dict[str, t.Any]:
         (graph_answers.require_app_id(each["app_id"]), graph_answers.require_tenant(each["tenant"]))
         for each in options["applications"] or ()
     ]
-    arm = Arm.connect(options, module.run_command, teller(module))
+    arm = Arm.connect(options, module.run_command)
     trial = _federation.Trial(arm, connect(options), only)
     for each in [*identities, *of_group(trial, arm, options["resource_group"])]:
         trial.add(Identity(arm, each))

@@ -84,6 +84,11 @@ sha256:
   returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+saves:
+  description: Whether it was written, or in check mode would be; what is there already is not.
+  returned: success
+  type: bool
+  sample: true
 error:
   description:
     - The answer of the API server as data (C(code), C(message), C(status)). The message about the Secret is empty.
@@ -127,9 +132,10 @@ def save(module: AnsibleModule) -> dict[str, t.Any]:
     if not place.in_secret:
         bundles.check_place(place, surroundings(place, params["container_marks"]))
     found: bytes | None = text.encode()
-    if found != earlier and not _plan.predicting(module):
+    saves = found != earlier
+    if saves and not _plan.predicting(module):
         found = in_secret(module, place, text) if place.in_secret else in_file(place, text)
-    return {"place": place.text, "sha256": bundles.check_read_back(place, text, found)}
+    return {"place": place.text, "sha256": bundles.check_read_back(place, text, found), "saves": saves}
 
 
 def written_before(module: AnsibleModule, place: bundles.Place) -> bytes | None:

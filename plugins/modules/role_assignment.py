@@ -288,6 +288,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: assign Managed Identity Operator to b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails
@@ -322,7 +327,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     known,
     run,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -484,7 +488,7 @@ def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.
 def main() -> None:
     module = OPTIONS.create_module()
     is_known = functools.partial(known, module)
-    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    arm = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(arm(), module.params, is_known), key="state")
 
 

@@ -235,6 +235,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: create identity billing
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails

@@ -309,6 +309,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: attach billing to the scale set aks-nodepool1-12345678-vmss
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails
@@ -352,7 +357,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     predicting,
     run,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -476,7 +480,7 @@ def main() -> None:
     module = OPTIONS.create_module()
     is_known = functools.partial(known, module)
     wait = not predicting(module)
-    connect = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    connect = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(connect(), module.params, is_known, wait=wait), key="state")
 
 

@@ -157,6 +157,11 @@ failed_action:
   returned: when an action fails
   type: str
   sample: reimage instance 0 of the scale set aks-nodepool1-12345678-vmss
+begun:
+  description: Whether RV(failed_action) had changed something before it failed.
+  returned: when an action fails
+  type: bool
+  sample: true
 failed_change:
   description: RV(failed_action) as data, with the keys of an entry of RV(changes).
   returned: when an action fails
@@ -190,7 +195,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.chan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -233,7 +237,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    arm = functools.partial(Arm.connect, module.params, module.run_command)
     run(module, lambda: make_plan(arm(), module.params), key="state")
 
 

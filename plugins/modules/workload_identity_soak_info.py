@@ -175,7 +175,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils import _args
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import switching
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import soaking
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 TEXT = {"type": "str", "required": True}
 OPTIONS = _argspec.ArgumentSpec(
@@ -204,7 +203,6 @@ def main() -> None:
             given,
             seconds,
             timeout=0 if module.check_mode else module.params["wait_timeout"],
-            tell=teller(module),
         )
         return {"soaks": [{**each, **soak.view()} for each, soak in zip(given, found)]}
 

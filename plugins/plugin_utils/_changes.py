@@ -12,13 +12,16 @@ Tasks run in processes of their own, of which nothing comes back but results, wh
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
+import multiprocessing
 import os
 import time
 import typing as t
 import uuid
 from dataclasses import asdict
+from pathlib import Path
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
@@ -41,8 +44,9 @@ def begin(owner: str) -> dict[str, t.Any]:
 
 def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, look: bool, where: str = "") -> None:
     """Add what a task changed, and where if its actions do not say it. The work matters more than its being told."""
-    session = variables.get(_SESSION)
-    known = session.get(KNOWN) if isinstance(session, t.Mapping) else None
+    known = _known(variables)
+    if known and result.get("failed") and not look:
+        note_failure(action, variables)
     if not known or not result.get("changed"):
         return
     task = run_changes.Task(
@@ -57,24 +61,76 @@ def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, loo
         return
     name = str(action._task.get_name(include_role_fqcn=False))
     rows = run_changes.of_task(result, name, seconds, check_mode=task.check_mode, where=where)
+    _add(known, variables, [asdict(each) for each in rows])
+
+
+def note_failure(action: ActionBase, variables: Raw) -> None:
+    """Let the end know that a task has failed, unless it is tried again, or its failure is not one of the run."""
+    known, task = _known(variables), action._task
+    if known and not (task.until or task.ignore_errors or False in (task.failed_when or ())):
+        _add(known, variables, [{}])
+
+
+def _known(variables: Raw) -> Raw | None:
+    session = variables.get(_SESSION)
+    return session.get(KNOWN) if isinstance(session, t.Mapping) else None
+
+
+def _add(known: Raw, variables: Raw, rows: t.Iterable[Raw]) -> None:
+    """Each with what its end is told by where the session itself does not come to one."""
+    of = [str(variables.get("inventory_hostname")), bool(variables.get("ansible_check_mode")), known["began"]]
     with contextlib.suppress(OSError), open(str(known["path"]), "a", encoding="utf-8") as file:
         for each in rows:
-            file.write(json.dumps(asdict(each)) + "\n")
+            file.write(json.dumps({"of": of, **each}) + "\n")
+
+
+def _read(path: str) -> tuple[list[run_changes.Row], bool, list[t.Any]]:
+    """The changes, whether a task has failed, and of which host, in which mode and since when; forgotten then."""
+    found: list[run_changes.Row] = []
+    failed, of = False, []
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                of = row.pop("of")
+                failed = failed or not row
+                found += [run_changes.Row(**row)] if row else []
+        os.unlink(path)
+    return found, failed, of
 
 
 def end(known: Raw, variables: Raw) -> list[dict[str, t.Any]]:
     """Show what was changed, on standard error like progress, and forget it; returns it as data."""
-    found: list[run_changes.Row] = []
-    path = str(known["path"])
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        with open(path, encoding="utf-8") as file:
-            found = [run_changes.Row(**json.loads(line)) for line in file]
-        os.unlink(path)
+    found, failed, dummy = _read(str(known["path"]))
+    session = variables.get(_SESSION)
+    failed = failed or bool(isinstance(session, t.Mapping) and session.get("failed"))
     check_mode, host = bool(variables.get("ansible_check_mode")), str(variables.get("inventory_hostname"))
     before = _count(host, len(found))
-    told = run_changes.lines(found, time.time() - float(known["began"]), check_mode=check_mode, before=before)
-    Display().display("\n".join(f"[{host}] {line}" for line in told), stderr=True)
+    told = run_changes.lines(
+        found, time.time() - float(known["began"]), check_mode=check_mode, before=before, failed=failed
+    )
+    _show(host, told)
     return [each.view() for each in found]
+
+
+def _show(host: str, told: t.Iterable[str]) -> None:
+    Display().display("\n".join(f"[{host}] {line}" for line in told), stderr=True)
+
+
+def _end_all(number: int) -> None:
+    """Show what sessions changed that came to no end, as after Ctrl-C; what was going on then is in none of them."""
+    if os.getpid() != number:
+        return
+    for path in Path(vars(C)["DEFAULT_LOCAL_TMP"]).glob("pod-identity-changes-*.jsonl"):
+        found, dummy, of = _read(str(path))
+        if found:
+            host, check_mode, began = of
+            told = run_changes.lines(found, time.time() - float(began), check_mode=check_mode)
+            _show(host, ["The run ended early; what its last task had begun is not told. Before it:", *told])
+
+
+if not multiprocessing.parent_process():  # loaded in ansible-playbook itself, before its workers are forked
+    atexit.register(_end_all, os.getpid())
 
 
 def _count(host: str, more: int) -> int:

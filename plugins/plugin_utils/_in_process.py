@@ -13,13 +13,17 @@ Everything else stays what Ansible does: this replaces of it what builds, sends 
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import copy
 import json
 import os
 import platform
+import shlex
 import shutil
 import signal
 import site
 import sys
+import threading
 import time
 import typing as t
 from types import MappingProxyType
@@ -31,7 +35,9 @@ from ansible.release import __version__
 from ansible.utils.display import Display
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import option_names, task_process
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import FILE
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _fork
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._progress_lines import LOOK, Lines, one_line
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal
 
 # Constants of the configuration come to be at run time.
@@ -97,16 +103,14 @@ class InProcess(QuietNormal):
     """The action of a module that runs in a fork, where that is equivalent."""
 
     prepared: t.ClassVar[Prepared]
-    # Seconds between two calls of `meanwhile`, while a module runs.
-    interval: float | None = None
     in_fork = False
+    # Whether what it waits for is shown wherever it runs; otherwise where looking takes no further command elsewhere.
+    waits_long = False
+    _lines: Lines | None = None
     # Whether it runs in the place of another task, only to find something out.
     looks = False
     # That of the task, as it was looked at; its templates are evaluated once.
     _environment: t.Mapping[str, str] = MappingProxyType({})
-
-    def meanwhile(self) -> None:
-        """Called while the module runs in a fork."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -152,9 +156,64 @@ class InProcess(QuietNormal):
         return found if isinstance(found, dict) else {}
 
     def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """What is done once it is settled how the module runs."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        """What is done once it is settled how the module runs.
+
+        Beside the module, the line that it leaves (module_utils/_progress.py) is read and shown. The module knows
+        nothing of who reads, and nothing depends on the reader: where it cannot read, nothing is shown.
+        """
+        task = self._task
+        near = self.in_fork or self._starts_here() or self.waits_long
+        watched = near and not (task.async_val or task.no_log)
+        if watched and self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        host = str((task_vars or {}).get("inventory_hostname", ""))
+        self._lines = Lines(f"{host} -> {task.delegate_to}" if task.delegate_to else host) if watched else None
+        with self._shown() if watched and not self.in_fork else contextlib.nullcontext():
+            result: dict[str, t.Any] = super().run(tmp, task_vars)
         return result
+
+    # what the module waits for
+
+    def _show_line(self) -> None:
+        """The file is here, and no thread is needed to look into it."""
+        said = ""
+        with contextlib.suppress(OSError, ValueError), open(self._place_of_line(), encoding="utf-8") as file:
+            said = file.read()
+        if self._lines:
+            self._lines.show(one_line(said))
+
+    def _place_of_line(self) -> str:
+        shell = self._connection._shell
+        return str(shell.join_path(shell.tmpdir, FILE))
+
+    @contextlib.contextmanager
+    def _shown(self) -> t.Iterator[None]:
+        over = threading.Event()
+        arguments = (self._on_a_connection_of_its_own(), over)
+        watcher = threading.Thread(target=contextvars.copy_context().run, args=(_watch, *arguments), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+    def _on_a_connection_of_its_own(self) -> InProcess:
+        """This action again; what its connection and its become plugin remember of a command is not shared."""
+        other = copy.copy(self)
+        other._connection = copy.copy(self._connection)
+        other._inherited = {}  # to look into a file takes no secret, and the environment of a process is one
+        if self._connection.become:
+            other._connection.set_become_plugin(copy.copy(self._connection.become))
+        return other
+
+    def line(self) -> str:
+        """What the module says now; empty where it says nothing or cannot be read."""
+        try:
+            said = self._low_level_execute_command(f"cat {shlex.quote(self._place_of_line())} 2>/dev/null")
+        except AnsibleError:
+            return ""
+        return one_line(said["stdout"]) if said["rc"] == 0 else ""
 
     def _decide(self, task_vars: dict[str, t.Any]) -> None:
         """Settle how the module of this task runs, and tell it at -vvv."""
@@ -306,7 +365,7 @@ class InProcess(QuietNormal):
             python=sys.executable,
         )
         call = _fork.Call(in_data.module, bytes(in_data), "legacy", environment, directory)
-        code, output, errors = _fork.run(call, self.meanwhile, self.interval)
+        code, output, errors = _fork.run(call, self._show_line, LOOK if self._lines else None)
         if code < 0:
             code, told = task_process.ended(-code, signal.strsignal(-code) or "", **shell)
             errors += told.encode()
@@ -334,6 +393,12 @@ class InProcess(QuietNormal):
                 self._connection._shell.tmpdir = None
                 return
         super()._remove_tmp_path(tmp_path, force)
+
+
+def _watch(action: InProcess, over: threading.Event) -> None:
+    while not over.wait(LOOK):
+        if action._lines:
+            action._lines.show(action.line())
 
 
 def _private_directory(parent: str, name: str) -> str:

@@ -19,11 +19,11 @@ import typing as t
 import warnings
 from dataclasses import dataclass, field, replace
 
+from .. import _progress
 from .._domain.azure import arm_answers, arm_errors, long_running
 from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
 from .._libraries import library
-from .._progress import Tell, silent
 from . import clouds, credentials, retry
 from .errors import Refused, Unreachable, missing_is_fine, refusals, text_of
 from .paging import all_items
@@ -48,14 +48,10 @@ _FIRST_PAUSE = 1
 
 @dataclass(frozen=True)
 class Patience:
-    """How long (seconds) all waits of a task may take together, and how long they pause at most between two looks.
-
-    ``tell`` is told what is waited for.
-    """
+    """How long (seconds) all waits of a task may take together, and how long they pause at most between two looks."""
 
     timeout: float = 3600
     interval: float = 10
-    tell: Tell = silent
     began: float = field(default_factory=time.monotonic)
 
     def anew(self) -> Patience:
@@ -83,7 +79,7 @@ class Patience:
             if left <= 0:
                 return
             if waiting:
-                self.tell(waiting)
+                _progress.tell(waiting)
             time.sleep(min(pause, left))
             pause = min(2 * pause, self.longest_pause)
 
@@ -120,10 +116,10 @@ class Arm:
         self._pipeline: t.Any = ARMPipelineClient(base_url=cloud.resource_manager, **self._plumbing())
 
     @classmethod
-    def connect(cls, options: t.Mapping[str, t.Any], run_command: credentials.RunCommand, tell: Tell = silent) -> Arm:
+    def connect(cls, options: t.Mapping[str, t.Any], run_command: credentials.RunCommand) -> Arm:
         """Log in as the module's options, the environment, the credentials file or ``az`` say.
 
-        ``run_command`` is the module's own; ``tell`` is told what is waited for.
+        ``run_command`` is the module's own.
         """
         for library_name in _LOGGING:  # they would write to stderr what is raised anyway
             logging.getLogger(library_name).addHandler(logging.NullHandler())
@@ -142,7 +138,7 @@ class Arm:
             verify=verify,
             tenant=login.values.get("tenant") or str(account.get("tenantId", "")),
             subscription=login.values.get("subscription_id") or str(account.get("id", "")),
-            patience=Patience(options.get("wait_timeout", 3600), options.get("poll_interval", 10), tell),
+            patience=Patience(options.get("wait_timeout", 3600), options.get("poll_interval", 10)),
         )
 
     @property
@@ -172,14 +168,14 @@ class Arm:
 
     def token(self, scope: str, doing: str) -> tuple[str, int]:
         """A token of the task's credential and when it expires (seconds since the epoch)."""
-        with refusals(doing):
+        with refusals(doing), _progress.waiting(retry.NO_TOKEN):
             token = self._credential.get_token(scope)
         return token.token, token.expires_on
 
     def exchange(self, tenant: str, client_id: str, assertion: str, *, doing: str) -> None:
         """Exchange a token of another issuer for one of Entra, which is thrown away."""
         credential = credentials.asserted(self._entra, tenant, client_id, assertion)
-        with refusals(doing):
+        with refusals(doing), _progress.waiting(retry.NO_TOKEN):
             credential.get_token(self.cloud.scope)
 
     def get(self, path: str, api_version: str, *, doing: str) -> Body | None:
@@ -255,6 +251,14 @@ class Arm:
         Returns what was said of it at the end, {} where there was nothing to wait for.
         The operation's URLs are signed: they are used exactly as they came.
         """
+        try:
+            return self._follow(response, doing=doing)
+        except Failure as failure:  # Azure has begun, and what it leaves is in the state Failed
+            if response.request.method != "POST":
+                failure.results["changed"] = True
+            raise
+
+    def _follow(self, response: HttpResponse, *, doing: str) -> Body:
         operation = response.headers.get("Azure-AsyncOperation")
         request, url = response.request, _operation_of(response)
         if url:
@@ -299,7 +303,7 @@ class Arm:
                 return json_of(response)
             if long_running.unsuccessful(state):
                 raise Refused(doing, _failed_operation(response, state))
-            self.patience.tell(f"{doing}: {state}")
+            _progress.tell(f"{doing}: {state}")
             url = response.headers.get("Location", url) if response.status_code == 202 else url
         raise lost_to or Failure(
             f"Could not {doing} within {self.patience.timeout:g} seconds (the operation says {state!r}); it goes on in "
@@ -315,9 +319,6 @@ class Arm:
 
     def _left(self) -> float:
         return self.patience.left()  # of now: whoever holds this may get patience anew
-
-    def _tell(self, line: str) -> None:
-        self.patience.tell(line)
 
     def _renewed(self) -> TokenCredential:
         self._credential = self._login()
@@ -344,8 +345,9 @@ class Arm:
                 policies.ContentDecodePolicy(),
                 *own,
                 policies.RedirectPolicy(permit_redirects=False),  # ARM has none, nor has Graph
-                retry.after_faults(self._left, self._tell),
+                retry.after_faults(self._left),
                 retry.with_new_tokens(self._credential, self._renewed, scope),
+                retry.telling(),
                 policies.SensitiveHeaderCleanupPolicy(),
             ],
             "transport": self._transport,

@@ -14,6 +14,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from .. import _progress
 from .._domain.azure import aadsts
 from .._domain.azure.exchanges import Exchange, Record, Sampling
 from .._domain.azure.federated import Credential, Holder, require_issuer
@@ -103,7 +104,7 @@ def sample(arm: Arm, records: Records, assertion: Assertion, sampling: Sampling)
                 continue
             pause = began + sampling.due(number) - time.monotonic()
             if pause > 0:
-                arm.patience.tell(f"{number} of {sampling.samples} exchanges were made by each federated credential")
+                _progress.tell(f"{number} of {sampling.samples} exchanges were made by each federated credential")
                 time.sleep(pause)
             for trust, made in zip(due, pool.map(lambda trust: exchange(arm, trust, assertion), due)):
                 found[trust] = found[trust].with_one(made)

@@ -17,6 +17,7 @@ import base64
 import time
 import typing as t
 
+from .. import _progress
 from .._domain.azure import arm_id, clusters, long_running
 from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
@@ -60,7 +61,7 @@ def settled(arm: Arm, group: str, name: str) -> Body | None:
         state = provisioning_state(body)
         if long_running.ended(state):
             return body
-        arm.patience.tell(f"AKS is working on the cluster {name}: {state}")
+        _progress.tell(f"AKS is working on the cluster {name}: {state}")
     raise Failure(
         f"AKS is still working on the cluster {name} after {arm.patience.timeout:g} seconds (state {state}); run again "
         "later, raise wait_timeout, or end that operation with az aks operation-abort."

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from .. import _progress
 from .._domain.azure import arm_answers
 
 if t.TYPE_CHECKING:
@@ -22,11 +23,13 @@ TRANSIENT = (408, 429, 500, 502, 503, 504)
 # A PUT, a PATCH or a DELETE that took effect has no other effect when it comes again; a POST may have.
 _METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
 
+NO_TOKEN = "Entra has not answered the request for a token yet"
 
-def after_faults(left: t.Callable[[], float], tell: t.Callable[[str], None]) -> t.Any:
+
+def after_faults(left: t.Callable[[], float]) -> t.Any:
     """Sends again after throttling, errors of the server and lost connections, as long as ``left`` has seconds.
 
-    ``tell`` is told of each pause and its cause.
+    Each pause is told with its cause.
     A POST is sent once, whatever comes of it, unless its caller says ``retry_on_methods``.
     """
     from azure.core.pipeline.policies import RetryPolicy
@@ -52,12 +55,30 @@ def after_faults(left: t.Callable[[], float], tell: t.Callable[[str], None]) -> 
             if left() <= pause:
                 return False
             request = response.http_request
-            path = request.url.partition("?")[0]  # what follows may be a signature
+            path = _place(request)
             cause = "got no answer" if error else f"was answered {response.http_response.status_code}"
-            tell(f"{request.method} {path} {cause}, it is sent again in {pause:.0f} s")
+            _progress.tell(f"{request.method} {path} {cause}, it is sent again in {pause:.0f} s")
             return True
 
     return AfterFaults(retry_total=5, retry_status=5, retry_backoff_max=60)
+
+
+def telling() -> t.Any:
+    """Tells which request is not answered yet, each time that it is sent."""
+    from azure.core.pipeline.policies import HTTPPolicy
+
+    class Telling(HTTPPolicy[t.Any, t.Any]):
+        def send(self, request: t.Any) -> t.Any:
+            sent = request.http_request
+            with _progress.waiting(f"{sent.method} {_place(sent)} is not answered yet"):
+                return self.next.send(request)
+
+    return Telling()
+
+
+def _place(request: t.Any) -> str:
+    """What follows may be a signature."""
+    return str(request.url).partition("?")[0]
 
 
 def asked_pause(response: t.Any) -> float:
@@ -79,5 +100,9 @@ def with_new_tokens(credential: TokenCredential, renewed: t.Callable[[], TokenCr
                 self._credential = renewed()
                 self.authorize_request(request, scope)
             return True
+
+        def on_request(self, request: t.Any) -> None:
+            with _progress.waiting(NO_TOKEN):
+                super().on_request(request)
 
     return WithNewTokens(credential, scope)

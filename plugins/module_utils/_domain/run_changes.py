@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from .change import Change
 
 _NAMES = tuple(each.name for each in fields(Change))
-CHANGED, PREDICTED = "changed", "would change"
+CHANGED, PREDICTED, BEGUN = "changed", "would change", "begun"
 
 
 @dataclass(frozen=True)
@@ -59,30 +59,49 @@ def of_task(
 ) -> list[Row]:
     """The changes of one task, by its name where it tells none; what they took together stands with the first.
 
+    Last stands the one that was begun and failed, which has left something.
     ``where``: the node on which they were made.
     """
     state = PREDICTED if check_mode else CHANGED
-    sentences, changes = result.get("actions") or (name,), result.get("changes") or ()
-    told: t.Iterable[tuple[t.Any, t.Any]] = itertools.zip_longest(sentences, changes, fillvalue={})
+    sentences, changes = list(result.get("actions") or ()), list(result.get("changes") or ())
+    states = [state] * len(sentences)
+    if result.get("begun"):
+        sentences.append(f"{result['failed_action']} (begun, then failed)")
+        changes.append(result.get("failed_change") or {})
+        states.append(BEGUN)
+    told: t.Iterable[tuple[t.Any, t.Any]] = itertools.zip_longest(sentences or (name,), changes, fillvalue={})
     rows = []
     for number, (what, change) in enumerate(told):
         if where:
             change = {**change, "id": f"{where}/{change.get('id', '')}"} if change else change
             what = f"{what or name} on {where}"
-        rows.append(Row(str(what or name), state, None if number else round(seconds, 1), change))
+        rows.append(
+            Row(
+                str(what or name),
+                states[number] if number < len(states) else state,
+                None if number else round(seconds, 1),
+                change,
+            )
+        )
     return rows
 
 
-def lines(changes: t.Sequence[Row], seconds: float, *, check_mode: bool, before: int = 0) -> list[str]:
+def lines(
+    changes: t.Sequence[Row], seconds: float, *, check_mode: bool, before: int = 0, failed: bool = False
+) -> list[str]:
     """Lines that a person is told in the end: one for each change, which stays whole however long it is.
 
-    ``before``: how many changes the same run has told already.
+    ``before``: how many changes the same run has told already. ``failed``: a task has failed, so that no change is no
+    success.
     """
     took = f"in {elapsed(seconds)}"
     if not changes:
         told = "Nothing would change" if check_mode else "Nothing was changed"
+        if failed:
+            told = f"A task failed, see above; before it nothing {'would change' if check_mode else 'was changed'}"
         if before:
-            told = told.replace("Nothing", f"After the {_count(before)} above, nothing more")
+            more = f"fter the {_count(before)} above, nothing more"
+            told = told.replace("Nothing", f"A{more}").replace("it nothing", f"it, a{more}")
         return [f"{told} in Azure, the cluster or on its nodes ({elapsed(seconds)})."]
     count = _count(len(changes))
     told = f"{count} would be made (check mode), found {took}:" if check_mode else f"{count} {took}:"

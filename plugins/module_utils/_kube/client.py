@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
+from .. import _progress
 from .._domain.errors import UNEXPECTED, Failure
 from .._domain.names import FIELD_MANAGER
 from .config import Settings, load_configuration
@@ -330,9 +331,10 @@ class Client:
         _follow_no_redirects(ws_client)
         options = {"headers": self._credentials(), "_preload_content": False, "capture_all": False, "binary": True}
         try:
-            return _within(
-                self._read_seconds, lambda: ws_client.websocket_call(self._configuration, "GET", url, **options)
-            )
+            with _progress.waiting(f"the kubelet of {label(POD, namespace, pod)} has not started a command yet"):
+                return _within(
+                    self._read_seconds, lambda: ws_client.websocket_call(self._configuration, "GET", url, **options)
+                )
         except ApiException as error:
             raise _exec_failure(namespace, pod, str(error.reason)) from error
         except TimeoutError as error:
@@ -410,15 +412,16 @@ class Client:
         give_up = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
-                answer = self._pool.request(
-                    method,
-                    url,
-                    body=None if body is None else json.dumps(body).encode(),
-                    headers=self._headers(content_type),
-                    timeout=Timeout(connect=self._connect_seconds, read=self._read_seconds),
-                    retries=False,
-                    redirect=False,
-                )
+                with _progress.waiting(f"{method} {self.host}{path} is not answered yet"):
+                    answer = self._pool.request(
+                        method,
+                        url,
+                        body=None if body is None else json.dumps(body).encode(),
+                        headers=self._headers(content_type),
+                        timeout=Timeout(connect=self._connect_seconds, read=self._read_seconds),
+                        retries=False,
+                        redirect=False,
+                    )
             except HTTPError as error:
                 raise unreachable(self.host, error) from error
             except (OSError, ValueError) as error:  # an unreadable certificate file, a URL that is none
@@ -427,6 +430,7 @@ class Client:
             pause = _retry_after(answer)
             if answer.status != 429 or pause is None or time.monotonic() + pause > give_up:
                 return int(answer.status), bytes(answer.data or b"")
+            _progress.tell(f"{method} {self.host}{path} was answered 429, it is sent again in {pause:.0f} s")
             time.sleep(pause)
 
 

@@ -64,7 +64,7 @@ def take(client: Client, desired: Desired, *, timeout: float, pause: float) -> d
                 raise
             return None
 
-    taken = wait_for(look, timeout=timeout, pause=pause)
+    taken = wait_for(look, f"{desired.label} is held by another run", timeout=timeout, pause=pause)
     if taken is None:
         raise held(client, desired)
     return taken

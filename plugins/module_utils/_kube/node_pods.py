@@ -145,7 +145,12 @@ class NodePod:
             return None
 
         try:
-            found = wait_for(started, timeout=self._start_timeout, pause=_PAUSE)
+            found = wait_for(
+                started,
+                f"the pod on {self._access.target} has not started yet",
+                timeout=self._start_timeout,
+                pause=_PAUSE,
+            )
         except Failure:
             self._client.delete(JOB, self._access.namespace, self._access.name)
             raise

@@ -91,7 +91,7 @@ class Place:
             found = self.get()
             return True if found is None or found["metadata"]["uid"] != uid else None
 
-        if wait_for(look, timeout=seconds, pause=2) is None:
+        if wait_for(look, f"{self.label} is not gone yet", timeout=seconds, pause=2) is None:
             raise Failure(
                 f"{self.label} was still there {seconds:g} seconds after its deletion: look at its finalizers, and run "
                 "again."
@@ -102,7 +102,7 @@ class Place:
             conditions = ((self.get() or {}).get("status") or {}).get("conditions") or ()
             return any((each.get("type"), each.get("status")) == ("Established", "True") for each in conditions) or None
 
-        if wait_for(look, timeout=seconds, pause=2) is None:
+        if wait_for(look, f"{self.label} is not Established yet", timeout=seconds, pause=2) is None:
             raise Failure(
                 f"{self.label} was not Established within {seconds:g} seconds: look at its conditions with kubectl "
                 f"describe {self.kind.plural} {self.name}, and run again."

@@ -166,7 +166,7 @@ def wait_settled(
         last[:] = [_assigned(client, desired_list, written)]
         return None if last[0].missing or last[0].left else True
 
-    if wait_for(look, timeout=timeout, pause=pause) is None:
+    if wait_for(look, "MIC has not assigned all identities yet", timeout=timeout, pause=pause) is None:
         raise _unsettled(client, last[0], timeout)
     return list(last[0].results)
 

@@ -87,7 +87,7 @@ def _follow(
         trouble, state = job_pods.trouble(client, namespace, name, pod), job_pods.state(pod)
         return {"pod": pod, "trouble": trouble} if "terminated" in state or "running" in state or trouble else None
 
-    seen = wait_for(started, timeout=start_timeout, pause=_PAUSE)
+    seen = wait_for(started, f"the pod {namespace}/{name} has not started yet", timeout=start_timeout, pause=_PAUSE)
     if seen is None:
         pod = look()
         reason = f"The probe did not start within {start_timeout:.0f} seconds{job_pods.why(pod)}."
@@ -102,7 +102,7 @@ def _follow(
             return {"metadata": {}}
         return pod if "terminated" in job_pods.state(pod) or job_pods.phase(pod) in ("Succeeded", "Failed") else None
 
-    pod = wait_for(ended, timeout=timeout + _LOG_SECONDS, pause=_PAUSE)
+    pod = wait_for(ended, f"the pod {namespace}/{name} has not ended yet", timeout=timeout + _LOG_SECONDS, pause=_PAUSE)
     if pod is None:
         return Ran("", node, f"The probe did not end within {timeout + _LOG_SECONDS:.0f} seconds.")
     if "terminated" not in job_pods.state(pod) or job_pods.is_evicted(pod):

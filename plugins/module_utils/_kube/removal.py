@@ -84,7 +84,7 @@ def wait_gone(client: Client, going: t.Sequence[removal.Removal], *, timeout: fl
         left[:] = [each for each in left if _uid(each.live) in there[each.kind]]
         return True if not left else None
 
-    if wait_for(look, timeout=timeout, pause=pause) is None:
+    if wait_for(look, f"of {len(going)} objects some are not gone yet", timeout=timeout, pause=pause) is None:
         held = [f"{each.label} ({_why(client, each)})" for each in left]
         raise Failure(
             f"After {timeout:g} seconds {held[0]} is still there"

@@ -230,7 +230,12 @@ class Proof:
             found[:] = access.compare(doubted, [like[each] for each in doubted], answers)
             return None if found else True
 
-        wait_for(look, timeout=_NEW_SECONDS if written else _OLD_SECONDS, pause=2)
+        wait_for(
+            look,
+            f"the rights of {self._desired.label} are not in effect yet",
+            timeout=_NEW_SECONDS if written else _OLD_SECONDS,
+            pause=2,
+        )
         self._tell(found)
         if found:
             raise Failure(

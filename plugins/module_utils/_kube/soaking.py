@@ -13,6 +13,7 @@ import threading
 import typing as t
 from functools import partial
 
+from .. import _progress
 from .._domain.diagnosis import logs as log_lines
 from .._domain.kubernetes import progress, restarts
 from .._domain.matching.matching import controller
@@ -73,7 +74,6 @@ def wait(
     seconds: int,
     *,
     timeout: float,
-    tell: t.Callable[[str], None],
 ) -> list[Soak]:
     """As ``observe``, once nothing more is waited for (soaking.is_awaited), or as it is after ``timeout`` seconds."""
     last: list[list[Soak]] = []
@@ -82,7 +82,7 @@ def wait(
     def look() -> list[Soak] | None:
         found = observe(connect(), workloads)
         last[:] = [found]
-        tell(soaking.progress(dict(zip(names, found)), seconds))
+        _progress.tell(soaking.progress(dict(zip(names, found)), seconds))
         return None if any(soaking.is_awaited(each, seconds) for each in found) else found
 
     pause = min(max(seconds / 10, 2), _LONGEST_PAUSE)

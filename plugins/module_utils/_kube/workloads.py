@@ -197,7 +197,7 @@ class Place:
             return None
 
         try:
-            found = wait_for(look, timeout=timeout, pause=pause)
+            found = wait_for(look, f"the pods of {self.label} are not replaced yet", timeout=timeout, pause=pause)
             if found is None:
                 raise self._late(*last[0], timeout, evicts)
         except Failure as failure:

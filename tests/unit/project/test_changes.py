@@ -47,7 +47,7 @@ def test_changes_are_documented(module: str) -> None:
     assert named and named <= set(VERBS)
     assert [list(each) for each in changes["sample"]] == [NAMES] * len(documented["actions"]["sample"])
     assert {each["verb"] for each in changes["sample"]} <= named
-    assert ("failed_change" in documented) == ("failed_action" in documented)
+    assert ("failed_change" in documented) == ("failed_action" in documented) == ("begun" in documented)
     if "failed_change" in documented:
         assert documented["failed_change"]["sample"] in changes["sample"]
 

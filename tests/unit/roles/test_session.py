@@ -37,11 +37,9 @@ def wrong(files: dict[str, str]) -> list[str]:
         for task in found:
             name = f"{path}: {task.given.get('name')}"
             registered = task.given.get("register", "")
-            arguments = task.given.get(SESSION, {}) or {}
             if registered == VARIABLE and (task.conditional or conditional[path]):
                 told.append(f"{name} may be skipped")
-            is_session = SESSION in task.given and arguments.get("state") != "private_directory"
-            if is_session is not (registered == VARIABLE):
+            if (SESSION in task.given) is not (registered == VARIABLE):
                 told.append(f"{name} registers {registered or 'nothing'}")
     return told
 
@@ -77,6 +75,7 @@ def test_what_is_found() -> None:
         "roles/one/tasks/b.yml: Connect may be skipped",
         "roles/one/tasks/work.yml: Connect may be skipped",
         "roles/one/tasks/applied.yml: Connect may be skipped",
+        "roles/one/tasks/more.yml: Make registers other",
         "roles/one/tasks/more.yml: Lose registers nothing",
         f"roles/one/tasks/more.yml: Take registers {VARIABLE}",
         "playbooks/other.yml: Connect may be skipped",

@@ -142,6 +142,12 @@ def test_a_cluster_with_identities_of_its_own(modules: Modules, azure: Simulated
     assert [(pool["name"], pool["count"], pool["mode"]) for pool in state["agent_pools"]] == [("sys", 1, "System")]
 
 
+def test_a_creation_that_is_refused_has_not_begun(modules: Modules, group: str) -> None:
+    modules.fault("PUT", "managedClusters/demo", status=403, body={"error": {"code": "AuthorizationFailed"}})
+    failed = modules.fail("aks_cluster", **DEMO, location="westeurope")
+    assert (failed["changed"], failed["begun"]) == (False, False)
+
+
 def test_a_failed_creation_is_told_and_then_reconciled(modules: Modules, azure: SimulatedAzure, group: str) -> None:
     azure.compute.start_error = "No quota is left"
     failed = modules.fail("aks_cluster", **DEMO, location="westeurope")
@@ -149,6 +155,7 @@ def test_a_failed_creation_is_told_and_then_reconciled(modules: Modules, azure: 
         "Could not create the cluster demo in the resource group rg: No quota is left (CreateVMSSAgentPoolFailed); "
         "correct what the message names and run again."
     )
+    assert (failed["changed"], failed["begun"], failed["actions"]) == (True, True, [])
     assert failed["error"].pop("request_id")
     assert failed["error"] == {"code": "CreateVMSSAgentPoolFailed", "message": "No quota is left", "status": 200}
     azure.compute.start_error = None

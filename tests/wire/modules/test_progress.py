@@ -79,7 +79,8 @@ def test_what_azure_says_is_shown_while_it_works(modules: Modules, azure: Simula
     assert [line.partition("]")[0] for line in sorted(shown)] == ["[plain", "[there -> elsewhere"], lines
     for line in shown:
         name = line[1:].partition("]")[0].split()[0]
-        assert f"] change the cluster {name} in the resource group rg: {POOLS}, " in line
+        assert f"] change the cluster {name} in the resource group rg: {POOLS} (" in line
+        assert line.endswith(" s waited)")
     assert left_behind(modules.home) == []
 
 
@@ -99,7 +100,7 @@ def test_a_pause_that_azure_asks_for_is_shown(modules: Modules, azure: Simulated
     modules.fault("PUT", "managedClusters/plain", status=429, body=slow, headers={"Retry-After": "5"})
     _out, lines = play(modules, ["plain"], tasks=[TASK, CHECK])
     (line,) = lines
-    assert "/managedClusters/plain was answered 429, it is sent again in 5 s" in line
+    assert "/managedClusters/plain was answered 429, it is sent again in 5 s (" in line
     assert "?" not in line
 
 
@@ -109,3 +110,40 @@ def test_what_a_service_says_cannot_move_the_cursor(modules: Modules, azure: Sim
     _out, lines = play(modules, ["plain"], tasks=[TASK, CHECK])
     (line,) = lines
     assert "\x1b" not in line and "TASK [x]" in line and len(line) < 500
+
+
+SESSION = {
+    "azureops.pod_identity.cluster_session": {"state": "asked", "connects": False},
+    "register": "pod_identity_session",
+    "vars": {"pod_identity_cluster_name": "plain", "pod_identity_cluster_resource_group": "rg"},
+}
+INFO = {"azureops.pod_identity.aks_cluster_info": {"resource_group": "rg", "name": "plain"}}
+KNOWN = {**SESSION, "azureops.pod_identity.cluster_session": {"state": "begun", "roles": ["pod_identity_cluster"]}}
+
+
+@pytest.mark.parametrize("task", [INFO, KNOWN], ids=["module", "session"])
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
+def test_who_only_looks_tells_that_nothing_answers(
+    modules: Modules, azure: SimulatedAzure, task: dict[str, Any], check: bool
+) -> None:
+    """The first task of a playbook too, which runs modules in its place."""
+    azure.cluster(name="plain")
+    modules.fault("GET", "managedClusters/plain", delay=9)
+    _out, lines = play(modules, ["plain"], tasks=[{**task, "check_mode": check}])
+    told = [line for line in lines if "is not answered yet" in line]
+    assert told and told[0].startswith("[plain] GET https://"), lines
+    assert "/managedClusters/plain is not answered yet (" in told[0]
+
+
+def test_entra_that_does_not_answer_is_named(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster(name="plain")
+    modules.fault("POST", "/oauth2/", delay=9)
+    _out, lines = play(modules, ["plain"], tasks=[INFO])
+    assert any("Entra has not answered the request for a token yet (" in line for line in lines), lines
+
+
+def test_a_server_that_fails_is_told(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster(name="plain")
+    modules.fault("GET", "managedClusters/plain", status=500, count=3)
+    _out, lines = play(modules, ["plain"], tasks=[INFO])
+    assert any("/managedClusters/plain was answered 500, it is sent again in" in line for line in lines), lines

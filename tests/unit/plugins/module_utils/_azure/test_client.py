@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _progress
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Patience
 
 
@@ -24,13 +27,14 @@ def test_whatever_is_waited_for_gets_one_look() -> None:
     assert spent.anew().left() > 0
 
 
-def test_what_is_waited_for_is_told_before_each_pause() -> None:
-    told: list[str] = []
-    looks = Patience(timeout=1, interval=0.1, tell=told.append).looks("Entra is slow")
+def test_what_is_waited_for_is_told_before_each_pause(tmp_path: Path) -> None:
+    told = tmp_path / _progress.FILE
+    _progress.begin(SimpleNamespace(_tmpdir=str(tmp_path), params={}))
+    looks = Patience(timeout=1, interval=0.1).looks("Entra is slow")
     next(looks)
-    assert told == []  # nobody has waited yet
+    assert not told.exists()  # nobody has waited yet
     next(looks)
-    assert told == ["Entra is slow"]
+    assert told.read_text() == "Entra is slow"
 
 
 def test_the_first_pauses_are_short() -> None:

@@ -72,3 +72,26 @@ def test_what_is_changed_on_a_node_names_it() -> None:
 )
 def test_what_a_person_is_told(found: list[Row], check_mode: bool, told: list[str]) -> None:
     assert run_changes.lines(found, 11.7, check_mode=check_mode) == told
+
+
+def test_what_was_begun_and_failed_is_a_change() -> None:
+    result = {"failed": True, "begun": True, "failed_action": "create b", "failed_change": OTHER}
+    done = {"actions": ["create a"], "changes": [ONE]}
+    assert run_changes.of_task({**result, **done}, "Make them", 1, check_mode=False) == [
+        Row("create a", "changed", 1, ONE),
+        Row("create b (begun, then failed)", "begun", None, OTHER),
+    ]
+    assert run_changes.of_task({**result, "actions": [], "changes": []}, "Make them", 1, check_mode=False) == [
+        Row("create b (begun, then failed)", "begun", 1, OTHER)
+    ]
+    refused = {**result, **done, "begun": False}
+    assert run_changes.of_task(refused, "Make them", 1, check_mode=False) == [Row("create a", "changed", 1, ONE)]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_behind_a_failure_nothing_reads_as_success(check_mode: bool) -> None:
+    would = "would change" if check_mode else "was changed"
+    (told,) = run_changes.lines([], 5, check_mode=check_mode, failed=True)
+    assert told == f"A task failed, see above; before it nothing {would} in Azure, the cluster or on its nodes (5 s)."
+    (more,) = run_changes.lines([], 5, check_mode=check_mode, before=2, failed=True)
+    assert f"before it, after the 2 changes above, nothing more {would} in Azure" in more
