@@ -105,7 +105,11 @@ def test_what_is_not_sure_is_told_as_such() -> None:
 
 @table(
     "verdict, sentence",
-    ("healthy", "Nothing is wrong with the cluster: all was looked at, and pods there get the right tokens."),
+    (
+        "healthy",
+        "Nothing is wrong with the cluster: all was looked at, and requests in the place of pods there, with the client id "
+        "that AZURE_CLIENT_ID names, got the right tokens.",
+    ),
     (
         "unknown",
         "Nothing wrong is seen in the cluster, as far as it was looked at: objects, logs, NMI on its nodes, Azure.",
