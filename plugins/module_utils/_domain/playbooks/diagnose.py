@@ -26,8 +26,8 @@ _PREFIX = "pod_identity_diagnose"
 _VERDICTS = {
     BROKEN: "{scope} is broken.",
     SUSPECT: "Nothing in {scope} is known to be broken, but something looks wrong.",
-    HEALTHY: "Nothing is wrong with {scope}: all was looked at, and requests in the place of pods there, with the client "
-    "id that AZURE_CLIENT_ID names, got the right tokens.",
+    HEALTHY: "Nothing is wrong with {scope}: all was looked at, and requests in the place of pods there, with the "
+    "client id that AZURE_CLIENT_ID names, got the right tokens.",
     UNKNOWN: "Nothing wrong is seen in {scope}, as far as it was looked at: {seen}.",
 }
 _SOURCES = {OBJECTS: "objects", EVENTS: "events", LOGS: "logs", NODES: "NMI on its nodes", AZURE: "Azure"}

@@ -107,8 +107,8 @@ def test_what_is_not_sure_is_told_as_such() -> None:
     "verdict, sentence",
     (
         "healthy",
-        "Nothing is wrong with the cluster: all was looked at, and requests in the place of pods there, with the client "
-        "id that AZURE_CLIENT_ID names, got the right tokens.",
+        "Nothing is wrong with the cluster: all was looked at, and requests in the place of pods there, with the "
+        "client id that AZURE_CLIENT_ID names, got the right tokens.",
     ),
     (
         "unknown",
