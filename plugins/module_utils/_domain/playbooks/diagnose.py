@@ -224,13 +224,14 @@ def _looking(options: OptionsOfRoles, found: Diagnosed) -> t.Iterator[Command]:
 
 @dataclass(frozen=True)
 class Commands:
-    """Those of the fact ``pod_identity_diagnosis``."""
+    """Those of the fact ``pod_identity_diagnosis``, with the host that is the cluster."""
 
     commands: tuple[Command, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Commands:
-        return cls(tuple(Command(one["about"], one["command"]) for one in observed["commands"]))
+        host = observed["host"]
+        return cls(tuple(Command(f"[{host}] {one['about']}", one["command"]) for one in observed["commands"]))
 
 
 @dataclass(frozen=True)

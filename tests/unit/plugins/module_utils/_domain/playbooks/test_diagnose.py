@@ -83,8 +83,8 @@ def test_what_is_told() -> None:
     ]
     about = "nmi_missing_on_node, Node n1"
     assert plan["commands"] == [{"about": about, "command": "kubectl patch"}]
-    printed = PARTS["commands"].plan({}, {"commands": plan["commands"]}, RUN)
-    assert printed == {"printed": [f"{about}:", "kubectl patch"]}
+    printed = PARTS["commands"].plan({}, {"commands": plan["commands"], "host": "demo"}, RUN)
+    assert printed == {"printed": [f"[demo] {about}:", "kubectl patch"]}
     cause = {"cause": "It waits. Because of nmi_missing_on_node.", "what_to_do": "Let NMI run there."}
     of = {"severity": "error", "code": "assignment_pending", "object": "Node n1", "references": CAUSE["references"]}
     assert plan["others"] == [{**of, **cause}]
