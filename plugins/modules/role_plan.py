@@ -70,7 +70,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: The plan; of a decision that its task tries again, also where it does not go on.
+  description:
+    - The plan; of a decision that its task tries again, also where it does not go on.
+    - Lines under its key C(printed), such as commands to paste, are shown on standard error as they are.
   returned: success
   type: dict
   sample: {kubernetes: []}

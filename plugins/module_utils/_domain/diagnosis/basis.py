@@ -117,10 +117,10 @@ def _nodes(observed: Observed, scope: Scope) -> set[str]:
 
 
 def _pods_of_nmi(observed: Observed) -> t.Iterator[tuple[str, t.Mapping[str, t.Any]]]:
-    """Those that are Ready, with their labels."""
+    """Those that are Ready and stay, with their labels."""
     for one in observed.of(NMI):
         for pod in one.pods:
-            if nmi.is_ready(pod):
+            if nmi.is_ready(pod) and not pod["metadata"].get("deletionTimestamp"):
                 yield f"Pod {pod['metadata'].get('namespace', '')}/{pod['metadata']['name']}", pod
 
 

@@ -26,7 +26,8 @@ _PREFIX = "pod_identity_diagnose"
 _VERDICTS = {
     BROKEN: "{scope} is broken.",
     SUSPECT: "Nothing in {scope} is known to be broken, but something looks wrong.",
-    HEALTHY: "Nothing is wrong with {scope}: all was looked at, and pods there get the right tokens.",
+    HEALTHY: "Nothing is wrong with {scope}: all was looked at, and requests in the place of pods there, with the "
+    "client id that AZURE_CLIENT_ID names, got the right tokens.",
     UNKNOWN: "Nothing wrong is seen in {scope}, as far as it was looked at: {seen}.",
 }
 _SOURCES = {OBJECTS: "objects", EVENTS: "events", LOGS: "logs", NODES: "NMI on its nodes", AZURE: "Azure"}
@@ -230,13 +231,14 @@ def _looking(options: OptionsOfRoles, found: Diagnosed) -> t.Iterator[Command]:
 
 @dataclass(frozen=True)
 class Commands:
-    """Those of the fact ``pod_identity_diagnosis``."""
+    """Those of the fact ``pod_identity_diagnosis``, with the host that is the cluster."""
 
     commands: tuple[Command, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Commands:
-        return cls(tuple(Command(one["about"], one["command"]) for one in observed["commands"]))
+        host = observed["host"]
+        return cls(tuple(Command(f"[{host}] {one['about']}", one["command"]) for one in observed["commands"]))
 
 
 @dataclass(frozen=True)

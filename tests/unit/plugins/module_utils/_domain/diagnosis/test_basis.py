@@ -96,6 +96,13 @@ def test_without_a_workload_nothing_is_proved() -> None:
     assert "2 nodes, such as n1" in found.unread[1].what
 
 
+def test_an_nmi_that_is_ending_covers_no_node() -> None:
+    lists = objects()
+    (ending,) = [each for each in lists["Pod"] if each["metadata"]["name"] == "nmi-1"]
+    ending["metadata"]["deletionTimestamp"] = "2026-03-01T11:59:59Z"
+    assert [one.source for one in basis.unread(whole(objects=lists, asked=()), CLUSTER)] == ["probe", "rules"]
+
+
 def test_kinds_of_pod_identity_that_the_cluster_does_not_have_are_not_missing() -> None:
     lists = {kind: each for kind, each in objects().items() if kind not in basis._CUSTOM}
     lists["CustomResourceDefinition"] = []

@@ -90,8 +90,8 @@ def test_what_is_told() -> None:
     ]
     about = "nmi_missing_on_node, Node n1"
     assert plan["commands"] == [{"about": about, "command": "kubectl patch"}]
-    printed = PARTS["commands"].plan({}, {"commands": plan["commands"]}, RUN)
-    assert printed == {"printed": [f"{about}:", "kubectl patch"]}
+    printed = PARTS["commands"].plan({}, {"commands": plan["commands"], "host": "demo"}, RUN)
+    assert printed == {"printed": [f"[demo] {about}:", "kubectl patch"]}
     cause = {"cause": "It waits. Because of nmi_missing_on_node.", "what_to_do": "Let NMI run there."}
     of = {"severity": "error", "code": "assignment_pending", "object": "Node n1", "references": CAUSE["references"]}
     assert plan["others"] == [{**of, **cause}]
@@ -112,7 +112,11 @@ def test_what_is_not_sure_is_told_as_such() -> None:
 
 @table(
     "verdict, sentence",
-    ("healthy", "Nothing is wrong with the cluster: all was looked at, and pods there get the right tokens."),
+    (
+        "healthy",
+        "Nothing is wrong with the cluster: all was looked at, and requests in the place of pods there, with the "
+        "client id that AZURE_CLIENT_ID names, got the right tokens.",
+    ),
     (
         "unknown",
         "Nothing wrong is seen in the cluster, as far as it was looked at: objects, logs, NMI on its nodes, Azure.",
