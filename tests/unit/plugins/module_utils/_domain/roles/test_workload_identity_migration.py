@@ -41,6 +41,7 @@ def template(name: str = "web", verdict: str = "needs", **changed: Any) -> dict[
         "verdict": verdict,
         "steps": ["label", "proof"],
         "blocked": [],
+        "noted": [],
         "identities": [{"name": "shop/web", "replacement": ""}],
         "client_id": "1",
         "service_account": name,
@@ -156,3 +157,20 @@ def test_options() -> None:
         PARTS["options"].plan(wrong, {}, RUN)
     names = ("proxy_workloads", "exchange_samples", "exchange_min_rate")
     assert [name in said for name, said in zip(names, refused.value.sentences)] == [True] * 3
+
+
+def test_what_a_person_has_to_know_is_shown() -> None:
+    """Though it is in nobody's way; each once."""
+    several = blocker(
+        object="Deployment shop/web", code="several_identities", reason="It gets a, b.", remedy="Name one."
+    )
+    rows = planned(info(template(noted=[several]), template("api", noted=[several])))["noted"]
+    assert rows == [
+        {
+            "object": "Deployment shop/web",
+            "code": "several_identities",
+            "workloads": 2,
+            "reason": "It gets a, b.",
+            "remedy": "Name one.",
+        }
+    ]
