@@ -168,7 +168,9 @@ def test_a_cron_job_has_to_run(look: Runner, nmi: Installation) -> None:
     assert (found["pods"], found["unproved"], found["tokens"]) == (1, "", [])
     assert 4 <= found["seconds"] <= seconds_since(began.isoformat()) + 1
     nmi.kubelet.write(nmi.namespace, "nmi-a", asked(), age=timedelta(minutes=5))
-    (taken,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))[0]["tokens"]
+    (found,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))
+    assert found["tokens"], found
+    (taken,) = found["tokens"]
     assert taken["pod"] == f"{nmi.namespace}/by-hand-1"
 
 
