@@ -331,7 +331,7 @@ templates:
       type: list
       elements: dict
       sample: []
-    warnings:
+    noted:
       description: What a person has to know, with the keys of RV(templates[].blocked).
       returned: always
       type: list

@@ -127,7 +127,7 @@ def webhook_down_and_passed_over(place: Place, wrong: bool) -> None:
         _until(place, lambda made: isinstance(made, dict) and not _has_token(made))
 
 
-@_world(3, "webhook_may_be_passed_over", "warnings")
+@_world(3, "webhook_may_be_passed_over", "noted")
 def webhook_that_may_be_ignored(place: Place, wrong: bool) -> None:
     assert place.webhook
     place.usual()
@@ -268,7 +268,7 @@ def container_that_is_skipped(place: Place, wrong: bool) -> None:
     assert _has_token(place.living_pod()) is not wrong
 
 
-@_world(14, "proxy_ignores_parameters", "warnings")
+@_world(14, "proxy_ignores_parameters", "noted")
 def proxy_asked_by_resource_id(place: Place, wrong: bool) -> None:
     place.identity()
     place.account()
@@ -297,7 +297,7 @@ def path_of_the_token_with_the_webhook_1_6(place: Place, wrong: bool) -> None:
     place.serve_as_object("v1.6.0")
 
 
-@_world(10, "token_path_hard_coded", "warnings", double=_SERVED)
+@_world(10, "token_path_hard_coded", "noted", double=_SERVED)
 def path_of_the_token_with_the_webhook_1_3(place: Place, wrong: bool) -> None:
     place.usual(container={"args": [f"--token-file={TOKEN_FILE}"] if wrong else []})
     place.serve_as_object("v1.3.0")

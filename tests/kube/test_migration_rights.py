@@ -116,7 +116,7 @@ def test_a_kind_that_may_not_be_listed(whole: Whole, kind: Kind) -> None:
     (missing,) = told["not_looked_at"]
     assert (missing["what"], missing["needs"]) == (kind.resource, f"list on {kind.resource} in the whole cluster")
     assert "may not list" in missing["why"]
-    before, after = of(whole.told, "needs", "blocked", "warnings"), of(told, "needs", "blocked", "warnings")
+    before, after = of(whole.told, "needs", "blocked", "noted"), of(told, "needs", "blocked", "noted")
     unknown = of(told, "not_looked_at")
     gone = {one for one in before if one not in after}
     assert {one for one, _name in gone} <= {kind.name}, gone

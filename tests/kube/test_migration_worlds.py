@@ -26,7 +26,7 @@ from ansible_collections.azureops.pod_identity.tests.support.fixed import fixed
 from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 ROLES = "Microsoft.Authorization/roleDefinitions"
-PARTS = ("needs", "blocked", "warnings", "accepted", "not_looked_at")
+PARTS = ("needs", "blocked", "noted", "accepted", "not_looked_at")
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,7 @@ def test_consumers_and_constraints_of_what_the_cluster_has(
     assert odd["reason"] == "Its spec.podIdentity is no object." and odd["blocks_finish"]
     assert (found["object"], found["uses"]) == (f"TriggerAuthentication {world}/queue", "pod_identity")
     one = rows(done, world)["Deployment"]
-    assert one["policies"] == ["K8sTeamLabels everywhere"] and codes(one, "warnings") == {"policy_may_refuse"}
+    assert one["policies"] == ["K8sTeamLabels everywhere"] and codes(one, "noted") == {"policy_may_refuse"}
     assert rows(done, world)["CronJob"]["policies"] == []
 
 

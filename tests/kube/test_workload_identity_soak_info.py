@@ -143,7 +143,8 @@ def run_of(nmi: Installation, maker: Any, name: str, *, mutated: bool = True) ->
     env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/token"}] if mutated else []
     container = {"name": "app", "image": "app", "env": env}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    job = nmi.create(JOB, name, metadata=owned(maker), spec={"template": template})
+    # Its controller makes no pod besides.
+    job = nmi.create(JOB, name, metadata=owned(maker), spec={"suspend": True, "template": template})
     metadata = {"labels": {"job-name": name}, **owned(job)}
     nmi.create(POD, f"{name}-1", metadata=metadata, spec={"nodeName": nmi.node, **template["spec"]})
     started = (datetime.now(UTC) - STARTED).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -167,7 +168,9 @@ def test_a_cron_job_has_to_run(look: Runner, nmi: Installation) -> None:
     assert (found["pods"], found["unproved"], found["tokens"]) == (1, "", [])
     assert 4 <= found["seconds"] <= seconds_since(began.isoformat()) + 1
     nmi.kubelet.write(nmi.namespace, "nmi-a", asked(), age=timedelta(minutes=5))
-    (taken,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))[0]["tokens"]
+    (found,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))
+    assert found["tokens"], found
+    (taken,) = found["tokens"]
     assert taken["pod"] == f"{nmi.namespace}/by-hand-1"
 
 

@@ -133,6 +133,7 @@ MIGRATE: dict[str, tuple[Any, str]] = {
     "workload_identity_migration_dry_run": ("some", "is 'some', not true or false."),
     "workload_identity_migration_exchange_samples": ("few", "is 'few', not a whole number."),
     "workload_identity_migration_exchange_min_rate": ("half", "is 'half', not a number."),
+    "workload_identity_migration_unused_bindings": ([{}], "entry 1 is a dictionary, not a text."),
     "workload_identity_migration_proxy_workloads": ([{}], "entry 1 is a dictionary, not a text."),
     "workload_identity_migration_accept": (
         ["all"],

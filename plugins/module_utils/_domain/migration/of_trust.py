@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from ..azure import arm_id
 from ..azure.federated import LIMIT
-from ..installation.workload_identity_webhook import CLIENT_ID
-from ..kubernetes.objects import labels_of
+from ..installation.workload_identity_webhook import CLIENT_ID, TENANT_ID
+from ..kubernetes.objects import annotations_of, labels_of
 from ..matching.inventory import full_name
 from ..matching.matching import USER_ASSIGNED
 from ..names import MANAGED_BY, MANAGER, listed
@@ -175,6 +175,23 @@ def account_tells_other_client_id(one: Candidate, world: World) -> Reasons:
         told = world.told_by_account(one)
         label = f"ServiceAccount {one.namespace}/{world.account_of(one)}"
         yield Reason(f"It tells {told or 'no client id'}, and has to tell {one.client_id}.", label)
+
+
+@TABLE.problem(
+    BLOCKS,
+    f"Take the annotation {TENANT_ID} away, so that the webhook tells the tenant of the cluster, or correct it.",
+    told_by=f"The annotation {TENANT_ID} of the service account beside the tenant of the cluster.",
+)
+def account_tells_other_tenant(one: Candidate, world: World) -> Reasons:
+    """The service account tells another tenant than the cluster's, where no identity of the workload is."""
+    told = str(annotations_of(world.account(one) or {}).get(TENANT_ID) or "")
+    if not told or one.is_bound:
+        return
+    label = f"ServiceAccount {one.namespace}/{world.account_of(one)}"
+    if not world.observed.tenant:
+        yield unlooked(f"It tells the tenant {told}, and whether that is the cluster's is not known.", label)
+    elif told.lower() != world.observed.tenant.lower():
+        yield Reason(f"It tells the tenant {told}, and the cluster is of {world.observed.tenant}.", label)
 
 
 @TABLE.problem(

@@ -151,7 +151,7 @@ def fields_would_be_lost(one: Candidate, world: World) -> Reasons:
 
 @TABLE.problem(
     BLOCKS,
-    "See the message of the API server, and change the template or what refuses it.",
+    "Change the template, or what refuses or changes its pods; see kubectl get mutatingwebhookconfigurations.",
     told_by="A server dry run of a pod of the template with the label.",
     row=3,
 )
@@ -161,7 +161,10 @@ def labelled_pod_refused(one: Candidate, world: World) -> Reasons:
     if run and run.refusal:
         yield Reason(run.refusal)
     elif run and not run.gives_token:
-        yield Reason("A pod with the label would be created without a token.")
+        yield Reason(
+            "A pod with the label would be created without a token: the webhook does not see it, or another one takes "
+            "its label away before."
+        )
 
 
 @TABLE.problem(

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from ..kubernetes import progress
 from ..kubernetes.workloads import TEMPLATES
 from ..names import listed
 from . import noticed
@@ -97,6 +98,18 @@ def cannot_surge(one: Candidate, world: World) -> Reasons:
         yield Reason(f"{rollout.gap[0].upper()}{rollout.gap[1:]}.")
     elif rollout.unknown:
         yield unlooked(f"It is not known {rollout.unknown}: persistentvolumeclaims may not be listed.")
+
+
+@TABLE.problem(
+    BLOCKS,
+    "Resume the Deployment (kubectl rollout resume), or set the partition of the StatefulSet to 0.",
+    told_by="spec.paused of a Deployment, and the partition of a StatefulSet.",
+)
+def rollout_held(one: Candidate, world: World) -> Reasons:
+    """The workload replaces no pods, because it is paused, or only some, because it has a partition."""
+    held = "" if one.source.made_by_hand else progress.held(one.kind, one.source.raw)
+    if held and not one.owner.kind and (_changes(one, world) or one.stale_pods):
+        yield Reason(f"{held[0].upper()}{held[1:].partition(':')[0]}.")
 
 
 @TABLE.problem(

@@ -90,7 +90,7 @@ def is_over(soak: Soak, seconds: int) -> bool:
 
 def is_awaited(soak: Soak, seconds: int) -> bool:
     """Whether more time may prove it: of a CronJob nobody knows when it runs, so that no more than its time passes."""
-    return not is_over(soak, seconds) and soak.seconds < seconds
+    return not is_over(soak, seconds) and soak.seconds < max(seconds, 1)
 
 
 def progress(soaks: t.Mapping[str, Soak], seconds: int) -> str:

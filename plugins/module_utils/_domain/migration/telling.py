@@ -74,7 +74,7 @@ def _template(one: Candidate, found: Plan, world: World) -> dict[str, t.Any]:
         "needs": [_short(item) for item in found.needs],
         "blocked": [_item(item) for item in found.blocked],
         "accepted": [_item(item) for item in found.accepted],
-        "warnings": [_item(item) for item in found.warnings],
+        "noted": [_item(item) for item in found.warnings],
         "not_looked_at": [_short(item) for item in found.not_looked_at],
         "uses": one.uses,
         "selector": one.selector,

@@ -115,7 +115,7 @@ class Stray:
 
 @dataclass(frozen=True)
 class Told:
-    """``clusters`` and ``strays``: empty where there is one cluster only.
+    """``clusters``: empty where there is one cluster only.
 
     ``unknown``: what ``strays`` may be besides, because some clusters were not looked at; '' where all were.
     ``message``: why the run fails for this cluster; '' where it does not.
@@ -136,7 +136,7 @@ def tell(_options: Nothing, found: Found, _run: Run) -> Told:
         identities=tuple(
             Overfull(shown(one.holder.short), one.used, one.missing, ", ".join(one.clusters)) for one in overfull
         ),
-        strays=tuple(map(_stray, fleet.strays(found.every))) if several else (),
+        strays=tuple(map(_stray, fleet.strays(found.every))) if several or not unknown else (),
         unknown=f"Some may be of {listed(unknown)}, whose issuer is not known." if unknown else "",
         message=_message(found, overfull),
     )

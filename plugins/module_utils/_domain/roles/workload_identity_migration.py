@@ -185,6 +185,17 @@ class Blocker:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A row of what a person has to know, though it is in nobody's way."""
+
+    object: str
+    code: str
+    workloads: int
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Consumer:
     """A row of what takes tokens through pods of others."""
 
@@ -219,6 +230,7 @@ class Planned:
     namespaces: tuple[Raw, ...]
     workloads: tuple[Workload, ...]
     blocked: tuple[Blocker, ...]
+    noted: tuple[Noted, ...]
     consumers: tuple[Consumer, ...]
     gains: tuple[Gain, ...]
     not_looked_at: tuple[Raw, ...]
@@ -236,6 +248,7 @@ def plan(options: Options, found: Found, _run: Run) -> Planned:
         namespaces=tuple(info["summary"]["namespaces"]),
         workloads=tuple(_workload(each) for each in info["templates"]),
         blocked=tuple(_blockers(info["templates"])),
+        noted=tuple(_noted(info["templates"])),
         consumers=tuple(
             Consumer(
                 each["object"],
@@ -287,14 +300,21 @@ def _identity(each: Raw) -> str:
 
 def _blockers(templates: t.Iterable[Raw]) -> t.Iterator[Blocker]:
     """Each once, with how many workloads it is in the way of."""
-    rows = Counter(
-        tuple(each[name] for name in ("object", "code", "stage", "reason", "remedy", "accepted_by"))
-        for template in templates
-        for each in template["blocked"]
-    )
+    rows = _counted(templates, "blocked", "object", "code", "stage", "reason", "remedy", "accepted_by")
     for (what, code, stage, reason, remedy, accepted_by), workloads in rows.items():
         by = ENABLE_ISSUER if code == NO_ISSUER else accepted_by
         yield Blocker(what, code, stage, workloads, reason, remedy, by)
+
+
+def _noted(templates: t.Iterable[Raw]) -> t.Iterator[Noted]:
+    rows = _counted(templates, "noted", "object", "code", "reason", "remedy")
+    for (what, code, reason, remedy), workloads in rows.items():
+        yield Noted(what, code, workloads, reason, remedy)
+
+
+def _counted(templates: t.Iterable[Raw], of: str, *names: str) -> Counter[tuple[str, ...]]:
+    """How many workloads have each item of the list ``of``, by these keys of it."""
+    return Counter(tuple(each[name] for name in names) for template in templates for each in template[of])
 
 
 def _failure(options: Options, info: Raw) -> str:

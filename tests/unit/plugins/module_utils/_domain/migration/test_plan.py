@@ -121,6 +121,8 @@ OF_CLIENT = {"clientID": CLIENT_ID}
 CLASS = {"metadata": metadata("vault"), "spec": {"provider": "azure", "parameters": {"usePodIdentity": "true"}}}
 POLICY = {"matchConstraints": {"resourceRules": [{"resources": ["deployments"]}]}}
 CONSTRAINT = {"match": {"namespaces": ["te*"], "kinds": [{"kinds": ["Pod"]}]}}
+TENANT_OF_ACCOUNT = "azure.workload.identity/tenant-id"
+PARTITIONED = {"rollingUpdate": {"partition": 1}}
 EXCEPTED = {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}}
 OURS = {"metadata": metadata("default-i", labels={"app.kubernetes.io/managed-by": "azureops.pod_identity"})}
 BASELINE = {"pod-security.kubernetes.io/enforce": "baseline"}
@@ -184,6 +186,11 @@ def as_job(one: Made) -> None:
     one.objects["Pod"] = one.objects["Pod"][1:]
     one.dry_runs = {"Job team/web": one.dry_runs[LABEL]}
     one.exchanges = [replace(each, workload=each.workload and "Job team/web") for each in one.exchanges]
+
+
+def as_stateful_set(one: Made) -> None:
+    one.objects["StatefulSet"] = [one.objects["Deployment"].pop(0)]
+    one.objects["Pod"] = one.objects["Pod"][1:]
 
 
 def full(number: int) -> dict[str, list[t.Any]]:
@@ -280,6 +287,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         unannotated,
         at("ServiceAccount", 0, "metadata", "annotations", CLIENT, to=OTHER_ID),
     ],
+    "account_tells_other_tenant": [of_account(annotations={CLIENT: CLIENT_ID, TENANT_OF_ACCOUNT: OTHER_ID})],
     "account_has_owner": [
         both(unannotated, of_account(annotations={"meta.helm.sh/release-name": "shop"})),
         both(unannotated, of_account(annotations={"argocd.argoproj.io/tracking-id": "shop:/ServiceAccount:team/web"})),
@@ -364,6 +372,10 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         both(unlabelled, recreated),
         both(unlabelled, alone, volumes(CLAIMED), add("PersistentVolumeClaim", CLAIM)),
     ],
+    "rollout_held": [
+        both(unlabelled, at("Deployment", 0, "spec", "paused", to=True)),
+        both(unlabelled, as_stateful_set, at("StatefulSet", 0, "spec", "updateStrategy", to=PARTITIONED)),
+    ],
     "policy_may_refuse": [
         both(unlabelled, add("ValidatingAdmissionPolicy", {"metadata": {"name": "labels"}, "spec": POLICY})),
         both(unlabelled, add("K8sLabels.constraints.gatekeeper.sh", {"metadata": {"name": "all"}, "spec": CONSTRAINT})),
@@ -397,6 +409,12 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
     "namespace_not_covered": [at(*CONFIGURED, "namespaceSelector", to={"matchLabels": {}})],
     "own_account_needed": [unlabelled, both(unlabelled, unannotated)],
     "account_name_taken": [both(unlabelled, by_default, add("ServiceAccount", OURS))],
+    "rollout_held": [
+        at("Deployment", 0, "spec", "paused", to=True),
+        # Its owner is asked.
+        both(unlabelled, at("Deployment", 0, "spec", "paused", to=True), *SPAN),
+    ],
+    "account_tells_other_tenant": [of_account(annotations={CLIENT: CLIENT_ID, TENANT_OF_ACCOUNT: TENANT.upper()})],
     "account_has_owner": [
         of_account(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}),
         # Its own owner is asked.
@@ -471,6 +489,9 @@ UNKNOWN: dict[str, t.Sequence[Change]] = {
     ],
     "issuer_not_enabled": [fields(issuer=None)],
     "service_principal_not_federable": [both(principal, fields(tenant=""))],
+    "account_tells_other_tenant": [
+        both(of_account(annotations={CLIENT: CLIENT_ID, TENANT_OF_ACCOUNT: TENANT}), fields(tenant=""))
+    ],
     "not_federated": [
         both(principal, fields(credentials={})),
         fields(credentials=None),
@@ -489,7 +510,8 @@ def told(found: Plan) -> dict[str, set[str]]:
 
 
 def of(one: Made) -> Plan:
-    return one.plan("Job team/web" if one.objects["Job"] else LABEL)
+    kind = next((kind for kind in ("Job", "StatefulSet") if one.objects.get(kind)), "Deployment")
+    return one.plan(f"{kind} team/web")
 
 
 def cases(table: dict[str, t.Sequence[Change]]) -> list[t.Any]:

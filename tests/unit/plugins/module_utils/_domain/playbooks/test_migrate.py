@@ -63,8 +63,15 @@ def test_each_cluster_fails_for_itself(cluster: str, message: str) -> None:
 
 
 def test_one_cluster_alone_needs_no_table() -> None:
-    found = told({"a": counted("A", identity(credential("B", "x"), wants=["y"]))})
+    found = told({"a": counted("A", identity(credential("A", "x"), wants=["y"]))})
     assert (found["clusters"], found["identities"], found["strays"], found["message"]) == ([], [], [], "")
+
+
+def test_credentials_of_other_clusters_are_told_for_one_cluster_too() -> None:
+    """They take the room of its own, whether their clusters are gone or not."""
+    of = identity(credential("B", "x"), wants=["y"])
+    assert [each["issuer"] for each in told({"a": counted("A", of)})["strays"]] == ["B"]
+    assert told({"a": counted("", of)})["strays"] == []  # nobody knows which are its own
 
 
 def test_an_identity_that_all_clusters_together_would_fill() -> None:

@@ -41,6 +41,7 @@ def template(name: str = "web", verdict: str = "needs", **changed: Any) -> dict[
         "verdict": verdict,
         "steps": ["label", "proof"],
         "blocked": [],
+        "noted": [],
         "identities": [{"name": "shop/web", "replacement": ""}],
         "client_id": "1",
         "service_account": name,
@@ -151,3 +152,20 @@ def test_what_it_looks_at() -> None:
 def test_options() -> None:
     assert PARTS["options"].plan({}, {}, RUN)["connects"]
     assert not PARTS["options"].plan({"files": ["/a.json"]}, {}, RUN)["connects"]
+
+
+def test_what_a_person_has_to_know_is_shown() -> None:
+    """Though it is in nobody's way; each once."""
+    several = blocker(
+        object="Deployment shop/web", code="several_identities", reason="It gets a, b.", remedy="Name one."
+    )
+    rows = planned(info(template(noted=[several]), template("api", noted=[several])))["noted"]
+    assert rows == [
+        {
+            "object": "Deployment shop/web",
+            "code": "several_identities",
+            "workloads": 2,
+            "reason": "It gets a, b.",
+            "remedy": "Name one.",
+        }
+    ]
