@@ -138,7 +138,9 @@ def _marked(checks: list[Check], severity: str, remedy: str) -> t.Callable[[_Loo
 
 
 @_finding(
-    ERROR, "Make a binding with this selector in a place that the workload is matched from, or take the label away."
+    ERROR,
+    "Create an AzureIdentityBinding with this selector in the namespace of the workload, as the playbook site does "
+    "by an entry of pod_identity_bindings_list, or take the label away.",
 )
 def nothing_matches(inventory: Inventory) -> Found:
     """Pods carry the label aadpodidbinding, and no binding gives them an identity."""
@@ -375,7 +377,7 @@ def selector_impossible(inventory: Inventory) -> Found:
             yield _binding(binding), message
 
 
-@_finding(INFO, "Delete the binding, or label the workload that it is for.")
+@_finding(INFO, "None before its workload is deployed; else label that, or delete the binding.")
 def binding_unused(inventory: Inventory) -> Found:
     """Nothing has the label that a binding selects."""
     used = {workload.pod.selector for workload in inventory.cluster.workloads}
