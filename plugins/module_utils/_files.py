@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -22,6 +23,12 @@ Text = t.Union[str, bytes]
 Write = t.Callable[[Text], t.Any]
 ROOT = 0
 _CHUNK = 1 << 20
+# What makes a file writable that was refused with one of these, besides another path.
+_REMEDIES: t.Mapping[int, str] = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "let the user of this run write there"),
+    errno.ENOENT: "create its folder",
+}
 
 
 @contextlib.contextmanager
@@ -82,7 +89,7 @@ class _Beside:
         try:
             yield
         except OSError as error:
-            raise _unwritable(self._path, error.strerror) from error
+            raise _unwritable(self._path, error.strerror, _REMEDIES.get(error.errno or 0, "")) from error
 
 
 def make_private(folder: str) -> None:
@@ -124,13 +131,13 @@ def require_writable(path: str) -> None:
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
-        raise _unwritable(path, f"the folder {folder} does not exist")
+        raise _unwritable(path, f"the folder {folder} does not exist", _REMEDIES[errno.ENOENT])
     if os.path.lexists(target) and not os.path.isfile(target):
         raise _unwritable(path, "it is a folder" if os.path.isdir(target) else "it is no regular file")
     if _is_link_of_another(path):
         raise _unwritable(path, "it is a symbolic link of another user")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(path, f"the folder {folder} may not be written")
+        raise _unwritable(path, f"the folder {folder} may not be written", _REMEDIES[errno.EACCES])
 
 
 def _is_link_of_another(path: str) -> bool:
@@ -198,5 +205,5 @@ def _mode(path: str, new: int) -> int:
         return new
 
 
-def _unwritable(path: str, reason: str | None) -> Failure:
-    return Failure(f"The file {path} cannot be written ({reason}): create its folder, or name another path.")
+def _unwritable(path: str, reason: str | None, remedy: str = "") -> Failure:
+    return Failure(f"The file {path} cannot be written ({reason}): {remedy and f'{remedy}, or '}name another path.")

@@ -286,14 +286,26 @@ KNOWN = {*FACTS} | {
 
 
 def unknown(action: ActionBase, variables: Raw, subtasks: Subtasks) -> tuple[str, ...]:
-    """What is wrong with the names of variables in a playbook of the collection; elsewhere it is warned of."""
+    """What is wrong with the names of variables, and with those of the credential, in a playbook of the collection.
+
+    Elsewhere it is warned of names.
+    """
     own = action._templar.template(variables.get(names.OWN)) or ()
     found = names.unknown(variables, KNOWN, own)
     if of_own_playbook(variables):
-        return found
+        return (*found, *names.incomplete(_of_credential(action._templar, variables)))
     for sentence in found:
         subtasks.warn(sentence)
     return ()
+
+
+def _of_credential(templar: Templar, variables: Raw) -> list[str]:
+    """The variables that a credential is made of in playbooks of the collection, unless it comes from elsewhere."""
+    wanted = [f"{SHARED}_{name}" for name in ("client_id", "tenant", "secret", "auth_source", "profile")]
+    values, dummy = _values(templar, {name: variables[name] for name in wanted if name in variables})
+    given = [name for name in wanted if values.get(name)]
+    elsewhere = values.get(f"{SHARED}_auth_source") or "auto", f"{SHARED}_profile" in given
+    return given if elsewhere == ("auto", False) else []
 
 
 def of_own_playbook(variables: Raw) -> bool:

@@ -150,7 +150,7 @@ def bare(town: Town) -> Town:
     vault = ("--vault-id", f"shop@{password}")
     anywhere = {**IN_USE, "pod_identity_uninstall_scope": "all", "pod_identity_uninstall_vault_id": "shop"}
     predicted = town.play(UNINSTALL, "--check", *vault, **anywhere).ok()
-    told = " ".join(line.strip("├└ ") for line in predicted.message("Show what is left and why"))
+    told = " ".join(line.strip("├└ ") for line in predicted.message("Show what was removed, what stays and why"))
     waits = f"AzureIdentity tenant/i1: Its deletion waits until whoever owns the finalizer {tenant.HOST}/never takes it"
     assert any(each.startswith(waits) for each in predicted.message(WAITING)), predicted.output[-4000:]
     assert tenant.STRANGE in told and "where this credential may not look" in told
@@ -164,7 +164,7 @@ def bare(town: Town) -> Town:
     assert town.uid_of_secret() == town.secret
     definitions = town.operator.sandbox.exec("kubectl", "get", "customresourcedefinitions", "-o", "name")
     assert "aadpodidentity" not in definitions
-    told = " ".join(line.strip("├└ ") for line in done.message("Show what is left and why"))
+    told = " ".join(line.strip("├└ ") for line in done.message("Show what was removed, what stays and why"))
     unknown = [place for place in tenant.NAMESPACES if f"helm release {place}/aad-pod-identity" not in told]
     assert unknown == [], told
     return town

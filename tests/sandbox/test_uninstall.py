@@ -149,7 +149,7 @@ def test_nothing_is_left_but_what_is_kept(used: Operator, gone: Run) -> None:
     assert [each["metadata"]["name"] for each in kinds if "aadpodidentity" in each["metadata"]["name"]] == []
     programs = used.kubectl("get", "daemonset,deployment", "--namespace", "default")["items"]
     assert programs == []
-    account = [row.split() for row in gone.message("Show what is left and why")]
+    account = [row.split() for row in gone.message("Show what was removed, what stays and why")]
     assert {row[0] for row in account if {"gone", "removed"} & set(row)} == {"cluster", "nodes", "scale", "roles"}
     assert "Azure kept identity billing" in " ".join(word for row in account for word in row if word not in "├└")
     assert not [row for row in account if {"left", "not_verified"}.intersection(row)]

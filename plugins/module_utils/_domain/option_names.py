@@ -13,9 +13,10 @@ import re
 import typing as t
 
 # What is part of a path, an address or a longer name is none. One word without "_" would be found in any sentence; it
-# is an option where it gets a value: "force: true", "accept: [...]" or "set owner to".
+# is an option where it gets a value or none: "force: true", "accept: [...]", "set owner to" or "leave location out".
 _OPTION = re.compile(
-    r"(?<![\w./-])(?:[a-z]+(?:_[a-z]+)+(?![\w/-])|[a-z]+(?=: (?:true\b|false\b|\[))|(?<=\b[Ss]et )[a-z]+(?= to\b))"
+    r"(?<![\w./-])(?:[a-z]+(?:_[a-z]+)+(?![\w/-])|[a-z]+(?=: (?:true\b|false\b|\[))|(?<=\b[Ss]et )[a-z]+(?= to\b)"
+    r"|(?<=\b[Ll]eave )[a-z]+(?= out\b))"
 )
 
 

@@ -28,6 +28,19 @@ def unknown(names: t.Iterable[str], known: t.Collection[str], own: t.Collection[
     )
 
 
+def incomplete(given: t.Collection[str]) -> tuple[str, ...]:
+    """What is wrong where a credential is made of ``given`` variables alone, which no environment completes."""
+    needed = ("pod_identity_client_id", "pod_identity_tenant", "pod_identity_secret")
+    missing = [name for name in needed if name not in given]
+    if not missing or not {needed[0], needed[2]} & {*given}:
+        return ()
+    found = [name for name in needed if name in given]
+    return (
+        f"{' and '.join(found)} {'is' if len(found) == 1 else 'are'} set, {' and '.join(missing)} "
+        f"{'is' if len(missing) == 1 else 'are'} not; set all three, or none and log in another way.",
+    )
+
+
 def _sentence(name: str, candidates: t.Sequence[str]) -> str:
     close = closest(name, candidates)
     told = f"did you mean {close}? If it is one of your own, name it" if close else "correct it, or name it"

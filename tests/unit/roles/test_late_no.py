@@ -331,6 +331,13 @@ MISSING = "{} is '/nowhere/a', and there is no such file; correct the path."
         {"pod_identity_restore_bundle": "/nowhere/a", "pod_identity_restore_sha256": "0" * 64},
         [MISSING.format("pod_identity_restore_bundle")],
     ),
+    (
+        *("credential", "verify", {"pod_identity_client_id": GUID, "pod_identity_tenant": GUID}),
+        [
+            "pod_identity_client_id and pod_identity_tenant are set, pod_identity_secret is not; set all three, or "
+            "none and log in another way."
+        ],
+    ),
     ("kubeconfig", "verify", {"pod_identity_kubeconfig": "/nowhere/a"}, [MISSING.format("pod_identity_kubeconfig")]),
     ("context", "uninstall", {"pod_identity_kubeconfig": "/nowhere/a"}, [MISSING.format("pod_identity_kubeconfig")]),
     (

@@ -577,7 +577,7 @@ def _without(body: t.Mapping[str, t.Any], keys: t.Container[str]) -> dict[str, t
 
 def _cannot(what: str, option: str, current: t.Any, wanted: t.Any) -> str:
     return (
-        f"The {option} of the cluster {what} is {current!r} and AKS cannot change it to {wanted!r}; leave the option "
+        f"The {option} of the cluster {what} is {current!r} and AKS cannot change it to {wanted!r}; leave {option} "
         "out, or create another one."
     )
 

@@ -330,7 +330,7 @@ def _without_nmi(
     """``states``: those of the first node, of each NMI."""
     one, state = states[0]
     pods = sorted(pod for node in nodes for pod in wanting.get(node, ()))
-    who = f" {listed(pods)} want an identity there." if pods else ""
+    who = f" {listed(pods)} {'wants' if len(pods) == 1 else 'want'} an identity there." if pods else ""
     where = f"node {nodes[0]}" if len(nodes) == 1 else f"the nodes {listed(nodes)}"
     return Suspicion(
         object=f"Node {nodes[0]}" if len(nodes) == 1 else one.label,

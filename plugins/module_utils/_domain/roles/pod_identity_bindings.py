@@ -29,7 +29,7 @@ OPERATOR = "Managed Identity Operator"
 # The field manager of what this collection writes.
 MANAGER = "azureops.pod_identity"
 # Columns of the tables in the end, which fit a terminal of 80 columns.
-COLUMNS = ("workload", "kind", "identities", "without_client_id", "findings")
+COLUMNS = ("workload", "kind", "identities", "default_identity", "findings")
 COLUMNS_OF_FINDINGS = ("code", "severity", "object", "message", "remedy")
 WIDTH = 69
 
@@ -1304,7 +1304,7 @@ def _row(workload: Raw, findings: t.Iterable[Raw]) -> dict[str, str]:
         "workload": place,
         "kind": workload["kind"],
         "identities": ", ".join(f"{each['namespace']}/{each['name']}" for each in workload["identities"]),
-        "without_client_id": " or ".join(token if answer == "token" else answer for answer in default["answers"]),
+        "default_identity": " or ".join(token if answer == "token" else answer for answer in default["answers"]),
         "findings": ", ".join(each["code"] for each in findings if each["object"] == told),
     }
 

@@ -1128,11 +1128,8 @@ def refusal(options: Options, found: InTheWay, run: Run) -> Cleared:
         raise Refused(*in_the_way, plan=Cleared(rows=rows, columns=columns))
     if found.used:
         rows = tuple(_users(found.used))
-        remedy = (
-            "Nothing was changed, because workloads still use pod identity; move them first, or go on with "
-            "pod_identity_uninstall_allow_in_use=true. "
-        )
-        sentence = (remedy if rows else "") + found.used["msg"]
+        reason = option_names.of_role(found.used["msg"], {"allow_in_use": "pod_identity_uninstall_allow_in_use"})
+        sentence = ("Nothing was changed, because workloads still use pod identity. " if rows else "") + reason
         raise Refused(sentence, plan=Cleared(rows=rows, columns=("used_by", "identity")))
     refuse(_staying(options, found))
     going = tuple(_to_delete(options, found, run))

@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_both_files_as_they_were(monkeypatch: pytest.MonkeyPa
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(Failure, match="two cannot be written .No space left"):
+    with pytest.raises(Failure, match="two cannot be written .No space left.*: make room there, or name another path"):
         with _files.replacing(0o600, *map(str, paths)) as (first, second):
             first("new")
             second("new")

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.variables import unknown
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.variables import incomplete, unknown
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 KNOWN = {"pod_identity_cluster_name", "pod_identity_location", "imds_node_cleanup_drain", "pod_identity_mode"}
@@ -27,3 +27,20 @@ def test_names(name: str, told: str) -> None:
     sentences = unknown([name, "pod_identity_mode"], KNOWN, ["pod_identity_team"])
     assert len(sentences) == bool(told)
     assert all(each.startswith(f"{name} is no variable of this collection; ") and told in each for each in sentences)
+
+
+@table(
+    "given, told",
+    ("", ""),
+    ("tenant", ""),
+    ("client_id tenant secret", ""),
+    (
+        "client_id",
+        "pod_identity_client_id is set, pod_identity_tenant and pod_identity_secret are not; set all three, or",
+    ),
+    ("client_id tenant", "pod_identity_client_id and pod_identity_tenant are set, pod_identity_secret is not; set all"),
+    ("secret", "pod_identity_secret is set, pod_identity_client_id and pod_identity_tenant are not; set"),
+)
+def test_what_makes_a_credential(given: str, told: str) -> None:
+    sentences = incomplete([f"pod_identity_{name}" for name in given.split()])
+    assert len(sentences) == bool(told) and all(each.startswith(told) for each in sentences), sentences

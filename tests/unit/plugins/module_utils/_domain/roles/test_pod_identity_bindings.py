@@ -702,7 +702,7 @@ def test_who_gets_what() -> None:
     plan = part("report", [ENTRY], SEEN)
     assert plan["report"] == {"workloads": [WORKLOAD], "findings": FOUND, "left_out": ""}
     assert [" ".join(line.split()) for line in plan["lines"]] == [
-        "WORKLOAD KIND IDENTITIES WITHOUT CLIENT ID FINDINGS",
+        "WORKLOAD KIND IDENTITIES DEFAULT IDENTITY FINDINGS",
         "shop/api Deployment shop/billing billing or other or 404 x",
         "",
         "CODE SEVERITY OBJECT MESSAGE REMEDY",

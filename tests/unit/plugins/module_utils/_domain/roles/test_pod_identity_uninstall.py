@@ -666,10 +666,7 @@ def test_what_must_not_go(foreign: int, reconciled_by: list[str], parts: list[st
         assert rows == [{"kind": "K", "namespace": "n", "name": "a"}] * foreign
 
 
-REMEDY = (
-    "Nothing was changed, because workloads still use pod identity; move them first, or go on with "
-    "pod_identity_uninstall_allow_in_use=true. "
-)
+REMEDY = "Nothing was changed, because workloads still use pod identity. "
 
 
 @cases(
@@ -684,9 +681,12 @@ REMEDY = (
     ("entries", {"entries": {"users": ["Pod n/x"]}}, [("Pod n/x", "")], REMEDY),
 )
 def test_who_uses_what_would_go(found: Raw, rows: list[tuple[str, str]], remedy: str) -> None:
-    failed = {name: {"failed": True, "msg": "In use.", **told} for name, told in found.items()}
+    failed = {
+        name: {"failed": True, "msg": "In use: move them, or set allow_in_use: true.", **told}
+        for name, told in found.items()
+    }
     refused = refusal(plan, "refusal", {**in_the_way(), **failed})
-    assert str(refused) == f"{remedy}In use."
+    assert str(refused) == f"{remedy}In use: move them, or set pod_identity_uninstall_allow_in_use: true."
     told = plain(refused.plan)
     assert told["rows"] == [{"used_by": user, "identity": identity} for user, identity in rows]
     assert told["columns"] == ["used_by", "identity"]
