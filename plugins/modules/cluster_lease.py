@@ -15,11 +15,11 @@ description:
   - Takes, renews or gives back a C(Lease) (API group C(coordination.k8s.io)) in the cluster, in the name of the
     C(ansible-playbook) that runs the task. Of two that try at the same time one gets it.
   - While one run holds it, another waits, or fails with the name of the holder.
-  - Ctrl-C frees it. A run that was killed does not keep it where the next run can prove that it has ended, by its
-    process, or from another process namespace of the same machine by Ansible's temporary directory, which a run keeps
-    locked. Elsewhere, such as on another machine or in a container with a file system of its own, it is free when it
-    was not renewed for its duration; the refusal has the command that frees it at once. Time is that of the API server,
-    so clocks need not agree.
+  - It goes with the C(ansible-playbook) that took it, also after Ctrl-C. A run that was killed does not keep it where
+    the next run can prove that it has ended, by its process, or from another process namespace of the same machine by
+    Ansible's temporary directory, which a run keeps locked. Elsewhere, such as on another machine or in a container
+    with a file system of its own, it is free when it was not renewed for its duration; the refusal has the command that
+    frees it at once. Time is that of the API server, so clocks need not agree.
   - Nothing is stopped by it that does not ask for it.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth

@@ -9,15 +9,42 @@
 
 from __future__ import annotations
 
-# The variable that says how wide the terminal is, and what it is without it.
+import contextlib
+import os
+
+from ansible import constants as C
+
+# The variable that says how wide tables are, and how wide they are where there is neither it nor a terminal.
 WIDTH, DEFAULT = "pod_identity_table_width", 80
 # What the default callback puts around a line.
 AROUND = 11
 
 
+def _terminal() -> int:
+    """How wide the terminal is; 0 where the output goes to none."""
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(1).columns
+    return 0
+
+
+# This file is loaded in ansible-playbook itself, before its workers are forked, which have no terminal.
+_TERMINAL = _terminal()
+
+
 def width(given: object) -> int:
     """Longest line of a table, in characters, by the value of the variable; what is no number counts as unset."""
+    widest = _TERMINAL or DEFAULT
+    if _breaks_lines():
+        widest = min(widest, DEFAULT)
     try:
-        return max(int(str(DEFAULT if given is None else given)), 20) - AROUND
+        return max(int(str(widest if given is None else given)), 20) - AROUND
     except ValueError:
-        return DEFAULT - AROUND
+        return max(widest, 20) - AROUND
+
+
+def _breaks_lines() -> bool:
+    """Whether the callback writes YAML, which breaks longer lines itself."""
+    with contextlib.suppress(Exception):  # another callback may have no such option
+        found = C.config.get_config_value("result_format", plugin_type="callback", plugin_name="default")
+        return bool(found == "yaml")
+    return False
