@@ -143,13 +143,13 @@ def run_of(nmi: Installation, maker: Any, name: str, *, mutated: bool = True) ->
     env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/token"}] if mutated else []
     container = {"name": "app", "image": "app", "env": env}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    # Its controller makes no pod besides.
+    # Its controller makes no pod besides; it deletes one that has not ended, and disowns one without its labels.
     job = nmi.create(JOB, name, metadata=owned(maker), spec={"suspend": True, "template": template})
-    metadata = {"labels": {"job-name": name}, **owned(job)}
-    nmi.create(POD, f"{name}-1", metadata=metadata, spec={"nodeName": nmi.node, **template["spec"]})
+    nmi.create(POD, f"{name}-1", spec={"nodeName": nmi.node, **template["spec"]})
     started = (datetime.now(UTC) - STARTED).strftime("%Y-%m-%dT%H:%M:%SZ")
     ended = {"phase": "Succeeded", "podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}], "startTime": started}
     nmi.set_status(POD, f"{name}-1", ended)
+    nmi.client.merge(POD, nmi.namespace, f"{name}-1", {"metadata": {"labels": job["spec"]["template"]["metadata"]["labels"], **owned(job)}})
 
 
 def test_a_cron_job_has_to_run(look: Runner, nmi: Installation) -> None:

@@ -76,6 +76,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "a resource group": (["rg", GROUP], ["a b", IDENTITY, "rg/other"]),
     "an identity": (["billing", IDENTITY, GUID], ["a b", "rg/billing"]),
     "a pod": (["web", "shop/web"], ["shop/", "a/b/c", "a b"]),
+    "an AzureIdentityBinding": (["shop/billing"], ["billing", "a/b/c", "a b"]),
     "a wave of workloads": ([["a/b/c"], []], [["a/b"], [1], ["a/b/c", "d"]]),
     "a list of replacements": ([{"shop/money": IDENTITY}, {}], [{"money": IDENTITY}, {"shop/money": "7"}]),
     "a chart": (["aad", "/srv/a.tgz", "oci://r/a", "https://x/a-1.2.3.tgz"], [" ", " a"]),

@@ -143,7 +143,12 @@ def test_playbooks_read_variables_that_are_documented(playbook: str) -> None:
     example = (ROLES[0].parents[1] / "playbooks/vars/site.example.yml").read_text()
     others = {name: option for name, option in options.items() if name not in of_roles}
     assert set(others) <= set(re.findall(r"^(?:# )?(pod_identity_\w+):", example, re.MULTILINE))
-    lists = ({"type": "list", "elements": "str"}, {"type": "list", "elements": "path"})
+    lists = [{"type": "list", "elements": "str"}, {"type": "list", "elements": "path"}]
+    for name, option in others.items():
+        if option.get("elements") == "dict":
+            (shown,) = re.findall(rf"^# {name}:\n#   - (.*)", example, re.MULTILINE)
+            assert [key for key in option["options"] if f"{key}: " not in shown] == []
+            lists.append(option)
     types = ({"type": "str"}, {"type": "bool"}, {"type": "int"}, *lists)
     assert [name for name, option in others.items() if option not in types] == []
     assert {name: option for name, option in options.items() if name in of_roles} == {

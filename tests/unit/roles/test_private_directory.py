@@ -148,7 +148,7 @@ def test_an_interrupted_run_leaves_nothing(player: Player, tmp_path: Path) -> No
 @cases(
     "variables, said",
     ("nothing", {}, "No cluster is named; set"),
-    ("absent", {"pod_identity_kubeconfig": "/nowhere"}, "/nowhere does not exist"),
+    ("absent", {"pod_identity_kubeconfig": "/nowhere"}, "/nowhere', and there is no such file"),
 )
 def test_without_a_way_to_an_api_server_nothing_is_left(player: Player, variables: dict[str, str], said: str) -> None:
     status, output = player.play([role("pod_identity_cluster", "connect")], **variables)

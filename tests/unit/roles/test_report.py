@@ -89,9 +89,10 @@ def test_logs_are_looked_at_with_their_objects(tmp_path: Path) -> None:
 def test_a_report_of_nothing_fails_whatever_is_a_failure_else(tmp_path: Path) -> None:
     """And calls the cluster as the options do."""
     given = {
-        "pod_identity_kubeconfig": str(tmp_path / "nowhere"),
+        "pod_identity_kubeconfig": str(tmp_path / "kubeconfig"),
         "pod_identity_report_target": str(tmp_path / "r.json"),
     }
+    (tmp_path / "kubeconfig").write_text("{}")
     status, output = Player(tmp_path / "play").play(PLAYBOOK, **given, pod_identity_cluster_name="shop")
     assert status == 2 and "shop could not be looked at: " in " ".join(output.split()), output
     (cluster,) = json.loads((tmp_path / "r.json").read_text())["clusters"]

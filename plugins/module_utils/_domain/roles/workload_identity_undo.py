@@ -28,7 +28,7 @@ from ..needs import AzureNeed, AzurePermission, GraphNeed, GraphPermission, Kube
 from ..tokens.token import AMBIGUOUS, NOT_VERIFIED, POD_IDENTITY
 from . import workload_identity_phases as phases
 from .part import Look, Raw, Run, refuse
-from .workload_identity_phases import Change, Options, Row
+from .workload_identity_phases import LOOK_AT_JOBS, Change, Options, Row
 
 ORIGINAL = "original"
 # What is done one after the other.
@@ -220,7 +220,7 @@ def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
 
 def _look_at_pods() -> t.Iterator[Look]:
     yield Look("pods", "kubernetes_object_info", {"kind": "Pod", "label_selectors": [f"{USE_LABEL}=true"]})
-    yield phases.LOOK_AT_JOBS
+    yield LOOK_AT_JOBS
 
 
 def undo(options: Options, found: Found, _run: Run) -> Undo:

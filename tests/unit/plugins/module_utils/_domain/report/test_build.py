@@ -176,11 +176,9 @@ def test_who_may_not_move_is_wrong_only_once_a_migration_has_begun() -> None:
 
 def test_what_another_source_has_looked_at_is_no_gap_of_the_diagnosis() -> None:
     """A diagnosis that asks for no token, beside tokens that were verified."""
-    whole: dict[str, t.Any] = {"inventory": inventory(RIGHT), "verification": [token()]}
     asked = {"source": "probe", "what": "the token", "why": "none was asked for", "needs": "probe"}
-    assert told(**whole, diagnosis={**HEALTHY, "unread": [asked]}).verdict == model.HEALTHY
-    rules = {**asked, "source": "rules", "what": "rules"}
-    assert told(**whole, diagnosis={**HEALTHY, "unread": [rules]}).verdict == model.UNKNOWN
+    assert told(**{**EVERYTHING, "diagnosis": {**HEALTHY, "unread": [asked]}}).verdict == model.HEALTHY
+    assert told(**{**EVERYTHING, "diagnosis": {**HEALTHY, "unread": [asked, GAP]}}).verdict == model.UNKNOWN
 
 
 def test_what_nobody_has_asked_is_not_verified() -> None:
