@@ -149,7 +149,12 @@ def run_of(nmi: Installation, maker: Any, name: str, *, mutated: bool = True) ->
     started = (datetime.now(UTC) - STARTED).strftime("%Y-%m-%dT%H:%M:%SZ")
     ended = {"phase": "Succeeded", "podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}], "startTime": started}
     nmi.set_status(POD, f"{name}-1", ended)
-    nmi.client.merge(POD, nmi.namespace, f"{name}-1", {"metadata": {"labels": job["spec"]["template"]["metadata"]["labels"], **owned(job)}})
+    nmi.client.merge(
+        POD,
+        nmi.namespace,
+        f"{name}-1",
+        {"metadata": {"labels": job["spec"]["template"]["metadata"]["labels"], **owned(job)}},
+    )
 
 
 def test_a_cron_job_has_to_run(look: Runner, nmi: Installation) -> None:

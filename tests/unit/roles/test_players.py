@@ -39,7 +39,9 @@ def test_it_is_that_of_ansible_playbook(tmp_path: Path, in_process: bool) -> Non
     played = player.play(TASKS, "-vvv", **given)
     status, output = finish(player.start(TASKS, "-vvv", **given), 300)
     assert (played[0], comparable(played[1])) == (status, comparable(output))
-    assert status == 2 and f"w {player.temporary} " in output and "pod_identity_bindings_list, entry 1" in output, output
+    assert status == 2 and f"w {player.temporary} " in output and "pod_identity_bindings_list, entry 1" in output, (
+        output
+    )
 
 
 def comparable(output: str) -> list[str]:
