@@ -25,7 +25,8 @@ extends_documentation_fragment:
 options:
   compare_release:
     description:
-      - Whether to compare each DaemonSet with the record of its helm release, as RV(installations[].changed_fields).
+      - Whether to compare each DaemonSet and its MIC with the record of their helm release, as
+        RV(installations[].changed_fields).
       - Needs to list secrets in the namespace of the release.
     type: bool
     default: false
@@ -133,8 +134,8 @@ installations:
           sample: aad-pod-identity-nmi-8s7d5
     changed_fields:
       description:
-        - Fields of the pod template of the DaemonSet that are not as its helm release has them, of those that decide
-          where and how its pods run. Empty where they are.
+        - Fields of the DaemonSet and of the Deployment of its MIC that are not as their helm release has them, of those
+          that decide where and how pods run, each with its object. Empty where they are.
         - V(null) where they were not compared, which is without O(compare_release), where helm has not installed it,
           and where the record of the release cannot be read.
       returned: always
@@ -235,10 +236,10 @@ def main() -> None:
         client = connect(module.params, module.tmpdir)
         found = installation.find(client)
         compare = (
-            partial(installation.changed, client) if module.params["compare_release"] else lambda _daemon_set: None
+            partial(installation.changed, client) if module.params["compare_release"] else lambda _installation: None
         )
         return {
-            "installations": [as_data(each, compare(each.daemon_set)) for each in found.installations],
+            "installations": [as_data(each, compare(each)) for each in found.installations],
             "not_believed": [
                 {"object": f"DaemonSet {namespace}/{name}", "reason": Belief.doubt(namespace)}
                 for namespace, name in (

@@ -127,7 +127,7 @@ def test_it_is_refused_unless_it_is_confirmed(used: Operator) -> None:
 def test_it_is_refused_while_something_uses_it(used: Operator) -> None:
     refused = used.play(UNINSTALL, variables=CONFIRMED)
     assert refused.status != 0
-    assert "go on with pod_identity_uninstall_allow_in_use=true" in " ".join(refused.output.split())
+    assert "pod_identity_uninstall_allow_in_use" in " ".join(refused.output.split())
     assert any("Deployment billing/api" in line for line in refused.message("Show what is in the way"))
     assert states(used) == ["Assigned"]
     assert bundles(used) == []

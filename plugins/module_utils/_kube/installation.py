@@ -103,18 +103,27 @@ def _nodes(client: Client, daemon_set: Object, nodes: t.Iterable[Object]) -> tup
         return states  # which are known without them
 
 
-def changed(client: Client, daemon_set: Object) -> tuple[str, ...] | None:
-    """Fields of the DaemonSet that are not as its helm release has them; None where that is not known."""
-    manager, metadata = nmi.managed_by(daemon_set), daemon_set["metadata"]
-    if manager.kind != "helm" or manager.release_namespace != metadata["namespace"]:
+def changed(client: Client, found: Installation) -> tuple[str, ...] | None:
+    """What of the DaemonSet and of its MIC is not as their helm release has it; None where that is not known."""
+    manager = nmi.managed_by(found.daemon_set)
+    namespace = found.daemon_set["metadata"]["namespace"]
+    if manager.kind != "helm" or manager.release_namespace != namespace:
         return None
-    try:
-        wanted = releases.object_of(client, metadata["namespace"], manager.release_name, "DaemonSet", metadata["name"])
-    except ApiFailure as failure:
-        if not failure.forbidden:
-            raise
-        return None
-    return None if wanted is None else drift.changed(wanted, daemon_set)
+    told: list[str] = []
+    for kind, live in (("DaemonSet", found.daemon_set), ("Deployment", found.mic)):
+        if live is None or nmi.managed_by(live) != manager:
+            continue
+        name = live["metadata"]["name"]
+        try:
+            wanted = releases.object_of(client, namespace, manager.release_name, kind, name)
+        except ApiFailure as failure:
+            if not failure.forbidden:
+                raise
+            return None
+        if wanted is None:
+            return None
+        told += [f"{kind} {namespace}/{name}: {field}" for field in drift.changed(wanted, live)]
+    return tuple(told)
 
 
 def _pods_of(client: Client, workload: Object) -> tuple[Object, ...]:

@@ -23,9 +23,10 @@ _OF_CONTAINER = ("image", "command", "args")
 
 
 def changed(wanted: Raw, live: Raw) -> tuple[str, ...]:
-    """Names of the fields of the pod template that are not as in ``wanted``, which is that of the release's record."""
+    """Names of the fields that are not as in ``wanted``, which is that of the release's record."""
     mine, theirs = _pods(wanted), _pods(live)
-    found = [name for name in _WHOLE if (mine.get(name) or None) != (theirs.get(name) or None)]
+    found = ["replicas"] if _replicas(wanted) not in (None, _replicas(live)) else []
+    found += [name for name in _WHOLE if (mine.get(name) or None) != (theirs.get(name) or None)]
     containers, others = _by_name(mine), _by_name(theirs)
     found += [f"container {name}" for name in sorted(containers.keys() ^ others.keys())]
     for name in sorted(containers.keys() & others.keys()):
@@ -36,6 +37,10 @@ def changed(wanted: Raw, live: Raw) -> tuple[str, ...]:
         if not _within(one.get("env") or [], other.get("env") or []):
             found.append(f"env of container {name}")
     return tuple(found)
+
+
+def _replicas(raw: Raw) -> t.Any:
+    return (raw.get("spec") or {}).get("replicas")
 
 
 def _pods(raw: Raw) -> Raw:

@@ -323,7 +323,7 @@ def release(options: Options, found: Found, run: Run) -> Release:
         refuse(_upgrade(options, before, version))
     unfinished = installed and found.status != "deployed"
     missing = _missing(own) if installed and found.reachable else ()
-    changed = tuple(f"DaemonSet {each.namespace}/{each.name}: {name}" for each in own for name in each.changed_fields)
+    changed = tuple(field for each in own for field in each.changed_fields)
     # helm would take a chart that is only named from a directory of that name beside the playbook, in any version.
     # The query of an address, which may be a credential, would be an argument of helm.
     fetch = bool(options.digest) or (options.is_named and not run.check_mode) or options.shown != options.ref

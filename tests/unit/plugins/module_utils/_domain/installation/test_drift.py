@@ -56,6 +56,11 @@ def container(pods: dict[str, Any]) -> dict[str, Any]:
 def test_what_an_api_server_adds_is_no_change() -> None:
     assert drift.changed(of(WANTED), of(LIVE)) == ()
     assert drift.changed({}, {}) == ()
+    assert drift.changed({"spec": {}}, {"spec": {"replicas": 1}}) == ()
+
+
+def test_a_number_of_replicas_is_named() -> None:
+    assert drift.changed({"spec": {"replicas": 2}}, {"spec": {"replicas": 0}}) == ("replicas",)
 
 
 @for_each(

@@ -352,7 +352,7 @@ def test_check_mode_waits_for_what_is_about_to_come_alone() -> None:
 
 def test_what_somebody_changed_of_the_daemon_set_is_written_again() -> None:
     """And what that needs is asked for, which nothing else does."""
-    drifted = replace(INSTALLED, installations=(replace(OWN, changed_fields=("affinity",)),))
+    drifted = replace(INSTALLED, installations=(replace(OWN, changed_fields=("DaemonSet default/nmi: affinity",)),))
     plan = release(OPTIONS, drifted, RUN)
     assert (plan.changed, plan.replaces, plan.changes) == (("DaemonSet default/nmi: affinity",), True, True)
     assert {need["resource"] for need in plan.permissions if need["verbs"] == ["update"]} == {
