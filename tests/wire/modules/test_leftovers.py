@@ -140,8 +140,12 @@ def test_what_stops_it_is_told_with_what_was_done(
     assert sum(each == "detached" for each in found.values()) == 150
 
 
-def test_a_cluster_that_does_not_answer_is_told(modules: Modules, world: World, player: Player) -> None:
+def test_a_cluster_that_does_not_answer_is_told(
+    modules: Modules, world: World, player: Player, tmp_path: Path
+) -> None:
     attach(world, "left")
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("{}")
     scope = f"/subscriptions/{world.azure.subscription_id}"
     groups = (f"{scope}/resourceGroups/rg", f"{scope}/resourceGroups/{NODES}")
     who = world.azure.principal("reader", *(("Reader", group) for group in groups))
@@ -150,7 +154,7 @@ def test_a_cluster_that_does_not_answer_is_told(modules: Modules, world: World, 
         PLAYBOOK,
         pod_identity_resource_group="rg",
         pod_identity_cluster_name="c1",
-        pod_identity_kubeconfig="/nowhere/kubeconfig",
+        pod_identity_kubeconfig=str(kubeconfig),
     )
     assert status == 0, output
     undetermined = " ".join(told(output)["undetermined"])

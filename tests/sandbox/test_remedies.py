@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Commands that the playbook diagnose prints mend what is wrong: an operator who pastes them ends with a healthy cluster.
+
+Each test breaks something, takes the first command from the screen, runs it, and looks again. Needs root.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from applications import deployment
+from operators import SITE, Operator
+from probes import QUICK_NMI
+from sandboxes import Sandbox, eventually, running
+
+pytestmark = [pytest.mark.story, pytest.mark.soak]
+
+TEAM = "billing"
+NMI, MIC = "daemonset/aad-pod-identity-nmi", "deployment/aad-pod-identity-mic"
+# How long what a command began is given to take effect.
+SECONDS = 240
+_COMMAND = re.compile(r"^    (kubectl .*|printf .*|helm .*)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    with running("remedies") as sandbox:
+        variables = {**SITE, "pod_identity_chart_values": QUICK_NMI, "pod_identity_verify_workloads": []}
+        operator = Operator(sandbox, tmp_path_factory.mktemp("operator"), variables)
+        operator.site().ok()
+        operator.apply(deployment("api", TEAM, {"aadpodidbinding": TEAM}))
+        sandbox.exec("kubectl", "rollout", "status", "-n", TEAM, "deployment/api", "--timeout=120s")
+        eventually(lambda: looked(operator)[0] == "healthy", SECONDS)
+        yield operator
+
+
+def looked(operator: Operator) -> tuple[str, list[str], str]:
+    """The verdict, the commands as they stand on the screen, and the screen."""
+    run = operator.play("azureops.pod_identity.diagnose", variables={"pod_identity_diagnose_probe": True})
+    found = run.stats["pod_identity_diagnosis"]["localhost"]
+    return found["verdict"], _COMMAND.findall(run.output), run.output
+
+
+def mended(operator: Operator) -> list[str]:
+    """The commands after which the cluster was healthy; each was the first on the screen, and none came again."""
+    ran: list[str] = []
+    end = time.monotonic() + SECONDS
+    while True:
+        verdict, commands, screen = looked(operator)
+        if verdict == "healthy":
+            return ran
+        assert time.monotonic() < end, (ran, screen)
+        if commands and commands[0] not in ran:
+            operator.sandbox.exec("bash", "-c", commands[0])
+            ran.append(commands[0])
+            end = time.monotonic() + SECONDS
+
+
+def kubectl(shop: Operator, *arguments: str) -> str:
+    sandbox: Sandbox = shop.sandbox
+    return sandbox.exec("kubectl", *arguments)
+
+
+def test_mic_without_replicas(shop: Operator) -> None:
+    kubectl(shop, "scale", "-n", "default", MIC, "--replicas=0")
+    ran = mended(shop)
+    print(ran)
+    assert ran
+
+
+def test_nmi_that_a_selector_keeps_away(shop: Operator) -> None:
+    selector = {"spec": {"template": {"spec": {"nodeSelector": {"pool": "nowhere"}}}}}
+    kubectl(shop, "patch", "-n", "default", NMI, "-p", json.dumps(selector))
+    ran = mended(shop)
+    print(ran)
+    assert ran
+
+
+def test_a_client_id_of_another(shop: Operator) -> None:
+    other = {"spec": {"clientID": "11111111-2222-4333-8444-555555555555"}}
+    kubectl(shop, "patch", "-n", TEAM, "azureidentity", TEAM, "--type=merge", "-p", json.dumps(other))
+    ran = mended(shop)
+    print(ran)
+    assert ran
+
+
+def test_a_field_with_a_misspelled_name(shop: Operator) -> None:
+    found = shop.kubectl("get", "-n", TEAM, "azureidentity", TEAM)
+    spec = {"resourceID": None, "resourceId": found["spec"]["resourceID"]}
+    kubectl(shop, "patch", "-n", TEAM, "azureidentity", TEAM, "--type=merge", "-p", json.dumps({"spec": spec}))
+    ran = mended(shop)
+    print(ran)
+    assert ran
+
+
+def test_a_binding_without_its_identity(shop: Operator) -> None:
+    other = {"spec": {"azureIdentity": "biling"}}
+    kubectl(shop, "patch", "-n", TEAM, "azureidentitybinding", TEAM, "--type=merge", "-p", json.dumps(other))
+    ran = mended(shop)
+    print(ran)
+    assert ran
+
+
+def test_definitions_of_kinds_that_are_gone(shop: Operator) -> None:
+    kubectl(shop, "delete", "crd", "azureassignedidentities.aadpodidentity.k8s.io")
+    ran = mended(shop)
+    print(ran)
+    assert ran
+
+
+def test_rights_of_mic_that_are_gone(shop: Operator) -> None:
+    kubectl(shop, "delete", "clusterrolebinding", "aad-pod-identity-mic")
+    ran = mended(shop)
+    print(ran)
+    assert ran
