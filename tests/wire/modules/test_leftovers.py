@@ -140,9 +140,7 @@ def test_what_stops_it_is_told_with_what_was_done(
     assert sum(each == "detached" for each in found.values()) == 150
 
 
-def test_a_cluster_that_does_not_answer_is_told(
-    modules: Modules, world: World, player: Player, tmp_path: Path
-) -> None:
+def test_a_cluster_that_does_not_answer_is_told(modules: Modules, world: World, player: Player, tmp_path: Path) -> None:
     attach(world, "left")
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("{}")
