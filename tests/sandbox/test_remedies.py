@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Commands that the playbook diagnose prints mend what is wrong: an operator who pastes them ends with a healthy cluster.
+"""Commands that the playbook diagnose prints mend what is wrong: who pastes them ends with a healthy cluster.
 
 Each test breaks something, runs what the screen says, and looks again. Needs root.
 """
