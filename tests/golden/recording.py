@@ -65,6 +65,8 @@ _BY_KEY = {
     "resourceVersion": "VERSION",
     "holderIdentity": "HOLDER",
     "azureops.pod-identity/process": "PROCESS",
+    "azureops.pod-identity/run": "PROCESS",
+    "azureops.pod-identity/created": "TIME",
     "modifiedAt": "TIME",
     "createdAt": "TIME",
     "caBundle": "CERTIFICATE",
