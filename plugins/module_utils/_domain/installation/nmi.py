@@ -261,7 +261,7 @@ def _excluded(nmi: Object, node: Object) -> str:
 
 
 def letting(nmi: Object, node: Object) -> dict[str, t.Any]:
-    """A merge patch of the spec of NMI's pods after which that leaves the node in; empty where none is needed or helps."""
+    """A merge patch of the spec of NMI's pods that lets them onto the node; empty where none is needed or helps."""
     labels, template = (node.get("metadata") or {}).get("labels") or {}, _template(nmi)
     change: dict[str, t.Any] = {}
     if others := _not_selected(template, labels):
