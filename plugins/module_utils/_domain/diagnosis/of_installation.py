@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from datetime import timedelta
 
@@ -339,18 +340,20 @@ def _without_nmi(
         evidence=tuple(Evidence(each.label, f"On node {told.node}: {told.reason}.") for each, told in states),
         concerns=_on_nodes(observed, set(nodes)),
         remedy=_kept(one, nmi_missing_on_node),
-        command=_look_at_node(one, state),
+        command=_for_node(one, state, observed.nodes[state.node]),
     )
 
 
-def _look_at_node(one: Component, state: nmi.NodeState) -> str:
+def _for_node(one: Component, state: nmi.NodeState, node: Raw) -> str:
+    """What lets NMI run on the node, or shows why it does not."""
+    where = ("kubectl", "--namespace", place(one.workload)[0])
     if state.pod:
-        return shell("kubectl", "--namespace", place(one.workload)[0], "describe", "pod", state.pod)
-    if "tolerate" in state.reason:
-        tolerations = '[{"op": "add", "path": "/spec/template/spec/tolerations", "value": [{"operator": "Exists"}]}]'
-        change = ("--type=json", f"--patch={tolerations}")
-        return shell("kubectl", "--namespace", place(one.workload)[0], "patch", *_resource(one), *change)
-    return shell("kubectl", "--namespace", place(one.workload)[0], "describe", *_resource(one))
+        return shell(*where, "describe", "pod", state.pod)
+    change = nmi.letting(one.workload, node) if state.state == "not_expected" else {}
+    if not change:
+        return shell(*where, "describe", *_resource(one))
+    patch = json.dumps({"spec": {"template": {"spec": change}}}, separators=(",", ":"))
+    return shell(*where, "patch", *_resource(one), "--type=merge", f"--patch={patch}")
 
 
 def _is_young(observed: Observed, since: str) -> bool:

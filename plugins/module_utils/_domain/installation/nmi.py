@@ -248,21 +248,46 @@ def _not_expected(nmi: Object, node: Object) -> str:
 
 def _excluded(nmi: Object, node: Object) -> str:
     labels = (node.get("metadata") or {}).get("labels") or {}
-    spec = node.get("spec") or {}
-    template = ((nmi.get("spec") or {}).get("template") or {}).get("spec") or {}
+    template = _template(nmi)
     if labels.get("kubernetes.io/os", "linux") != "linux":
         return f"its operating system is {labels['kubernetes.io/os']}"
     if labels.get("type") == "virtual-kubelet":
         return "it is a virtual node"
-    for key, value in (template.get("nodeSelector") or {}).items():
-        if labels.get(key) != value:
-            return f"NMI selects nodes with {key}={value}"
-    for taint in spec.get("taints") or ():
+    for key, value in _not_selected(template, labels).items():
+        return f"NMI selects nodes with {key}={value}"
+    for taint in _untolerated(template, node):
+        return f"NMI does not tolerate its taint {taint.get('key')}:{taint.get('effect')}"
+    return "" if affinity_lets(template, node) else "NMI's affinity leaves it out"
+
+
+def letting(nmi: Object, node: Object) -> dict[str, t.Any]:
+    """A merge patch of the spec of NMI's pods that lets them onto the node; empty where none is needed or helps."""
+    labels, template = (node.get("metadata") or {}).get("labels") or {}, _template(nmi)
+    change: dict[str, t.Any] = {}
+    if others := _not_selected(template, labels):
+        change["nodeSelector"] = dict.fromkeys(others)
+    if any(_untolerated(template, node)):
+        change["tolerations"] = [{"operator": "Exists"}]
+    if not affinity_lets(template, node):
+        change["affinity"] = {"nodeAffinity": None}
+    for_linux = labels.get("kubernetes.io/os", "linux") == "linux" and labels.get("type") != "virtual-kubelet"
+    return change if for_linux else {}
+
+
+def _template(nmi: Object) -> Object:
+    return ((nmi.get("spec") or {}).get("template") or {}).get("spec") or {}
+
+
+def _not_selected(template: Object, labels: Object) -> dict[str, t.Any]:
+    return {key: value for key, value in (template.get("nodeSelector") or {}).items() if labels.get(key) != value}
+
+
+def _untolerated(template: Object, node: Object) -> t.Iterator[Object]:
+    for taint in (node.get("spec") or {}).get("taints") or ():
         # A DaemonSet's pods tolerate what is momentary, whatever the template says.
         momentary = taint.get("effect") == "PreferNoSchedule" or taint.get("key") in MOMENTARY
         if not momentary and not tolerates(template.get("tolerations") or (), taint):
-            return f"NMI does not tolerate its taint {taint.get('key')}:{taint.get('effect')}"
-    return "" if affinity_lets(template, node) else "NMI's affinity leaves it out"
+            yield taint
 
 
 def _why_not_ready(pod: Object) -> str:

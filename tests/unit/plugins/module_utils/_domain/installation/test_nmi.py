@@ -178,6 +178,20 @@ def test_node_state(one: dict[str, Any], template: dict[str, Any], pods: list[An
     assert (found.state, found.reason) == (state, reason)
 
 
+@for_each(
+    (node("n"), {}, {}),
+    (node("n"), {"nodeSelector": {"pool": "a", "kubernetes.io/os": "linux"}}, {"nodeSelector": {"pool": None}}),
+    (node("n"), only_on("a"), {"affinity": {"nodeAffinity": None}}),
+    (node("n", taints=[GPU]), {}, {"tolerations": [{"operator": "Exists"}]}),
+    (node("n", labels={"kubernetes.io/os": "windows"}), {"nodeSelector": {"pool": "a"}}, {}),
+    (node("n", labels={"type": "virtual-kubelet"}), only_on("a"), {}),
+)
+def test_what_lets_nmi_run_on_a_node(one: dict[str, Any], template: dict[str, Any], change: dict[str, Any]) -> None:
+    if template.get("nodeSelector", {}).get("kubernetes.io/os") == "linux":
+        one["metadata"]["labels"]["kubernetes.io/os"] = "linux"
+    assert nmi.letting(workload("nmi", **template), one) == change
+
+
 def test_why_a_pod_is_missing_is_what_the_newest_event_says() -> None:
     def event(time: str, message: str, reason: str = "FailedCreate") -> dict[str, Any]:
         return {"reason": reason, "lastTimestamp": time, "message": message}
