@@ -71,53 +71,16 @@ def kubectl(shop: Operator, *arguments: str) -> str:
 
 def test_mic_without_replicas(shop: Operator) -> None:
     kubectl(shop, "scale", "-n", "default", MIC, "--replicas=0")
-    ran = mended(shop)
-    print(ran)
-    assert ran
+    assert mended(shop)
 
 
 def test_nmi_that_a_selector_keeps_away(shop: Operator) -> None:
     selector = {"spec": {"template": {"spec": {"nodeSelector": {"pool": "nowhere"}}}}}
     kubectl(shop, "patch", "-n", "default", NMI, "-p", json.dumps(selector))
-    ran = mended(shop)
-    print(ran)
-    assert ran
+    assert mended(shop)
 
 
 def test_a_client_id_of_another(shop: Operator) -> None:
     other = {"spec": {"clientID": "11111111-2222-4333-8444-555555555555"}}
     kubectl(shop, "patch", "-n", TEAM, "azureidentity", TEAM, "--type=merge", "-p", json.dumps(other))
-    ran = mended(shop)
-    print(ran)
-    assert ran
-
-
-def test_a_field_with_a_misspelled_name(shop: Operator) -> None:
-    found = shop.kubectl("get", "-n", TEAM, "azureidentity", TEAM)
-    spec = {"resourceID": None, "resourceId": found["spec"]["resourceID"]}
-    kubectl(shop, "patch", "-n", TEAM, "azureidentity", TEAM, "--type=merge", "-p", json.dumps({"spec": spec}))
-    ran = mended(shop)
-    print(ran)
-    assert ran
-
-
-def test_a_binding_without_its_identity(shop: Operator) -> None:
-    other = {"spec": {"azureIdentity": "biling"}}
-    kubectl(shop, "patch", "-n", TEAM, "azureidentitybinding", TEAM, "--type=merge", "-p", json.dumps(other))
-    ran = mended(shop)
-    print(ran)
-    assert ran
-
-
-def test_definitions_of_kinds_that_are_gone(shop: Operator) -> None:
-    kubectl(shop, "delete", "crd", "azureassignedidentities.aadpodidentity.k8s.io")
-    ran = mended(shop)
-    print(ran)
-    assert ran
-
-
-def test_rights_of_mic_that_are_gone(shop: Operator) -> None:
-    kubectl(shop, "delete", "clusterrolebinding", "aad-pod-identity-mic")
-    ran = mended(shop)
-    print(ran)
-    assert ran
+    assert mended(shop)
