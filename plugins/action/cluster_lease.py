@@ -44,22 +44,19 @@ class ActionModule(_in_process.InProcess):
         whom = f"{_processes.person()}, process {number}" + ("" if host == "localhost" else f", host {host}")
         self._task.args.setdefault("holder", whom)
         self._task.args.setdefault("process", _processes.name(number))
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        if not (result.get("failed") or self._task.check_mode):
-            self._note(bool(result.get("lease")))
-        return result
-
-    def _note(self, held: bool) -> None:
-        """Let the end of ansible-playbook find the Lease that is held; one that was given back it need not."""
         known = {name: self._task.args[name] for name in _NAMED if self._task.args.get(name)}
-        if not isinstance(known.get("kubeconfig"), str):
-            return
-        path = Path(_TEMPORARY, _PREFIX + uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(known, sort_keys=True)).hex)
+        if self._task.check_mode or not isinstance(known.get("kubeconfig"), str):
+            result: dict[str, t.Any] = super().run(tmp, task_vars)
+            return result
+        # By the note the end of ansible-playbook finds the Lease; it is written first, as Ctrl-C may come at any time.
+        note = Path(_TEMPORARY, _PREFIX + uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(known, sort_keys=True)).hex)
+        held = note.exists()
         with contextlib.suppress(OSError):
-            if held:
-                path.write_text(json.dumps(known))
-            else:
-                path.unlink()
+            note.write_text(json.dumps(known))
+        result = super().run(tmp, task_vars)
+        if not (held if result.get("failed") else result.get("lease")):
+            note.unlink(missing_ok=True)
+        return result
 
 
 def _give_back(number: int) -> None:

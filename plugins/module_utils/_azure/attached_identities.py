@@ -179,7 +179,7 @@ def change(
             _explain(arm, doing, current, refused)
             raise
         found = _get(arm, carrier.id)
-        attached.compare(attached.changed(current, ids, attach=attach, unknown=""), found)
+        attached.compare(attached.changed(current, ids, attach=attach, unknown=""), found, attach=attach)
         return found
 
     return _in_turn(arm, doing, attempt)

@@ -1266,12 +1266,12 @@ class Assigned:
         pods = {sources.place(each): each for each in observed["pods"]["resources"]}
         return cls(known_work(observed["work"]), tuple(places), pods, jobs, float(observed["began"]))
 
-    def former(self, one: Mover) -> tuple[list[str], list[str]]:
-        """Its pods that do not live and have an identity of MIC still: those that are gone, and those that ended.
+    def former(self, one: Mover) -> tuple[list[str], list[str], list[str]]:
+        """Its pods that have an identity of MIC still: those that are gone, those being deleted, those that ended.
 
         Of a pod that is gone only its name tells whose it was.
         """
-        gone, ended = [], []
+        gone, going, ended = [], [], []
         for namespace, name in self.assigned:
             if namespace != one.namespace:
                 continue
@@ -1280,8 +1280,8 @@ class Assigned:
                 if name == one.name or name.startswith(f"{one.name[:_LONGEST_GENERATED]}-"):
                     gone.append(f"{namespace}/{name}")
             elif not Pod.parse(raw).lives and has_made(one, raw, self.jobs):
-                ended.append(f"{namespace}/{name}")
-        return gone, ended
+                (going if Pod.parse(raw).deleting else ended).append(f"{namespace}/{name}")
+        return gone, going, ended
 
 
 def makers(jobs: t.Iterable[Raw]) -> dict[tuple[str, str], str]:
@@ -1321,19 +1321,22 @@ def look_at_assigned(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Lo
 
 
 def gone(options: Options, found: Assigned, _run: Run) -> Work:
-    """Where MIC has taken every identity from pods that are gone; asked again while it has not.
+    """Where MIC has taken every identity from pods that are gone; asked again while it has not, or while pods go.
 
     From pods that have ended it takes none until somebody deletes them, which keeps nobody from leaving.
     """
-    movers = []
+    movers, again = [], False
     for one in found.work.movers:
-        mine, ended = found.former(one) if _is_unproved(one) else ([], [])
+        mine, going, ended = found.former(one) if _is_unproved(one) else ([], [], [])
+        again = again or bool(mine or going)
+        if going:
+            told = f"Its pods {listed(going)} are being deleted and hold their identities until they are gone."
+            one = replace(one, reason=" ".join(filter(None, (one.reason, told))))
         if ended:
             told = f"Its pods {listed(ended)} have ended and hold their identities still. {OF_ENDED_PODS}"
             one = replace(one, reason=" ".join(filter(None, (one.reason, told))))
         reason = f"MIC still keeps an identity for {listed(mine)}, which is gone; see whether MIC works."
         movers.append(one.stops(reason) if mine else one)
-    again = any(after.failed and not one.failed for one, after in zip(found.work.movers, movers))
     made = _listed(replace(found.work, movers=tuple(movers)), options)
     return replace(made, again=again, end=found.began + _GONE_SECONDS)
 

@@ -634,6 +634,17 @@ def test_ended_pods_of_its_own_are_told_with_what_to_do() -> None:
     assert known["rows"][0]["why"].startswith("Its pods shop/by-hand-a have ended")
 
 
+def test_pods_that_are_being_deleted_are_waited_for() -> None:
+    """Also one whose containers have ended: the kubelet tells that before the pod is gone."""
+    left = leave(soak(work(mover(**BOTH), until="leave")))
+    going = made_by("ReplicaSet", "web-1", "web-1-a", phase="Succeeded")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    known = gone(left, "web-1-a", ended=(going,))
+    assert known["again"] and not known["message"] and len(known["left"]) == 1
+    told = "Its pods shop/web-1-a are being deleted and hold their identities until they are gone."
+    assert known["rows"][0]["why"] == told
+
+
 def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
     alone = mover(uses="workload_identity", steps=[], selector="")
     known = work(alone, until="finish")
