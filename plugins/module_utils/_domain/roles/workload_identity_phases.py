@@ -1271,7 +1271,9 @@ class Assigned:
 
         Of a pod that is gone only its name tells whose it was.
         """
-        gone, going, ended = [], [], []
+        gone: list[str] = []
+        going: list[str] = []
+        ended: list[str] = []
         for namespace, name in self.assigned:
             if namespace != one.namespace:
                 continue
