@@ -4,7 +4,7 @@
 
 """`python tests/readmes.py`: write the table of permissions of each role into its README, and all of them into the page
 of permissions, the page of codes, of the guide of the migration what it says of products that take tokens for others,
-and the JSON Schema of reports.
+the JSON Schema of reports, and what all modules document alike in their RETURN.
 
 A table stands in the last section, and is that of the map PERMISSIONS of the role's plan. The page of codes,
 docs/codes.md, is that of the tables of causes, problems, findings, residue and verdicts, and of the failures that users
@@ -251,6 +251,9 @@ def main() -> None:
     PERMITTED.write_text(permitted(PERMITTED.read_text()))
     report_schema = importlib.import_module("tests.support.report_schema")
     report_schema.SCHEMA.write_text(report_schema.text(DOMAIN))
+    returns = importlib.import_module("tests.returns")
+    for path in returns.modules():
+        path.write_text(returns.written(path.stem, path.read_text()))
 
 
 if __name__ == "__main__":

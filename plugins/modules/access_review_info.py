@@ -118,8 +118,8 @@ missing:
       type: str
       sample: Somebody who administers the cluster has to give the user of the connection a role that allows it.
 error:
-  description: The answer of the API server as data (C(code), C(message), C(status)).
-  returned: when the API server refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Unauthorized, message: Unauthorized, status: 401}
 """

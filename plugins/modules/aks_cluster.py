@@ -527,23 +527,22 @@ identity_gap:
       type: str
       sample: others
 permissions:
-  description: What whoever makes the change has to be allowed, apart from reading.
+  description: What whoever makes the change must be allowed to do, apart from reading.
   returned: in check mode, once it is known what would be done
   type: list
   elements: dict
   contains:
     scope:
       description: Id of the resource or resource group.
-      returned: always
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
     actions:
       description: Actions there.
-      returned: always
       type: list
       elements: str
-      sample: [Microsoft.ContainerService/managedClusters/write]
+  sample:
+    - scope: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+      actions: [Microsoft.ContainerService/managedClusters/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -557,26 +556,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(create), V(change), V(reconcile) or V(delete).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: create
     kind:
-      description: The resource type of ARM.
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: Microsoft.ContainerService/managedClusters
     id:
-      description: Id of the resource.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: ''
   sample:
     - verb: create
       kind: Microsoft.ContainerService/managedClusters
@@ -604,8 +596,8 @@ failed_change:
       /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
     why: ''
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Azure refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: QuotaExceeded, message: The quota of cores is exceeded., status: 200}
 """

@@ -134,25 +134,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(create), V(change) or V(delete).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: create
     kind:
-      description: V(file).
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: file
     id:
-      description: Path of the file.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: /run/user/1000/pod-identity-demo.kubeconfig
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: ''
   sample:
     - verb: create
       kind: file
@@ -178,8 +172,8 @@ failed_change:
     id: /run/user/1000/pod-identity-demo.kubeconfig
     why: ''
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Azure refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
 """

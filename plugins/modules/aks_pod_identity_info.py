@@ -156,8 +156,8 @@ addons:
           type: dict
           sample: {app: controller}
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Azure refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
 """

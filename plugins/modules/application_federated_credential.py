@@ -232,22 +232,21 @@ exchanges:
       type: dict
       sample: {at: '2026-11-30T01:00:00Z', code: AADSTS700213, message: 'AADSTS700213: No matching federated identity'}
 permissions:
-  description: What whoever makes the change has to be allowed, apart from reading.
+  description: What whoever makes the change must be allowed to do, apart from reading.
   returned: in check mode, once it is known what would be done
   type: list
   elements: dict
   contains:
     application:
-      description: Object id of the application, which has to be owned.
-      returned: always
+      description: Object id of the application, which must be owned.
       type: str
-      sample: 0d1b5a3e-2c3b-4a61-8f2e-9b7d6c5a4f30
     graph_permissions:
       description: The least permissions of Microsoft Graph for that.
-      returned: always
       type: list
       elements: str
-      sample: [Application.ReadWrite.OwnedBy]
+  sample:
+    - application: 0d1b5a3e-2c3b-4a61-8f2e-9b7d6c5a4f30
+      graph_permissions: [Application.ReadWrite.OwnedBy]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -261,25 +260,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(create), V(change) or V(delete).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: create
     kind:
-      description: What is changed.
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: Microsoft.Graph/applications/federatedIdentityCredentials
     id:
-      description: Path of the federated credential in Microsoft Graph, by its name.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: applications/0d1b5a3e-2c3b-4a61-8f2e-9b7d6c5a4f30/federatedIdentityCredentials/demo-billing
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: ''
   sample:
     - verb: create
       kind: Microsoft.Graph/applications/federatedIdentityCredentials
@@ -305,8 +298,8 @@ failed_change:
     id: applications/0d1b5a3e-2c3b-4a61-8f2e-9b7d6c5a4f30/federatedIdentityCredentials/demo-billing
     why: ''
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Graph, Azure, Entra or the cluster refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Authorization_RequestDenied, message: Insufficient privileges to complete the operation., status: 403}
 """

@@ -239,8 +239,8 @@ path:
   type: str
   sample: /tmp/azureops-pod-identity-1a2b3c4d-4026531836-4711-815-x1y2z3
 error:
-  description: The answer of the service as data (C(code), C(message), C(status)).
-  returned: when a service refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
 """

@@ -121,8 +121,8 @@ actions:
   elements: str
   sample: ["ran probe Job default/pod-identity-probe-x7k2p on aks-nodepool1-12345678-vmss000000"]
 error:
-  description: The answer of the API server as data (C(code), C(message), C(status)).
-  returned: when the API server refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Forbidden, message: jobs.batch is forbidden, status: 403}
 """

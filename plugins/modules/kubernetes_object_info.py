@@ -75,8 +75,8 @@ api_found:
   type: bool
   sample: true
 error:
-  description: The answer of the API server as data (C(code), C(message), C(status)).
-  returned: when the API server refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Unauthorized, message: Unauthorized, status: 401}
 """

@@ -113,8 +113,8 @@ not_asked:
   elements: dict
   sample: []
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Azure refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: SubscriptionNotFound, message: The subscription could not be found., status: 404}
 """

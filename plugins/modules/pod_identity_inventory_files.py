@@ -156,25 +156,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(create), V(change) or V(delete).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: create
     kind:
-      description: V(file).
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: file
     id:
-      description: Path of the file.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: /var/reports/pod-identity-inventory.incomplete.json
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: with its twin in .csv
   sample:
     - verb: create
       kind: file

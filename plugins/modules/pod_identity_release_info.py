@@ -70,8 +70,8 @@ doubt:
   type: str
   sample: ""
 error:
-  description: The answer of the API server as data (C(code), C(message), C(status)).
-  returned: when the API server refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Forbidden, message: secrets is forbidden, status: 403}
 """

@@ -248,8 +248,8 @@ documents:
       metadata: {name: billing, namespace: billing}
       spec: {azureIdentity: billing, selector: billing}
 error:
-  description: The answer of the API server as data (C(code), C(message), C(status)).
-  returned: when the API server refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Forbidden, message: azureidentities.aadpodidentity.k8s.io is forbidden, status: 403}
 """

@@ -101,37 +101,33 @@ restoration:
           type: str
           sample: restored
 permissions:
-  description: What whoever makes the change has to be allowed, apart from reading.
+  description: What whoever makes the change must be allowed to do, apart from reading.
   returned: in check mode, once it is known what would be done
   type: list
   elements: dict
   contains:
     verbs:
       description: Verbs as roles of Kubernetes name them.
-      returned: always
       type: list
       elements: str
-      sample: [create]
     resource:
       description: Plural name of the resource.
-      returned: always
       type: str
-      sample: azureidentities
     api_group:
       description: Its API group; empty for the core group.
-      returned: always
       type: str
-      sample: aadpodidentity.k8s.io
     subresource:
       description: A subresource; empty for the resource itself.
-      returned: always
       type: str
-      sample: ""
     namespace:
       description: Namespace; empty for the whole cluster.
-      returned: always
       type: str
-      sample: billing
+  sample:
+    - verbs: [create]
+      resource: azureidentities
+      api_group: aadpodidentity.k8s.io
+      subresource: ""
+      namespace: billing
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -145,25 +141,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(create).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: create
     kind:
-      description: The kind of the object.
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: AzureIdentity
     id:
-      description: Namespace and name of the object, or only its name where it has no namespace.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: billing/billing
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: ''
   sample:
     - verb: create
       kind: AzureIdentity
@@ -200,8 +190,8 @@ failed_change:
     id: billing/billing
     why: ''
 error:
-  description: The answer of the API server as data (C(code), C(message), C(status)).
-  returned: when the API server refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Forbidden, message: azureidentities.aadpodidentity.k8s.io is forbidden, status: 403}
 """

@@ -174,23 +174,22 @@ used_by:
   elements: str
   sample: [its federated credential billing]
 permissions:
-  description: What whoever makes the change has to be allowed, apart from reading.
+  description: What whoever makes the change must be allowed to do, apart from reading.
   returned: in check mode, once it is known what would be done
   type: list
   elements: dict
   contains:
     scope:
       description: Id of the resource or resource group.
-      returned: always
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
     actions:
       description: Actions there.
-      returned: always
       type: list
       elements: str
-      sample: [Microsoft.ManagedIdentity/userAssignedIdentities/write]
+  sample:
+    - scope: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+      actions: [Microsoft.ManagedIdentity/userAssignedIdentities/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -204,26 +203,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(create), V(change) or V(delete).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: create
     kind:
-      description: The resource type of ARM.
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: Microsoft.ManagedIdentity/userAssignedIdentities
     id:
-      description: Id of the resource.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: ''
   sample:
     - verb: create
       kind: Microsoft.ManagedIdentity/userAssignedIdentities
@@ -251,8 +243,8 @@ failed_change:
       /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
     why: ''
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Azure refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: ResourceGroupNotFound, message: Resource group 'x' could not be found., status: 404}
 """

@@ -246,25 +246,24 @@ ownership:
       type: bool
       sample: false
 permissions:
-  description: What whoever makes the change has to be allowed, apart from reading.
+  description: What whoever makes the change must be allowed to do, apart from reading.
   returned: in check mode, once it is known what would be done
   type: list
   elements: dict
   contains:
     scope:
       description: Id of the resource or resource group.
-      returned: always
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
     actions:
       description: Actions there.
-      returned: always
       type: list
       elements: str
-      sample: [Microsoft.Compute/virtualMachineScaleSets/write]
+  sample:
+    - scope: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+      actions: [Microsoft.Compute/virtualMachineScaleSets/write]
 actions:
-  description: What was done, or in check mode what would be done; Azure takes 150 identities at a time.
+  description: What was done, or in check mode what would be done.
   returned: always
   type: list
   elements: str
@@ -276,27 +275,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(attach) or V(detach).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: attach
     kind:
-      description: The resource type of ARM.
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: Microsoft.Compute/virtualMachineScaleSets
     id:
-      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
     why:
-      description: Ids of the identities.
-      returned: always
+      description: What is changed of it, or for what; may be empty.
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
   sample:
     - verb: attach
       kind: Microsoft.Compute/virtualMachineScaleSets
@@ -326,8 +317,8 @@ failed_change:
     why: >-
       /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Azure refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: FailedIdentityOperation, message: Identity operation failed., status: 400}
 """

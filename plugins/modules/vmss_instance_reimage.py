@@ -96,23 +96,22 @@ started:
   type: bool
   sample: false
 permissions:
-  description: What whoever makes the change has to be allowed, apart from reading.
+  description: What whoever makes the change must be allowed to do, apart from reading.
   returned: in check mode, once it is known what would be done
   type: list
   elements: dict
   contains:
     scope:
       description: Id of the resource or resource group.
-      returned: always
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
     actions:
       description: Actions there.
-      returned: always
       type: list
       elements: str
-      sample: [Microsoft.Compute/virtualMachineScaleSets/virtualMachines/reimage/action]
+  sample:
+    - scope: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
+      actions: [Microsoft.Compute/virtualMachineScaleSets/virtualMachines/reimage/action]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -126,26 +125,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(reimage).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: reimage
     kind:
-      description: The resource type of ARM.
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: Microsoft.Compute/virtualMachineScaleSets/virtualMachines
     id:
-      description: Id of the resource.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: >-
-        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: ''
   sample:
     - verb: reimage
       kind: Microsoft.Compute/virtualMachineScaleSets/virtualMachines
@@ -173,8 +165,8 @@ failed_change:
       /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
     why: ''
 error:
-  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
-  returned: when Azure refuses a request
+  description: Answer of the service as data (C(code), C(message), C(status), and of Azure C(request_id)).
+  returned: when Azure or the API server refuses a request
   type: dict
   sample: {code: Conflict, message: The request failed due to conflict with a concurrent request., status: 409}
 """

@@ -111,37 +111,33 @@ restart:
       type: str
       sample: 5f2c1d0e9b8a7f6c
 permissions:
-  description: What whoever makes the change has to be allowed, apart from reading.
+  description: What whoever makes the change must be allowed to do, apart from reading.
   returned: in check mode, once it is known what would be done
   type: list
   elements: dict
   contains:
     verbs:
       description: Verbs as roles of Kubernetes name them.
-      returned: always
       type: list
       elements: str
-      sample: [patch]
     resource:
       description: Plural name of the resource.
-      returned: always
       type: str
-      sample: deployments
     api_group:
       description: Its API group; empty for the core group.
-      returned: always
       type: str
-      sample: apps
     subresource:
       description: A subresource; empty for the resource itself.
-      returned: always
       type: str
-      sample: ""
     namespace:
       description: Namespace; empty for the whole cluster.
-      returned: always
       type: str
-      sample: billing
+  sample:
+    - verbs: [patch]
+      resource: deployments
+      api_group: apps
+      subresource: ""
+      namespace: billing
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -155,25 +151,19 @@ changes:
   elements: dict
   contains:
     verb:
-      description: V(restart).
-      returned: always
+      description: What is done, for example V(create), V(change) or V(delete).
       type: str
-      sample: restart
     kind:
-      description: The kind of the object.
-      returned: always
+      description: Resource type of ARM, kind of Kubernetes, or V(file).
       type: str
-      sample: Deployment
     id:
-      description: Namespace and name of the object, or only its name where it has no namespace.
-      returned: always
+      description:
+        - Id of the resource in ARM, namespace and name of the object, or path of the file.
+        - V((known after apply\)) where only Azure can tell it.
       type: str
-      sample: billing/api
     why:
       description: What is changed of it, or for what; may be empty.
-      returned: always
       type: str
-      sample: ''
   sample:
     - verb: restart
       kind: Deployment
