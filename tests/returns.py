@@ -21,7 +21,8 @@ MODULES = Path(__file__).resolve().parents[1] / "plugins/modules"
 _CHANGE = """\
   contains:
     verb:
-      description: What is done, for example V(create), V(change) or V(delete).
+      description: >-
+        V(create), V(change), V(delete), V(adopt), V(reconcile), V(attach), V(detach), V(restart) or V(reimage).
       type: str
     kind:
       description: Resource type of ARM, kind of Kubernetes, or V(file).
