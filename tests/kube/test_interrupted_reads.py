@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import DAEMON_SET
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DAEMON_SET
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer, Runner

@@ -18,10 +18,7 @@ from . import releases
 from .client import Client
 from .errors import ApiFailure
 from .inventory import read_roles
-from .kinds import ENDPOINTS, EVENT, NODE, POD, Kind, Object
-
-DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
-DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
+from .kinds import DAEMON_SET, DEPLOYMENT, ENDPOINTS, EVENT, NODE, POD, Object
 
 
 @dataclass(frozen=True)
