@@ -187,7 +187,7 @@ result:
                   type: str
                   sample: 1.6.2 and later
             removed:
-              description: Rules and chains that were removed.
+              description: Rules and chains that were removed, or in check mode would be.
               returned: always
               type: list
               elements: str
@@ -249,7 +249,7 @@ result:
           type: int
           sample: 1
         removed:
-          description: How many were ended.
+          description: How many were ended, or in check mode would be.
           returned: always
           type: int
           sample: 1

@@ -18,8 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
     Belief,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DAEMON_SET
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DAEMON_SET, NODE, POD, Kind
 from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.support.players import Player, role

@@ -316,9 +316,14 @@ def ended(begun: Object, done: Object, *, first: bool, force: bool, check_mode: 
     back_ends = list(done.get("result", {}).get("backends", {}).values())
     outcome = _outcome(done, force=force, check_mode=check_mode)
     said = node_refusals.living(done["result"]["nmi"]) if outcome == "refused" else str(done.get("msg", ""))
+    # The module predicts in check mode what it would return otherwise; the fact says what was done.
+    found, removed, left = ([each for one in back_ends for each in one[key]] for key in ("found", "removed", "left"))
     result: dict[str, t.Any] = {
         **begun,
-        **{key: [each for one in back_ends for each in one[key]] for key in ("found", "removed", "left")},
+        "found": found,
+        "removed": [] if check_mode else removed,
+        "would_remove": removed if check_mode else [],
+        "left": left,
         "outcome": outcome,
         "stops": "taken" in done or (first and outcome == "error"),
         "reason": _sentences([] if outcome in _WELL else [said], [str(begun["reason"])]),
@@ -377,7 +382,7 @@ def _begun(host: Host, attempts: list[dict[str, str]]) -> Object:
         "reason": "",
         "transport": "".join(one["transport"] for one in attempts if not one["problem"]),
         "attempts": attempts,
-        **{key: [] for key in ("found", "removed", "left", "saved")},
+        **{key: [] for key in ("found", "removed", "would_remove", "left", "saved")},
         "proof": "",
         "proof_method": "",
     }

@@ -226,6 +226,7 @@ def test_the_result_lists_what_was_found() -> None:
     done = {**part(found=[{"rule": "a"}], removed=["a"], left=[{"rule": "b"}]), "changed": True, "answer": IMDS}
     result = role.ended({**BEGUN, "reason": "Beware."}, done, first=False, force=False, check_mode=False).result
     assert (result["found"], result["removed"], result["left"]) == ([{"rule": "a"}], ["a"], [{"rule": "b"}])
+    assert result["would_remove"] == []
     assert (result["proof"], result["proof_method"], result["reason"]) == ("imds", "pod_network", "Beware.")
 
 
@@ -249,6 +250,7 @@ def test_what_check_mode_predicts_is_not_told_as_done() -> None:
     assert (result["outcome"], result["stops"], result["reason"]) == ("would_clean", False, "")
     (row,) = plan("report", {"hosts": ["n1"], "results": [result]})["rows"]
     assert (row["found"], row["removed"]) == (1, "")
+    assert (result["removed"], result["would_remove"]) == ([], ["a"])
 
 
 def test_others_follow_a_first_node_in_check_mode_too() -> None:
