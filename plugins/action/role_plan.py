@@ -33,6 +33,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
     user_assigned_identity_info,
     vmss_identity_info,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.commands import Command, on_screen
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _roles
@@ -102,7 +103,8 @@ class ActionModule(ActionBase):
             found = {"failed": True, "msg": str(error)}
         else:
             found = {"plan": plan}
-            for line in plan.get("printed", ()):
+            to_paste = map(Command.parse, plan.get("printed", ()))
+            for line in on_screen(str(variables.get("inventory_hostname", "")), to_paste):
                 Display().display(line, stderr=True)
         if failure is not None:
             found = _failed(failure, found)

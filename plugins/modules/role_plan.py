@@ -72,7 +72,8 @@ RETURN = r"""
 plan:
   description:
     - The plan; of a decision that its task tries again, also where it does not go on.
-    - Lines under its key C(printed), such as commands to paste, are shown on standard error as they are.
+    - Commands under its key C(printed) are shown on standard error as they are, to be pasted, each below what it is
+      about.
   returned: success
   type: dict
   sample: {kubernetes: []}

@@ -138,8 +138,8 @@ def test_commands_are_printed_as_they_are_whatever_the_format_of_results(tmp_pat
     patch = json.dumps({"spec": {"template": {"spec": {"tolerations": [{"key": "sku", "operator": "Exists"}] * 4}}}})
     command = f"kubectl --namespace kube-system patch daemonset nmi --type merge --patch '{patch}'"
     told = [{"about": "nmi_missing_on_node, Node n1", "command": command}]
-    asked = {PLAN: {"role": "diagnose", "part": "commands", "observed": {"commands": told, "host": "demo"}}}
+    asked = {PLAN: {"role": "diagnose", "part": "commands", "observed": {"commands": told}}}
     player = Player(tmp_path / "play", {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"})
     status, output = player.play({"hosts": "localhost", "tasks": [asked]})
     lines = output.splitlines()
-    assert (status, lines[lines.index("[demo] nmi_missing_on_node, Node n1:") + 1]) == (0, command), output
+    assert (status, lines[lines.index("[localhost] nmi_missing_on_node, Node n1:") + 1]) == (0, command), output

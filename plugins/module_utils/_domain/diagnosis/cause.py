@@ -22,7 +22,6 @@ The certainty of a cause is what the evidence allows:
 from __future__ import annotations
 
 import functools
-import shlex
 import typing as t
 from dataclasses import dataclass, field
 
@@ -75,11 +74,6 @@ class Suspicion:
 
 
 Suspicions = t.Iterator[Suspicion]
-
-
-def shell(*words: str) -> str:
-    """The words as a shell takes them: a name, which may come from a file, cannot be more than a name."""
-    return " ".join(map(shlex.quote, words))
 
 
 Look = t.Callable[["Observed"], Suspicions]

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 
+from ..commands import shell
 from ..installation import nmi
 from ..matching.matching import Raw
-from .cause import shell
 
 REPOSITORY = "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts"
 LATEST, LATEST_IMAGES = "4.1.18", "mic.tag=v1.8.17,nmi.tag=v1.8.17"

@@ -20,6 +20,7 @@ from datetime import timedelta
 
 from .. import names
 from ..azure import addon, arm_id, attached_identities
+from ..commands import shell
 from ..installation import nmi
 from ..moments import moment
 from . import asked_of_azure as asked
@@ -41,7 +42,6 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
-    shell,
 )
 from .observed import MIC, NMI, Observed, said_by
 

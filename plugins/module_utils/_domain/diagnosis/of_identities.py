@@ -17,6 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ..commands import shell
 from ..installation.workload_identity_webhook import CLIENT_ID, CLIENT_ID_VARIABLE
 from ..kubernetes.workloads import TEMPLATES, Workload
 from ..matching.matching import (
@@ -45,7 +46,6 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
-    shell,
 )
 from .labels import label_of
 from .logs import Line

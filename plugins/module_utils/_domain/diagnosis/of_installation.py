@@ -12,6 +12,7 @@ import json
 import typing as t
 from datetime import timedelta
 
+from ..commands import shell
 from ..installation import nmi
 from ..installation.chart_manifest import GROUP
 from ..kubernetes.sources import place
@@ -34,7 +35,6 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
-    shell,
 )
 from .crashes import (
     ARGUMENTS,

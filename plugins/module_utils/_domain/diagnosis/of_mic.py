@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from ..commands import shell
 from ..installation import nmi
 from ..matching.matching import ASSIGNED, STANDARD, USER_ASSIGNED, Assignment, scale_set
 from ..moments import lately, moment
@@ -40,7 +41,6 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
-    shell,
 )
 from .logs import Line, Log
 from .observed import MIC, Component, Observed, said_by

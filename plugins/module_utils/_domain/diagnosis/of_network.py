@@ -19,6 +19,7 @@ import typing as t
 from datetime import timedelta
 
 from ..azure import aadsts
+from ..commands import shell
 from ..installation import nmi
 from ..kubernetes import network_policies
 from ..kubernetes.objects import labels_of
@@ -41,7 +42,6 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
-    shell,
 )
 from .logs import Line, Log
 from .observed import NMI, Asked, Component, Observed, said_by

@@ -16,10 +16,11 @@ from __future__ import annotations
 import typing as t
 
 from ..azure import aadsts
+from ..commands import shell
 from ..kubernetes.workloads import Workload
 from ..tokens import token
 from . import catalogue
-from .cause import ERROR, PROBE, WARNING, Suspicion, Suspicions, Table, shell
+from .cause import ERROR, PROBE, WARNING, Suspicion, Suspicions, Table
 from .observed import NMI, Asked, Observed
 
 TABLE = Table()

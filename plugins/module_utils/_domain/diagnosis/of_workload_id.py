@@ -23,6 +23,7 @@ from datetime import timedelta
 from .. import suggestions
 from ..azure import arm_id
 from ..azure.federated import Credential, Holder, service_account, spelled
+from ..commands import shell
 from ..installation import nmi, workload_identity_webhook
 from ..installation.workload_identity_webhook import (
     AUDIENCE,
@@ -58,7 +59,6 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
-    shell,
 )
 from .crashes import OF_WEBHOOK, crash_of, crashed, last_words
 from .labels import label_of

@@ -9,19 +9,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 import typing as t
 
 from ..names import listed
-from .cause import LIKELY, POSSIBLE, PROBE, PROVED, RULES, shell
+from .cause import LIKELY, POSSIBLE, PROBE, PROVED, RULES
 from .diagnose import BROKEN, SUSPECT
 
 Raw = t.Mapping[str, t.Any]
 
 _CERTAINTY = {PROVED: "", LIKELY: " (likely)", POSSIBLE: " (possible)"}
-# What ansible-playbook takes as it stands after the name of a variable and =.
-_PLAIN = re.compile(r"[\w./:@+~-]+", re.ASCII)
 
 
 def lines(cause: Raw) -> t.Iterator[str]:
@@ -50,17 +46,3 @@ def briefly(diagnosis: Raw) -> t.Iterator[str]:
     if unread:
         what, needs = (listed(list(dict.fromkeys(one[key] for one in unread))) for key in ("what", "needs"))
         yield f"It did not look at {what}, which takes {needs}."
-
-
-def command(
-    variables: t.Mapping[str, str], *, file: str = "", playbook: str = "diagnose", flags: t.Iterable[str] = ()
-) -> str:
-    """The command that runs a playbook, ready to be pasted.
-
-    ``variables``: of the playbook, of which empty ones are left out, behind those of a file.
-    """
-    words = ["ansible-playbook", f"azureops.pod_identity.{playbook}", *flags, *(["-e", f"@{file}"] if file else [])]
-    for name, value in variables.items():
-        if value:
-            words += ["-e", f"{name}={value}" if _PLAIN.fullmatch(value) else json.dumps({name: value})]
-    return shell(*words)

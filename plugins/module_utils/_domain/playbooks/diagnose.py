@@ -15,12 +15,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from .. import commands
 from ..azure import arm_id
+from ..commands import FILE, WITH_FILE, Command
 from ..diagnosis import telling
 from ..diagnosis.asked_of_pods import OPTION
 from ..diagnosis.cause import AZURE, EVENTS, INFO, LOGS, NODES, OBJECTS, PROBE, RULES
 from ..diagnosis.diagnose import BROKEN, HEALTHY, SUSPECT, UNKNOWN
-from ..roles.part import Look, Nothing, Part, Raw, Run, refuse
+from ..roles.part import COMMANDS, Look, Nothing, Part, Raw, Run, refuse
 
 _PREFIX = "pod_identity_diagnose"
 _VERDICTS = {
@@ -145,18 +147,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Command:
-    """Ready to be pasted. ``about``: code and object of its cause, or what it looks at."""
-
-    about: str
-    command: str
-
-    @property
-    def lines(self) -> tuple[str, str]:
-        return f"{self.about}:", self.command
-
-
-@dataclass(frozen=True)
 class Told:
     """The fact ``pod_identity_diagnosis``. ``likeliest``: lines about the first cause. ``others``: rows of the rest.
 
@@ -196,9 +186,9 @@ def told(options: OptionsOfRoles, found: Diagnosed, _run: Run) -> Told:
         )
         for each in rest
     )
-    commands = (*_mending(found), *(_looking(options, found) if found.verdict == UNKNOWN else ()))
+    to_paste = (*_mending(found), *(_looking(options, found) if found.verdict == UNKNOWN else ()))
     data = (found.causes, found.unread, found.requests)
-    return Told(found.scope, found.verdict, tuple(lines), others, commands, *data)
+    return Told(found.scope, found.verdict, tuple(lines), others, to_paste, *data)
 
 
 def _seen(found: Diagnosed) -> str:
@@ -216,40 +206,14 @@ def _looking(options: OptionsOfRoles, found: Diagnosed) -> t.Iterator[Command]:
     """At what proves that it is well; what was saved in files proves nothing of that."""
     if options.diagnose_files:
         return
-    file = "FILE" if options.has_secret else ""
+    file = FILE if options.has_secret else ""
     if any(one["source"] == PROBE and one["needs"] == OPTION for one in found.unread):
         asking = {**options.variables, f"{_PREFIX}_probe": "true"}
-        yield Command("Ask for tokens in the place of pods", telling.command(asking, file=file))
+        yield Command("Ask for tokens in the place of pods", commands.playbook("diagnose", asking, file=file))
     if any(one["source"] == RULES for one in found.unread):
         variables = {key: value for key, value in options.variables.items() if not key.startswith(_PREFIX)}
-        command = telling.command(variables, file=file, playbook="cleanup_nodes", flags=("--check",))
+        command = commands.playbook("cleanup_nodes", variables, file=file, flags=("--check",))
         yield Command("Look at the rules of nodes", command)
-
-
-# commands
-
-
-@dataclass(frozen=True)
-class Commands:
-    """Those of the fact ``pod_identity_diagnosis``, with the host that is the cluster."""
-
-    commands: tuple[Command, ...]
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Commands:
-        host = observed["host"]
-        return cls(tuple(Command(f"[{host}] {one['about']}", one["command"]) for one in observed["commands"]))
-
-
-@dataclass(frozen=True)
-class Printed:
-    """``printed``: lines that the action prints as they are, because formats of results quote and fold them."""
-
-    printed: tuple[str, ...]
-
-
-def printed(_options: Nothing, found: Commands, _run: Run) -> Printed:
-    return Printed(tuple(line for one in found.commands for line in one.lines))
 
 
 def _because(cause: Raw) -> str:
@@ -349,10 +313,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Explained:
-    """``message``: that of the failure, with what a diagnosis adds. ``printed``: the command as it is."""
+    """``message``: that of the failure, with what a diagnosis adds. ``printed``: the command."""
 
     message: str
-    printed: tuple[str, ...] = ()
+    printed: tuple[Command, ...] = ()
 
 
 def explain(options: OptionsOfRoles, failed: Failed, _run: Run) -> Explained:
@@ -360,10 +324,10 @@ def explain(options: OptionsOfRoles, failed: Failed, _run: Run) -> Explained:
     sentences, found = [failed.message], failed.diagnosis
     if found is not None:
         sentences += telling.briefly(found) if "verdict" in found else [f"No diagnosis was made: {found.get('msg')}"]
-    command = telling.command(failed.narrow(options).variables, file="FILE" if options.has_secret else "")
-    with_file = ", with your file of variables" if options.has_secret else ""
+    file, with_file = (FILE, WITH_FILE) if options.has_secret else ("", "")
+    command = commands.playbook("diagnose", failed.narrow(options).variables, file=file)
     to_paste = Command(f"For all causes, evidence and remedies{with_file}", command)
-    return Explained(" ".join((*sentences, *to_paste.lines)), to_paste.lines)
+    return Explained(" ".join((*sentences, *to_paste.lines)), (to_paste,))
 
 
 def _look_why(options: OptionsOfRoles, observed: Raw, _run: Run) -> t.Iterator[Look]:
@@ -376,6 +340,6 @@ def _look_why(options: OptionsOfRoles, observed: Raw, _run: Run) -> t.Iterator[L
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
     "found": Part(OptionsOfRoles, Diagnosed, told, _look),
-    "commands": Part(Nothing, Commands, printed),
+    "commands": COMMANDS,
     "failure": Part(OptionsOfRoles, Failed, explain, _look_why),
 }

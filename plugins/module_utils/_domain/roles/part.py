@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from ..azure import arm_id
+from ..commands import Command
 from ..printed import printed
 
 Raw = t.Mapping[str, t.Any]
@@ -174,3 +175,31 @@ def plain(value: object) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     return value
+
+
+# commands
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Those that an earlier part has found, to be printed below what is shown of it."""
+
+    commands: tuple[Command, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Commands:
+        return cls(tuple(map(Command.parse, observed["commands"])))
+
+
+@dataclass(frozen=True)
+class Printed:
+    """``printed``: the action shows them as they are, to be pasted."""
+
+    printed: tuple[Command, ...]
+
+
+def _print(_options: Nothing, found: Commands, _run: Run) -> Printed:
+    return Printed(found.commands)
+
+
+COMMANDS: Part[Nothing, Commands] = Part(Nothing, Commands, _print)

@@ -11,7 +11,7 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import shell
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.commands import shell
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.shown import shown
 
 

@@ -90,8 +90,7 @@ def test_what_is_told() -> None:
     ]
     about = "nmi_missing_on_node, Node n1"
     assert plan["commands"] == [{"about": about, "command": "kubectl patch"}]
-    printed = PARTS["commands"].plan({}, {"commands": plan["commands"], "host": "demo"}, RUN)
-    assert printed == {"printed": [f"[demo] {about}:", "kubectl patch"]}
+    assert PARTS["commands"].plan({}, {"commands": plan["commands"]}, RUN) == {"printed": plan["commands"]}
     cause = {"cause": "It waits. Because of nmi_missing_on_node.", "what_to_do": "Let NMI run there."}
     of = {"severity": "error", "code": "assignment_pending", "object": "Node n1", "references": CAUSE["references"]}
     assert plan["others"] == [{**of, **cause}]
@@ -261,5 +260,5 @@ def test_a_credential_with_a_secret_is_that_of_the_file_of_variables() -> None:
     plan = PARTS["failure"].plan(options, {**OF_ROLE, "places": [], "cluster": {}}, RUN)
     command = COMMAND.replace("remedies:", "remedies, with your file of variables:")
     assert plan["message"] == f"No token. {command} -e @FILE -e pod_identity_tenant=t -e pod_identity_context=blue"
-    about, *printed = plan["printed"]
-    assert f"No token. {about} {printed[0]}" == plan["message"]
+    (printed,) = plan["printed"]
+    assert f"No token. {printed['about']}: {printed['command']}" == plan["message"]
