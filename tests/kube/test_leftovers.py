@@ -106,15 +106,17 @@ def test_objects_tell_what_is_known_and_what_is_used(
     codes = {(each["code"], each["object"]) for each in found["residue"]}
     assert ("identity_left", f"AzureIdentity {namespace}/bound") in codes
     assert ("assignment_orphaned", f"AzureAssignedIdentity {namespace}/gone-{namespace}-money") in codes
-    back, detach, by_name = found["undetermined"]
-    assert by_name.startswith("Objects of the cluster name claimed, but nothing proves that MIC attached that.")
-    assert f'{{"pod_identity_leftovers_identities": ["{claimed}"]}}'.lower() in by_name.lower()
+    back, by_name = found["undetermined"]
+    assert by_name == "Objects of the cluster name claimed, but nothing proves that MIC attached that."
+    about, commands = ([each[key] for each in found["commands"]] for key in ("about", "command"))
+    assert f'{{"pod_identity_leftovers_identities": ["{claimed}"]}}'.lower() in commands[-1].lower()
+    assert set(commands) < set(output.splitlines()), output
     # Other tests share the API server, and may have an NMI there at the same time.
     others = {code for code, what in codes if what.startswith("DaemonSet ")}
     nobody, doubted = "no NMI is installed to serve them.", "it is not known whether NMI serves them: DaemonSet "
     served = "NMI (" if "installation_left" in others else doubted if "not_believed" in others else nobody
     assert back.startswith(f"used stay, because workloads use them, and {served}")
-    assert detach.startswith("To detach bound, orphan: ")
+    assert about[-2].startswith("To detach bound, orphan, with ")
 
     remove = {
         "pod_identity_leftovers_remove": True,

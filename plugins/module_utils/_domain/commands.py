@@ -19,6 +19,7 @@ from .printed import printed
 
 # What ansible-playbook takes as it stands after the name of a variable and =.
 _PLAIN = re.compile(r"[\w./:@+~-]+", re.ASCII)
+_SPECIAL = re.compile(r"[\"$`\\!]")
 # In place of the file with the operator's variables, of which nobody knows the name, and what is said of it.
 FILE, WITH_FILE = "FILE", ", with your file of variables"
 
@@ -50,6 +51,19 @@ def on_screen(host: str, commands: t.Iterable[Command]) -> t.Iterator[str]:
             about = one.about
             yield printed(f"[{host}] {about}:")
         yield printed(one.command)
+
+
+def grant(principal: str, role: str, scope: str) -> str:
+    """The command that makes a role assignment. ``principal``: an object id, or what a shell makes one of."""
+    return (
+        f"az role assignment create --assignee-object-id {principal} --assignee-principal-type ServicePrincipal "
+        f"--role {_quoted(role)} --scope {_quoted(scope)}"
+    )
+
+
+def _quoted(text: str) -> str:
+    """In the quotes that people write, unless the text means something to a shell in these."""
+    return shlex.quote(text) if _SPECIAL.search(text) else f'"{text}"'
 
 
 def shell(*words: str) -> str:

@@ -9,16 +9,16 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import commands
 from ..azure import arm_id
 from ..azure.ownership import USED
+from ..commands import FILE, WITH_FILE, Command
 from ..names import listed
-from ..nodes import node_refusals
 from ..removal import bundles
-from ..roles.part import Look, Part, Raw, Run, refuse
+from ..roles.part import COMMANDS, Look, Part, Raw, Run, refuse
 
 
 @dataclass(frozen=True)
@@ -285,11 +285,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Account:
-    """The fact ``pod_identity_leftovers``. ``undetermined``: what could not be told, and the commands that lead on."""
+    """The fact ``pod_identity_leftovers``. ``undetermined``: what could not be told, ``commands`` what leads on."""
 
     identities: tuple[Row, ...]
     residue: tuple[Raw, ...]
     undetermined: tuple[str, ...]
+    commands: tuple[Command, ...]
     restore_bundle: str
     error: str
 
@@ -297,12 +298,13 @@ class Account:
 def account(options: Options, done: Done, run: Run) -> Account:
     rows = tuple(_rows(done, run))
     ways = () if done.error else tuple(_ways(options, rows, done.residue))
-    return Account(rows, done.residue, (*done.unknown, *ways), done.bundle, done.error)
+    undetermined = (*done.unknown, *(each for each in ways if isinstance(each, str)))
+    to_paste = tuple(each for each in ways if isinstance(each, Command))
+    return Account(rows, done.residue, undetermined, to_paste, done.bundle, done.error)
 
 
-def _ways(options: Options, rows: t.Sequence[Row], residue: t.Sequence[Raw]) -> t.Iterator[str]:
+def _ways(options: Options, rows: t.Sequence[Row], residue: t.Sequence[Raw]) -> t.Iterator[str | Command]:
     """What to do about identities that stay, because workloads still use them, and about those that need not stay."""
-    cluster = {"cluster_name": options.cluster_name, "resource_group": options.resource_group}
     used = sorted({each.identity for each in rows if each.ownership == USED})
     if used and options.cluster_name:
         # What runs NMI, as pod_identity_info tells it with audit.
@@ -310,30 +312,42 @@ def _ways(options: Options, rows: t.Sequence[Row], residue: t.Sequence[Raw]) -> 
         runs = [each for each in runs if each.startswith("DaemonSet ")]
         doubted = [each["object"] for each in residue if each["code"] == "not_believed"]
         doubted = [each for each in doubted if each.startswith("DaemonSet ")]
-        away = f'To remove pod identity, identities included: "{node_refusals.uninstall(cluster)}".'
         if runs:
             served = f"NMI ({listed(runs)}) is installed to serve them."
         elif doubted:
             served = f"it is not known whether NMI serves them: {listed(doubted)} is not believed to be of it."
         else:
-            served = f"no NMI is installed to serve them. To have it back: {node_refusals.SITE}."
-        yield f"{listed(used)} stay, because workloads use them, and {served} {away}"
-    place = f"-e pod_identity_leftovers_node_resource_group={options.place}"
-    command = node_refusals.leftovers(cluster) if options.cluster_name else f"{node_refusals.LEFTOVERS} {place}"
-    command += f" -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={options.place}"
-    target = options.artifact_target if options.names_directory else "DIRECTORY"
-    command += f" -e pod_identity_artifact_target={target}"
+            served = "no NMI is installed to serve them."
+            yield Command(f"To have pod identity back{WITH_FILE}", commands.playbook("site", {}, file=FILE))
+        yield f"{listed(used)} stay, because workloads use them, and {served}"
+        confirmed = {"pod_identity_uninstall_confirm": options.cluster_name}
+        away = commands.playbook("uninstall", confirmed, file=FILE)
+        yield Command(f"To remove pod identity, identities included{WITH_FILE}", away)
     free = sorted({each.identity for each in rows if each.outcome == CAN_BE_DETACHED})
     if free:
-        yield f'To detach {listed(free)}: "{command}", with the same further variables.'
+        yield Command(f"To detach {listed(free)}, with the same further variables", _detaching(options))
     claimed = {each.id.lower(): each for each in rows if each.claimed and each.outcome == STAYS}
     if claimed:
         names = listed(sorted(each.identity for each in claimed.values()))
-        ids = json.dumps({"pod_identity_leftovers_identities": sorted(each.id for each in claimed.values())})
-        yield (
-            f"Objects of the cluster name {names}, but nothing proves that MIC attached that. To detach it all the "
-            f"same: \"{command} -e '{ids}'\", with the same further variables."
-        )
+        yield f"Objects of the cluster name {names}, but nothing proves that MIC attached that."
+        ids = sorted(each.id for each in claimed.values())
+        about = f"To detach {names} all the same, with the same further variables"
+        yield Command(about, _detaching(options, pod_identity_leftovers_identities=ids))
+
+
+def _detaching(options: Options, **further: t.Any) -> str:
+    named = {"pod_identity_leftovers_node_resource_group": options.place}
+    if options.cluster_name:
+        named = {
+            "pod_identity_resource_group": options.resource_group or "RG",
+            "pod_identity_cluster_name": options.cluster_name,
+        }
+    confirmed = {
+        "pod_identity_leftovers_remove": "true",
+        "pod_identity_leftovers_confirm": options.place,
+        "pod_identity_artifact_target": options.artifact_target if options.names_directory else "DIRECTORY",
+    }
+    return commands.playbook("leftovers", {**named, **confirmed, **further})
 
 
 def _rows(done: Done, run: Run) -> t.Iterator[Row]:
@@ -363,4 +377,5 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Target, check, _look_at_target),
     "found": Part(Options, Looked, found, _look),
     "account": Part(Options, Done, account, _look_again),
+    "commands": COMMANDS,
 }

@@ -17,10 +17,11 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id, groups, needs
+from ..commands import Command, grant
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
 from ..suggestions import closest
-from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
+from .part import COMMANDS, ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 # What MIC does in the node resource group: use the identities that AKS keeps there, and change scale sets.
 NODE_ROLES = ("Managed Identity Operator", "Virtual Machine Contributor")
@@ -630,25 +631,28 @@ class Ungranted:
 
 @dataclass(frozen=True)
 class Grants:
-    """``lines`` for whoever may grant the roles; ``message`` where that stops this run, else empty."""
+    """``commands`` for whoever may grant the roles; ``message`` where that stops this run, else empty."""
 
-    lines: tuple[str, ...]
+    commands: tuple[Command, ...]
     message: str
+
+
+_MISSING = "Role assignments are missing and pod_identity_manage_role_assignments is false; "
+_NOW = f"{_MISSING}for whoever may grant them"
+_LATER = f"{_MISSING}the real run stops until these are granted, once identities and cluster exist"
 
 
 def grants(options: NamingOptions, found: Ungranted, _run: Run) -> Grants:
     """The commands. What nobody can grant yet, because identity or scope are still to come, stops a later run."""
-    commands = {each: _command(options, each) for each in found.assignments}
-    now = list(dict.fromkeys(command for each, command in commands.items() if not each.known_after_apply))
-    later = list(dict.fromkeys(command for each, command in commands.items() if each.known_after_apply))
-    lines = ["Role assignments are missing and pod_identity_manage_role_assignments is false."]
-    lines += ["Whoever may grant them runs:", *now] if now else []
-    lines += ["The real run stops until these are granted, once identities and cluster exist:", *later] if later else []
+    written = {each: _command(options, each) for each in found.assignments}
+    now = list(dict.fromkeys(command for each, command in written.items() if not each.known_after_apply))
+    later = list(dict.fromkeys(command for each, command in written.items() if each.known_after_apply))
+    commands = (*(Command(_NOW, each) for each in now), *(Command(_LATER, each) for each in later))
     message = (
         f"{len(now)} role assignments are missing for cluster {options.name}; have them granted and run this again, or "
         f"set pod_identity_manage_role_assignments=true. {'; '.join(now)}"
     )
-    return Grants(tuple(lines), message if now else "")
+    return Grants(commands, message if now else "")
 
 
 def _command(options: NamingOptions, missing: Assignment) -> str:
@@ -659,10 +663,7 @@ def _command(options: NamingOptions, missing: Assignment) -> str:
     )
     known = missing.principal_id != KNOWN_AFTER_APPLY
     principal = missing.principal_id if known else f'"$({missing.principal_id_command or nodes})"'
-    return (
-        f"az role assignment create --assignee-object-id {principal} --assignee-principal-type ServicePrincipal "
-        f'--role "{missing.role_name}" --scope "{missing.scope}"'
-    )
+    return grant(principal, missing.role_name, missing.scope)
 
 
 # create
@@ -838,6 +839,7 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "changes": Part(Options, Predicted, changes),
     "refusal": Part(Nothing, Missing, refusal),
     "grants": Part(NamingOptions, Ungranted, grants),
+    "commands": COMMANDS,
     "create": Part(Options, Group, create, look_for_group),
     "addon": Part(Options, Known, addon),
     "second_nmi": Part(NameOption, Installed, second_nmi, look_for_nmi),

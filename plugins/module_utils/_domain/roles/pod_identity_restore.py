@@ -17,9 +17,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..azure import arm_id
+from ..commands import Command, grant, shell
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..removal.bundles import UNVERIFIED
-from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, refuse
+from .part import COMMANDS, ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, refuse
 
 PHASES = ROLE_PHASES["pod_identity_restore"]
 CHART, ROLES, OBJECTS, SCALE_SETS = PHASES
@@ -443,23 +444,22 @@ class Row:
     reason: str = ""
 
 
+_GRANT = "MIC may not work until these are granted; for whoever may grant them"
+
+
 @dataclass(frozen=True)
 class Account:
     """Rows of the table, and the commands for whoever may grant what is missing."""
 
     rows: tuple[Row, ...] = field(default=())
-    commands: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
 
 
 def account(options: Options, outcomes: Outcomes, run: Run) -> Account:
     lacking = [each for each, missing in outcomes.roles if missing and not options.manage_role_assignments]
     return Account(
         tuple(_rows(options, outcomes, _PREDICTED if run.check_mode else _RESTORED)),
-        tuple(
-            f"az role assignment create --assignee-object-id {each.principal_id} --assignee-principal-type "
-            f'ServicePrincipal --role "{each.role}" --scope "{each.scope}"'
-            for each in lacking
-        ),
+        tuple(Command(_GRANT, grant(shell(each.principal_id), each.role, each.scope)) for each in lacking),
     )
 
 
@@ -496,4 +496,5 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "bundle": Part(Options, Bundle, restoration, _look),
     "guard": Part(Options, Guard, guard, _look_at_guard),
     "account": Part(Options, Outcomes, account),
+    "commands": COMMANDS,
 }

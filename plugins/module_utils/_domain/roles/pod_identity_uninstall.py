@@ -14,15 +14,16 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import option_names
+from .. import commands, option_names
 from ..azure import arm_id, azure_roles, identities
 from ..azure.protected_identities import OF_POD_IDENTITY_ADDON
+from ..commands import FILE, WITH_FILE, Command
 from ..diagnosis import catalogue
 from ..errors import refuses
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..removal import bundles
-from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, plain, refuse
+from .part import COMMANDS, ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]
 ENTRIES, BINDINGS, SCALE_SETS, CHART, ADDON, NODES, ROLES, OBJECTS, IDENTITIES = PHASES
@@ -1711,7 +1712,7 @@ class Audit:
     ``residue``: of AAD Pod Identity in the cluster. ``addon``: the add-on is on. ``attached``: scale sets with their
     identities. ``entries`` of the add-on: namespace and name. ``before``: what was there in the beginning. ``deleted``:
     identities that were deleted in Azure, with the role assignments that they leave. ``nodes_proved``: pods on every
-    node reach the metadata service.
+    node reach the metadata service. ``saved``: the restore bundle and its digest, empty where there is none.
     """
 
     cluster: Cluster
@@ -1722,6 +1723,7 @@ class Audit:
     before: Before = field(default_factory=Before)
     deleted: tuple[Raw, ...] = ()
     nodes_proved: bool = True
+    saved: tuple[str, str] = ("", "")
 
     @classmethod
     def parse(cls, observed: Raw) -> Audit:
@@ -1736,6 +1738,7 @@ class Audit:
             before=Before.parse(observed),
             deleted=tuple(observed["deleted"]),
             nodes_proved=bool(observed["nodes_proved"]),
+            saved=(observed.get("bundle") or "", observed.get("sha256") or ""),
         )
 
     @property
@@ -1786,10 +1789,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Account:
-    """``left``: what of ``rows`` is left."""
+    """``left``: what of ``rows`` is left. ``commands``: what brings it back."""
 
     rows: tuple[Row, ...]
     left: tuple[str, ...]
+    commands: tuple[Command, ...]
 
 
 _PLACES = {
@@ -1817,7 +1821,15 @@ def account(options: Options, audit: Audit, run: Run) -> Account:
         told.add("roles")
     gone = [Row(where, what, "gone") for where, what in _PLACES.items() if where not in told]
     rows = (*gone, *going, *left, *unproved, *_kept(options, audit, run))
-    return Account(rows, tuple(row.what for row in left))
+    # In check mode there is no bundle yet.
+    back = () if run.check_mode else tuple(_back(*audit.saved))
+    return Account(rows, tuple(row.what for row in left), back)
+
+
+def _back(bundle: str, sha256: str) -> t.Iterator[Command]:
+    if bundle:
+        variables = {"pod_identity_restore_bundle": bundle, "pod_identity_restore_sha256": sha256}
+        yield Command(f"To bring it back{WITH_FILE}", commands.playbook("restore", variables, file=FILE))
 
 
 def _going(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
@@ -2019,4 +2031,5 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "dead_nodes": Part(Options, Answers, dead_nodes),
     "proof": Part(Options, Answers, proof),
     "account": Part(Options, Audit, account, look_what_is_there_now),
+    "commands": COMMANDS,
 }

@@ -193,7 +193,13 @@ def test_what_is_left_to_whoever_started_the_run() -> None:
     before = [scale_set("b", "two", removable="two")]
     done = {**DONE, "found": {**FOUND, "resources": before, "unknown": ["F.", "U."], "error": "E."}}
     stays = {"identity": "two", "scale_set": "b", "ownership": "o", "outcome": "can be detached", "why": "why"}
-    left = {"residue": [{"object": "x"}], "undetermined": ["F.", "U."], "restore_bundle": "/b", "error": "E."}
+    left = {
+        "residue": [{"object": "x"}],
+        "undetermined": ["F.", "U."],
+        "commands": [],
+        "restore_bundle": "/b",
+        "error": "E.",
+    }
     expected = {"identities": [{**stays, "id": "/ids/two", "resource_id": "/scaleSets/b", "claimed": False}], **left}
     assert PARTS["account"].plan({}, done, Run()) == expected
 
@@ -217,43 +223,41 @@ def identity(name: str, ownership: str, *, removable: bool = False, claimed: boo
 NMI = {"code": "installation_left", "object": "DaemonSet default/nmi"}
 MIC = {"code": "installation_left", "object": "Deployment default/mic"}
 DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for each in ("helm release", "DaemonSet")]
-PLAY = '"ansible-playbook azureops.pod_identity'
-UNINSTALL = f'{PLAY}.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1".'
-REMOVAL = f"To remove pod identity, identities included: {UNINSTALL}"
-SITE = f'To have it back: {PLAY}.site -e @FILE" with your file of variables.'
+PLAY = "ansible-playbook azureops.pod_identity"
+REMOVAL = (
+    "To remove pod identity, identities included",
+    f"{PLAY}.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1",
+)
+SITE = ("To have pod identity back", f"{PLAY}.site -e @FILE")
 OLD = identity("old", "removable", removable=True)
 
 
-def detaching(named: str, confirm: str, target: str = "DIRECTORY") -> str:
+def detaching(named: str, confirm: str, target: str = "DIRECTORY") -> tuple[str, str]:
     """What is told of an identity that is of no use."""
     options = f"-e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={confirm}"
-    return (
-        f"To detach old: {PLAY}.leftovers {named} {options} -e pod_identity_artifact_target={target}"
-        '", with the same further variables.'
-    )
+    return "To detach old", f"{PLAY}.leftovers {named} {options} -e pod_identity_artifact_target={target}"
 
 
 NAMED = "-e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1"
 
 
 @cases(
-    "identities, residue, options, said",
+    "identities, residue, options, said, commands",
     (
         "used, and nobody serves it",
         [identity("web", "used"), identity("db", "used"), identity("x", "unknown")],
         [MIC],
         {},
-        [f"db, web stay, because workloads use them, and no NMI is installed to serve them. {SITE} {REMOVAL}"],
+        ["db, web stay, because workloads use them, and no NMI is installed to serve them."],
+        [SITE, REMOVAL],
     ),
     (
         "used and served",
         [identity("web", "used")],
         [MIC, NMI],
         {},
-        [
-            "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. "
-            f"{REMOVAL}"
-        ],
+        ["web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them."],
+        [REMOVAL],
     ),
     (
         "used, and an installation that is not believed",
@@ -262,36 +266,43 @@ NAMED = "-e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1"
         {},
         [
             "web stay, because workloads use them, and it is not known whether NMI serves them: DaemonSet "
-            f"team/daemonset is not believed to be of it. {REMOVAL}"
+            "team/daemonset is not believed to be of it."
         ],
+        [REMOVAL],
     ),
-    ("of no use", [OLD], [], {}, [detaching(NAMED, "c1")]),
-    ("a Secret, which is no directory", [OLD], [], {"artifact_target": "secret:ns/x"}, [detaching(NAMED, "c1")]),
+    ("of no use", [OLD], [], {}, [], [detaching(NAMED, "c1")]),
+    ("a Secret, which is no directory", [OLD], [], {"artifact_target": "secret:ns/x"}, [], [detaching(NAMED, "c1")]),
     (
         "no cluster is named",
         [OLD, identity("web", "used")],
         [],
         {"cluster_name": "", "leftovers_node_resource_group": "MC", "artifact_target": "/saved"},
+        [],
         [detaching("-e pod_identity_leftovers_node_resource_group=MC", "MC", "/saved")],
     ),
-    ("nothing to do", [identity("x", "unknown")], [], {}, []),
+    ("nothing to do", [identity("x", "unknown")], [], {}, [], []),
     (
         "named by objects of the cluster, and nothing proves it",
         [identity("y", "unknown", claimed=True), identity("x", "unknown", claimed=True), identity("z", "unknown")],
         [],
         {},
+        ["Objects of the cluster name x, y, but nothing proves that MIC attached that."],
         [
-            "Objects of the cluster name x, y, but nothing proves that MIC attached that. To detach it all the same: "
-            + detaching(NAMED, "c1")
-            .removeprefix("To detach old: ")
-            .replace('", with', """ -e '{"pod_identity_leftovers_identities": ["/ids/x", "/ids/y"]}'", with""")
+            (
+                "To detach x, y all the same",
+                f"""{detaching(NAMED, "c1")[1]} -e '{{"pod_identity_leftovers_identities": ["/ids/x", "/ids/y"]}}'""",
+            )
         ],
     ),
 )
-def test_the_next_command_is_named(identities: list[Raw], residue: list[Raw], options: Raw, said: list[str]) -> None:
+def test_the_next_command_is_named(
+    identities: list[Raw], residue: list[Raw], options: Raw, said: list[str], commands: list[tuple[str, str]]
+) -> None:
     before = [{"id": "/scaleSets/a", "name": "a", "identities": identities}]
     found = {**FOUND, "resources": before, "unknown": [], "residue": residue}
     given = {"cluster_name": "c1", "resource_group": "rg", **options}
-    assert PARTS["account"].plan(given, {**DONE, "found": found}, Run())["undetermined"] == said
-    stopped = {**DONE, "found": {**found, "error": "E."}}
-    assert PARTS["account"].plan(given, stopped, Run())["undetermined"] == []
+    plan = PARTS["account"].plan(given, {**DONE, "found": found}, Run())
+    assert plan["undetermined"] == said
+    assert [(each["about"].split(", with ")[0], each["command"]) for each in plan["commands"]] == commands
+    stopped = PARTS["account"].plan(given, {**DONE, "found": {**found, "error": "E."}}, Run())
+    assert (stopped["undetermined"], stopped["commands"]) == ([], [])

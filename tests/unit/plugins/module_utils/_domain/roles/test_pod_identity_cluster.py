@@ -328,11 +328,11 @@ def test_commands_for_whoever_may_grant_roles() -> None:
     now, nodes = command.format("p"), command.format(of_nodes)
     other = command.format('"$(az x)"')
     plan = grants(OPTIONS, Ungranted((ASSIGNMENT, ASSIGNMENT, later, replace(later, principal_id_command="az x"))), RUN)
-    at_once, later_on = (
-        "Whoever may grant them runs:",
-        "The real run stops until these are granted, once identities and",
-    )
-    assert plan.lines[1:] == (at_once, now, f"{later_on} cluster exist:", nodes, other)
+    assert [each.command for each in plan.commands] == [now, nodes, other]
+    assert [each.about.partition("; ")[2].split(",")[0] for each in plan.commands] == [
+        "for whoever may grant them",
+        *["the real run stops until these are granted"] * 2,
+    ]
     assert plan.message.startswith(
         "1 role assignments are missing for cluster one; have them granted and run this again,"
     )
