@@ -113,9 +113,7 @@ class ActionModule(QuietEnvironment):
                 getattr(session, f"be_{arguments['state']}")(arguments)
         except SubtaskFailed as failed:
             outcome = {name: value for name, value in failed.result.items() if name != "invocation"}
-        except Refused as refused:
-            outcome = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
-        except (AnsibleError, Failure, _roles.WrongOptions) as error:
+        except (AnsibleError, Failure, Refused, _roles.WrongOptions) as error:
             outcome = {"failed": True, "msg": str(error)}
         else:
             return {**result, "changed": False, **subtasks.told, **session.known, **_stats(session.told, variables)}

@@ -87,7 +87,7 @@ class ActionModule(ActionBase):
             else:
                 plan = _roles.decide(self, role, part, observed, variables, subtasks)
         except Refused as refused:
-            found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
+            found: dict[str, t.Any] = {"failed": True, "msg": str(refused)}
             if refused.plan is not None:
                 found["plan"] = plain(refused.plan)
                 # Where the task is tried until it is not refused, Ansible tries it with this very object.

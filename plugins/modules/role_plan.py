@@ -77,10 +77,4 @@ plan:
   returned: success
   type: dict
   sample: {kubernetes: []}
-refusals:
-  description: Each reason why the role does not go on, with what to do; C(msg) has all of them.
-  returned: when the role does not go on
-  type: list
-  elements: str
-  sample: ["The version of the chart /srv/chart is not part of its name; set pod_identity_chart_version."]
 """

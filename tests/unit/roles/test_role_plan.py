@@ -95,7 +95,7 @@ def test_a_playbook_reads_variables_that_roles_read(player: Player) -> None:
     assert "has no key names; did you mean name?" in told and "pod_identity_bindings_list" in told, output
     assert "pod_identity_leftovers_remove" in told and "maybe" in told, output
     assert "pod_identity_leftovers_remove is y, which Ansible reads in two ways; write true or false." in told, output
-    assert "The playbook leftovers decides about account, found, options." in told, output
+    assert "The playbook leftovers decides about account, commands, found, options." in told, output
 
 
 def test_a_failure_is_told_on_with_its_data_whatever_becomes_of_the_decision(player: Player) -> None:
