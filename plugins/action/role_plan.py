@@ -36,7 +36,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.commands import Command, on_screen
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _roles
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._progress_lines import Lines
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
@@ -108,8 +108,6 @@ class ActionModule(ActionBase):
                 Display().display(line, stderr=True)
         if failure is not None:
             found = _failed(failure, found)
-        if found.get("failed"):
-            _changes.note_failure(self, variables)
         return {**result, "changed": False, **subtasks.told, **found}
 
 

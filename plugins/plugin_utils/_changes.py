@@ -45,8 +45,6 @@ def begin(owner: str) -> dict[str, t.Any]:
 def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, look: bool, where: str = "") -> None:
     """Add what a task changed, and where if its actions do not say it. The work matters more than its being told."""
     known = _known(variables)
-    if known and result.get("failed") and not look:
-        note_failure(action, variables)
     if not known or not result.get("changed"):
         return
     task = run_changes.Task(
@@ -64,13 +62,6 @@ def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, loo
     _add(known, variables, [asdict(each) for each in rows])
 
 
-def note_failure(action: ActionBase, variables: Raw) -> None:
-    """Let the end know that a task has failed, unless it is tried again, or its failure is not one of the run."""
-    known, task = _known(variables), action._task
-    if known and not (task.until or task.ignore_errors or False in (task.failed_when or ())):
-        _add(known, variables, [{}])
-
-
 def _known(variables: Raw) -> Raw | None:
     session = variables.get(_SESSION)
     return session.get(KNOWN) if isinstance(session, t.Mapping) else None
@@ -84,27 +75,26 @@ def _add(known: Raw, variables: Raw, rows: t.Iterable[Raw]) -> None:
             file.write(json.dumps({"of": of, **each}) + "\n")
 
 
-def _read(path: str) -> tuple[list[run_changes.Row], bool, list[t.Any]]:
-    """The changes, whether a task has failed, and of which host, in which mode and since when; forgotten then."""
+def _read(path: str) -> tuple[list[run_changes.Row], list[t.Any]]:
+    """The changes, and of which host, in which mode and since when; forgotten then."""
     found: list[run_changes.Row] = []
-    failed, of = False, []
+    of: list[t.Any] = []
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         with open(path, encoding="utf-8") as file:
             for line in file:
                 row = json.loads(line)
                 of = row.pop("of")
-                failed = failed or not row
-                found += [run_changes.Row(**row)] if row else []
+                found.append(run_changes.Row(**row))
         os.unlink(path)
-    return found, failed, of
+    return found, of
 
 
 def end(known: Raw, variables: Raw) -> list[dict[str, t.Any]]:
     """Show what was changed, on standard error like progress, and forget it; returns it as data."""
-    found, failed, dummy = _read(str(known["path"]))
-    session = variables.get(_SESSION)
-    failed = failed or bool(isinstance(session, t.Mapping) and session.get("failed"))
+    found, dummy = _read(str(known["path"]))
     check_mode, host = bool(variables.get("ansible_check_mode")), str(variables.get("inventory_hostname"))
+    # Ansible takes a host out of the play when a task fails, and puts it back where a rescue begins.
+    failed = host not in variables.get("ansible_play_hosts", ())
     before = _count(host, len(found))
     told = run_changes.lines(
         found, time.time() - float(known["began"]), check_mode=check_mode, before=before, failed=failed
@@ -122,7 +112,7 @@ def _end_all(number: int) -> None:
     if os.getpid() != number:
         return
     for path in Path(vars(C)["DEFAULT_LOCAL_TMP"]).glob("pod-identity-changes-*.jsonl"):
-        found, dummy, of = _read(str(path))
+        found, of = _read(str(path))
         if found:
             host, check_mode, began = of
             told = run_changes.lines(found, time.time() - float(began), check_mode=check_mode)

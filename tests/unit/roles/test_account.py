@@ -37,6 +37,31 @@ def test_a_failure_before_any_change_does_not_read_as_success(player: Player, ar
     assert (status, "[localhost] Nothing w" in output) == (0, True), output
 
 
+@pytest.mark.parametrize(
+    "failing",
+    [
+        *({"block": [task], "rescue": [{"ansible.builtin.debug": {}}]} for task in (REFUSED, FAIL)),
+        {**REFUSED, "ignore_errors": True},
+        {**REFUSED, "failed_when": False},
+    ],
+    ids=["rescued", "rescued of Ansible", "ignored", "no failure"],
+)
+def test_a_failure_that_ends_no_run_is_not_told(player: Player, failing: dict[str, Any]) -> None:
+    status, output = player.play([BEGIN, {"block": [failing], "always": [END]}])
+    assert (status, "[localhost] Nothing was changed in" in output) == (0, True), output
+
+
+@pytest.mark.parametrize("serial", [1, 2])
+def test_each_host_has_its_own_failure(player: Player, serial: int) -> None:
+    """The task is Ansible's own, of which no file of the session knows."""
+    tasks = [BEGIN, {"block": [{**FAIL, "when": "inventory_hostname == 'b'"}], "always": [END]}]
+    play = {"hosts": "a,b", "connection": "local", "serial": serial, "tasks": tasks}
+    status, output = player.play(play, "-i", "a,b,")
+    assert status == 2, output
+    assert "[a] Nothing was changed in" in output, output
+    assert "[b] A task failed, see above; before it nothing was changed" in output, output
+
+
 def test_a_run_that_ends_early_tells_what_it_changed(player: Player, tmp_path: Path) -> None:
     status, output = player.play([BEGIN, write(tmp_path), FAIL])
     assert status == 2, output
