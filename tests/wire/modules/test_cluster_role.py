@@ -107,6 +107,30 @@ def test_regions_are_listed_where_there_is_no_cluster(modules: Modules, group: s
     assert "regions" not in modules.succeed("aks_cluster_info", **look)
 
 
+def test_a_failed_creation_names_the_ways_out(modules: Modules, azure: SimulatedAzure, player: Player) -> None:
+    azure.compute.start_error = "No quota is left"
+    status, output = player.play(ROLE, **CREATE, pod_identity_location="westeurope")
+    to_paste = (
+        "ansible-playbook azureops.pod_identity.site -e @FILE",
+        "ansible-playbook azureops.pod_identity.destroy -e @FILE -e pod_identity_cluster_confirm_absent=demo",
+    )
+    assert (status, output.count("No quota is left (CreateVMSSAgentPoolFailed)") > 0) == (2, True), output
+    lines = output.splitlines()
+    assert [line for line in lines if line in to_paste] == list(to_paste), output
+    azure.compute.start_error = None
+    status, output = player.play(DESTROY, **VARIABLES, **CONFIRMED)
+    assert (status, azure.arm("GET", "/resourceGroups").json()["value"]) == (0, []), output
+    status, output = player.play(ROLE, **CREATE, pod_identity_location="westeurope")
+    assert (status, *(command in output for command in to_paste)) == (0, False, False), output
+
+
+def test_a_change_that_fails_never_proposes_to_delete(modules: Modules, azure: SimulatedAzure, player: Player) -> None:
+    assert player.play(ROLE, **CREATE, pod_identity_location="westeurope")[0] == 0
+    azure.compute.update_error = "no room"
+    status, output = player.play(ROLE, **CREATE, pod_identity_cluster_oidc_issuer_enabled=True)
+    assert (status, "no room" in output, "destroy" in output) == (2, True, False), output
+
+
 @pytest.mark.parametrize("mode", ["chart", "addon"])
 def test_a_cluster_of_somebody_else_stays_as_it_is(
     modules: Modules, azure: SimulatedAzure, player: Player, mode: str

@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id, groups, needs
-from ..commands import Command, grant
+from ..commands import FILE, WITH_FILE, Command, grant, playbook
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
 from ..suggestions import closest
@@ -711,6 +711,48 @@ def create(options: Options, found: Group, _run: Run) -> Creation:
     return Creation(location)
 
 
+# uncreated
+
+
+@dataclass(frozen=True)
+class Uncreated:
+    """``begun``: Azure had taken the creation, and has a cluster that failed."""
+
+    message: str
+    begun: bool
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Uncreated:
+        change = observed.get("change") or {}
+        return cls(str(observed["message"]), bool(observed["begun"]) and change.get("verb") == "create")
+
+
+@dataclass(frozen=True)
+class WaysOut:
+    """``message``: why the cluster was not created, and what to do."""
+
+    message: str
+    printed: tuple[Command, ...] = ()
+
+
+def ways_out(options: NamingOptions, failed: Uncreated, _run: Run) -> WaysOut:
+    """Only what this run has begun to create is ever proposed for deletion."""
+    if not failed.begun:
+        return WaysOut(failed.message)
+    confirmed = {"pod_identity_cluster_confirm_absent": options.name}
+    ways = (
+        Command(
+            f"To finish the creation when the cause is gone, run your playbook again, such as site{WITH_FILE}",
+            playbook("site", {}, file=FILE),
+        ),
+        Command(
+            f"To delete cluster {options.name} and resource group {options.resource_group} instead{WITH_FILE}",
+            playbook("destroy", confirmed, file=FILE),
+        ),
+    )
+    return WaysOut(" ".join((failed.message, *(line for way in ways for line in way.lines))), ways)
+
+
 # addon
 
 
@@ -841,6 +883,7 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "grants": Part(NamingOptions, Ungranted, grants),
     "commands": COMMANDS,
     "create": Part(Options, Group, create, look_for_group),
+    "uncreated": Part(NamingOptions, Uncreated, ways_out),
     "addon": Part(Options, Known, addon),
     "second_nmi": Part(NameOption, Installed, second_nmi, look_for_nmi),
     "roles": Part(Options, Known, node_roles),
