@@ -11,8 +11,8 @@ import gzip
 import json
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,
@@ -340,7 +340,7 @@ def assigned(client: Client, namespace: str, name: str, of: Raw) -> None:
         "podNamespace": namespace,
         "nodename": "gone",
     }
-    metadata = {"finalizers": [removal.FINALIZER]}
+    metadata = {"finalizers": [FINALIZER]}
     put(client, AZURE_ASSIGNED_IDENTITY, "default", f"api-{name}", spec=spec, metadata=metadata)
 
 

@@ -28,6 +28,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.nmi import ServicePrin
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
     CONTRIBUTOR,
     MIC,
+    NMI,
     OPERATOR,
     OTHER_TEAM,
     PLACE,
@@ -186,6 +187,20 @@ def definitions_gone_while_nmi_runs(world: World) -> None:
     world.stop_mic()
     server.clear_assigned(world.client)
     server.remove(world.client, server.definitions())
+
+
+@fault("rights_missing")
+def nmi_without_its_binding(world: World) -> None:
+    world.delete(kinds.CLUSTER_ROLE_BINDING, NMI)
+
+
+@fault("rights_missing")
+def mic_that_may_not_assign(world: World) -> None:
+    """Its role was written again by somebody who thought that MIC only reads."""
+    role = world.client.get(kinds.CLUSTER_ROLE, None, MIC)
+    assert role
+    kept = [rule for rule in role["rules"] if "azureassignedidentities" not in rule["resources"]]
+    world.change(kinds.CLUSTER_ROLE, MIC, rules=kept)
 
 
 @fault("mic_rewrites_scale_sets", values={"mic.tag": "v1.5.5"})

@@ -15,9 +15,9 @@ from typing import Any
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
     workload_identity_webhook as of_chart,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION, marks
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
@@ -162,7 +162,7 @@ def _left_by_mic(world: World) -> None:
     identity = manifest(kinds.AZURE_IDENTITY, "billing", world.namespace, spec=spec)
     binding = manifest(kinds.AZURE_IDENTITY_BINDING, "billing", world.namespace)
     assigned = assignment("api", world.namespace, identity, binding, "gone")
-    world.create(kinds.AZURE_ASSIGNED_IDENTITY, "api", metadata={"finalizers": [removal.FINALIZER]}, spec=assigned)
+    world.create(kinds.AZURE_ASSIGNED_IDENTITY, "api", metadata={"finalizers": [FINALIZER]}, spec=assigned)
 
 
 def _remove(_namespace: str) -> Options:

@@ -58,7 +58,7 @@ class Installation:
         labels = {"component": name}
         image = f"mcr.microsoft.com/oss/azure/aad-pod-identity/{name}:v1.8.17"
         run = {"name": name, "image": image, "args": list(arguments)}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [run]}}
+        template = {"metadata": {"labels": labels}, "spec": {"serviceAccountName": "nmi", "containers": [run]}}
         spec = {"selector": {"matchLabels": labels}, "template": template}
         made = self.create(kind, name, namespace, spec=spec)
         if kind == kinds.DEPLOYMENT:

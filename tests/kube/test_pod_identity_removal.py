@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
@@ -46,7 +47,7 @@ def world(
     server.install(client, definitions)
     binding = manifest(kinds.AZURE_IDENTITY_BINDING, "billing", namespace)
     assigned = assignment("api", namespace, identity(namespace), binding, "gone")
-    hung = {"finalizers": [removal.FINALIZER]}
+    hung = {"finalizers": [FINALIZER]}
     account = {"kind": "ServiceAccount", "namespace": namespace, "name": "aad-pod-id-mic-service-account"}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "aad-pod-id-mic-role"}
     rules = [{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]}]
@@ -139,9 +140,7 @@ def test_definitions_that_hang_on_a_dead_mic(api_server: ApiServer, client: Clie
 
 
 def test_what_is_held_by_somebody_else_stops_nothing(api_server: ApiServer, client: Client, world: str) -> None:
-    client.merge(
-        kinds.AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": [removal.FINALIZER, "theirs/hold"]}}
-    )
+    client.merge(kinds.AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": [FINALIZER, "theirs/hold"]}})
     remove = Runner(api_server, "pod_identity_removal")
     options = {"parts": ["assigned"], "clean_identities": [ID], "wait_sleep": 1, "wait_timeout": 1}
     remove(**options).ok()

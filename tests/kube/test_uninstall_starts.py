@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
 from ansible_collections.azureops.pod_identity.tests.kube.installation import owned
@@ -209,7 +209,7 @@ def waiting_namespace(site: Site) -> None:
     client, name = site.client, f"{site.namespace}-ending"
     spec = client.list_all(kinds.AZURE_ASSIGNED_IDENTITY)[0]["spec"]
     create(client, kinds.NAMESPACE, None, name)
-    put(client, kinds.AZURE_ASSIGNED_IDENTITY, name, "api-ending", spec, finalizers=[removal.FINALIZER])
+    put(client, kinds.AZURE_ASSIGNED_IDENTITY, name, "api-ending", spec, finalizers=[FINALIZER])
     client.delete(kinds.NAMESPACE, None, name)
 
     def waits() -> bool:
@@ -226,7 +226,7 @@ def equal_names(site: Site) -> None:
         if each["metadata"]["namespace"] == "default"
     )
     name = live["metadata"]["name"]
-    put(site.client, kinds.AZURE_ASSIGNED_IDENTITY, site.namespace, name, live["spec"], finalizers=[removal.FINALIZER])
+    put(site.client, kinds.AZURE_ASSIGNED_IDENTITY, site.namespace, name, live["spec"], finalizers=[FINALIZER])
 
 
 @dataclass(frozen=True)

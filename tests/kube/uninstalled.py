@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
@@ -122,7 +122,7 @@ def assign(modules: Modules, client: Client, namespace: str) -> tuple[str, str]:
     ids = billing["id"], billing["client_id"]
     made = pair(client, namespace, "billing", *ids, selector="billing", labels=marks("shop"))
     assigned = assignment("api", namespace, *made, node="gone")
-    put(client, kinds.AZURE_ASSIGNED_IDENTITY, "default", "api-billing", assigned, finalizers=[removal.FINALIZER])
+    put(client, kinds.AZURE_ASSIGNED_IDENTITY, "default", "api-billing", assigned, finalizers=[FINALIZER])
     return str(billing["id"]), str(foreign["id"])
 
 

@@ -334,10 +334,10 @@ def definitions() -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def rights_of_nmi(client: Client, namespace: str) -> Iterator[None]:
-    """For the block a service account of the namespace has the rights of NMI, as it has where NMI is installed."""
+    """For the block a service account of the namespace has the rights of MIC and NMI, as where both are installed."""
     rules = (
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
-        {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["azureassignedidentities"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]},
     )
     subject = {"kind": "ServiceAccount", "namespace": namespace, "name": "nmi"}
     with _bound(client, f"runs-{namespace}", subject, rules):

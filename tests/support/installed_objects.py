@@ -83,6 +83,19 @@ def crashing(code: int = 255, reason: str = "Error", restarts: int = 7, finished
     return {"restartCount": restarts, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended}
 
 
+def role(*rules: Raw) -> Raw:
+    """That of MIC and NMI, by default with all that they need."""
+    everything = {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]}
+    reads = {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["list", "watch"]}
+    return {"metadata": {"name": "pod-identity"}, "rules": list(rules) or [everything, reads]}
+
+
+def binding(**subject: str) -> Raw:
+    """Of the role to the service account of MIC and NMI, or to another subject."""
+    who = subject or {"kind": "ServiceAccount", "namespace": SYSTEM, "name": "default"}
+    return {"metadata": {"name": "pod-identity"}, "roleRef": {"name": "pod-identity"}, "subjects": [who]}
+
+
 def installed() -> dict[str, list[Raw]]:
     """A healthy cluster of one node, with MIC and NMI."""
     objects = copy.deepcopy(healthy())
@@ -93,7 +106,7 @@ def installed() -> dict[str, list[Raw]]:
     objects["Pod"] += [pod_of(mic, "mic-1", labels={"component": "mic"}), pod_of(nmi, "nmi-1")]
     objects["AzurePodIdentityException"] = [exception("mic-exception", SYSTEM, component="mic")]
     objects["Node"] = [node()]
-    objects["ClusterRole"] = objects["ClusterRoleBinding"] = []
+    objects["ClusterRole"], objects["ClusterRoleBinding"] = [role()], [binding()]
     objects["CustomResourceDefinition"] = [
         {"metadata": {"name": f"{name}.aadpodidentity.k8s.io"}, "spec": {"group": "aadpodidentity.k8s.io"}}
         for name in _DEFINITIONS

@@ -38,6 +38,8 @@ from . import inventory, token_probes
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
 from .kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
     ENDPOINTS,
@@ -61,6 +63,8 @@ KINDS = (
     CUSTOM_RESOURCE_DEFINITION,
     NAMESPACE,
     SERVICE_ACCOUNT,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
     NETWORK_POLICY,
     MUTATING_WEBHOOK_CONFIGURATION,
 )
@@ -92,6 +96,8 @@ def observe(client: Client, bounds: Bounds, settings: t.Mapping[str, t.Any]) -> 
     found, silent = inventory.read(client, optional=(NODE,))
     unread = [_unread_kind(kind, why) for kind, why in silent.items()]
     for kind in KINDS:
+        if kind.name in found or kind.name in silent:
+            continue  # what of MIC and NMI is believed was read by them
         needs = f"list on {kind.resource} in the whole cluster"
         several = _attempt(unread, OBJECTS, kind.resource, needs, partial(client.list_all, kind))
         if several is not None:

@@ -14,6 +14,7 @@ import typing as t
 
 from .._domain.errors import Failure
 from .._domain.installation import helm_releases
+from .._domain.installation.chart_manifest import FINALIZER
 from .._domain.needs import KubernetesNeed
 from .._domain.removal import removal
 from .client import Client
@@ -66,7 +67,7 @@ def remove(client: Client, going: removal.Removal, *, dry_run: bool = False) -> 
         conditions = {"uid": metadata["uid"]}
         client.delete(kind, going.namespace, going.name, preconditions=conditions, dry_run=dry_run)
     if going.releases_finalizer and not dry_run:
-        left = [name for name in metadata["finalizers"] if name != removal.FINALIZER]
+        left = [name for name in metadata["finalizers"] if name != FINALIZER]
         patch = {"metadata": {"uid": metadata["uid"], "finalizers": left or None}}
         try:
             client.merge(kind, going.namespace, going.name, patch)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal.removal import FINALIZER
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 
 ROLE = CHECKOUT / "roles/pod_identity_uninstall"

@@ -35,7 +35,8 @@ _CUSTOM = {
 _DEFINITION = "CustomResourceDefinition"
 KINDS = (
     *("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job", "Node", _DEFINITION),
-    *("Namespace", "ServiceAccount", "NetworkPolicy", "MutatingWebhookConfiguration", "Secret", "Lease", "ConfigMap"),
+    *("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "NetworkPolicy"),
+    *("MutatingWebhookConfiguration", "Secret", "Lease", "ConfigMap"),
 )
 _ALL = 10**12  # bytes of logs, more than there are
 

@@ -31,6 +31,11 @@ def set_value(workload: Raw, value: str) -> str:
     return _upgrade(workload, found[1], value) if found else ""
 
 
+def apply_again(workload: Raw) -> str:
+    """Bring the objects of the release back to what its chart and values say; empty where its version is not known."""
+    return set_value(workload, "")
+
+
 def upgrade(workload: Raw) -> str:
     """To the last version with its images, also where the release was given others."""
     return _upgrade(workload, LATEST, LATEST_IMAGES)
@@ -48,4 +53,4 @@ def _upgrade(workload: Raw, version: str, values: str) -> str:
         return ""
     what = (manager.release_name, _NAME, "--repo", REPOSITORY, "--version", version)
     where = ("--namespace", manager.release_namespace or str(workload["metadata"].get("namespace", "")))
-    return shell("helm", "upgrade", *what, *where, "--reset-then-reuse-values", "--set", values)
+    return shell("helm", "upgrade", *what, *where, "--reset-then-reuse-values", *(("--set", values) if values else ()))

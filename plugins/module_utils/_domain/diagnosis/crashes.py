@@ -68,7 +68,8 @@ class Reason:
     remedy: str
 
 
-ARGUMENTS, NO_KUBENET = "arguments", "kubenet"
+ARGUMENTS, NO_KUBENET, RIGHTS = "arguments", "kubenet", "rights"
+FORBIDDEN = re.compile(r"is forbidden: User \"system:serviceaccount:")
 _ARGUMENT = re.compile(r"(?:unknown flag: |flag provided but not defined: )-{1,2}([A-Za-z0-9][A-Za-z0-9_-]{0,80})")
 _OF_BOTH = (
     Reason(ARGUMENTS, _ARGUMENT, "", ""),
@@ -79,8 +80,8 @@ _OF_BOTH = (
         "Give it more memory (resources.limits.memory).",
     ),
     Reason(
-        "rights",
-        re.compile(r"is forbidden: User \"system:serviceaccount:"),
+        RIGHTS,
+        FORBIDDEN,
         "its service account lacks rights in the cluster",
         "Install the ClusterRole and the ClusterRoleBinding of the chart again.",
     ),

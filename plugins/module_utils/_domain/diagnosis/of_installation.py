@@ -13,8 +13,8 @@ import typing as t
 from datetime import timedelta
 
 from ..commands import shell
-from ..installation import nmi
-from ..installation.chart_manifest import GROUP
+from ..installation import nmi, program_rights
+from ..installation.chart_manifest import FINALIZER, GROUP
 from ..kubernetes.sources import place
 from ..matching.matching import STANDARD, Pod, Raw
 from ..moments import moment
@@ -38,9 +38,11 @@ from .cause import (
 )
 from .crashes import (
     ARGUMENTS,
+    FORBIDDEN,
     NO_KUBENET,
     OF_MIC,
     OF_NMI,
+    RIGHTS,
     Crash,
     Reason,
     all_of,
@@ -60,15 +62,17 @@ _DOCS = "https://azure.github.io/aad-pod-identity/docs/"
 _CHART = f"{_DOCS}getting-started/installation/"
 _KUBENET = f"{_DOCS}configure/aad_pod_identity_on_kubenet/"
 _PROJECT = "Azure/aad-pod-identity#"
+_ON_NODE_WITHOUT_RIGHTS = "NMI does not know the pods and their identities, and answers 404, 500 or not at all."
 _ON_NODE = "Pods on the node get no token, or one of any identity of the node, past NMI."
 # Until then a pod may still be on its way.
 _STARTING = timedelta(minutes=3)
 _MOST_EVIDENCE = 3
+_ASSIGNED = "AzureAssignedIdentity"
 # By the plurals of the definitions.
 _KINDS = {
     "azureidentities": "AzureIdentity",
     "azureidentitybindings": "AzureIdentityBinding",
-    "azureassignedidentities": "AzureAssignedIdentity",
+    "azureassignedidentities": _ASSIGNED,
 }
 
 
@@ -117,15 +121,56 @@ def definitions_gone(observed: Observed) -> Suspicions:
         name = f"{plural}.{GROUP}"
         evidence = _definition_lost(observed, name, kind)
         if evidence:
+            remedy, command = "", chart.apply_definitions()
+            if evidence.time:
+                remedy, command = _end_deletion(observed, name, kind)
             yield Suspicion(
                 object=f"CustomResourceDefinition {name}",
                 symptom="Every pod loses its identity; MIC and NMI log that the server could not find the resource.",
                 cause=f"The definition of {kind} is {'being deleted' if evidence.time else 'gone'}, while "
                 f"{listed(running)} runs.",
-                evidence=(evidence,),
+                evidence=(evidence, *_finalizers_of(observed, kind)),
                 concerns=None,
-                command=chart.apply_definitions(),
+                remedy=remedy,
+                command=command,
             )
+
+
+def _end_deletion(observed: Observed, name: str, kind: str) -> tuple[str, str]:
+    """Remedy and command for a definition that is being deleted, as long as objects with finalizers hold it.
+
+    A finalizer of somebody else is not taken away: what it is there for, nobody here knows.
+    """
+    held = [each for raw in observed.objects.get(kind, ()) for each in raw["metadata"].get("finalizers") or ()]
+    if any(each != FINALIZER for each in held):
+        return (
+            f"Let those whose finalizers objects of the kind {kind} have end their work, then restore the definition: "
+            "until then no object of the kind can be made.",
+            "",
+        )
+    wait = shell("kubectl", "wait", "--for=delete", f"crd/{name}", "--timeout=2m")
+    command = f"{wait} && {chart.apply_definitions()}"
+    if held:
+        columns = "--output=custom-columns=:metadata.namespace,:metadata.name"
+        get = shell("kubectl", "get", name, "--all-namespaces", "--no-headers", columns)
+        patch = ("patch", name, "--type=merge", "--patch", '{"metadata":{"finalizers":null}}')
+        each = f'kubectl --namespace "$namespace" {shell(*patch)} "$name"'
+        command = f"{get} | while read -r namespace name; do {each}; done; {command}"
+    return (
+        f"Let the deletion end and restore the definition; objects of the kind {kind} "
+        + ("are made again by MIC." if kind == _ASSIGNED else "come back from a bundle or from git."),
+        command,
+    )
+
+
+def _finalizers_of(observed: Observed, kind: str) -> t.Iterator[Evidence]:
+    """One object of the kind that finalizers hold."""
+    for raw in observed.objects.get(kind, ()):
+        finalizers = raw["metadata"].get("finalizers") or ()
+        if finalizers:
+            names = shown(listed([str(each) for each in finalizers]))
+            yield Evidence(f"{kind} {'/'.join(place(raw))}", f"It has the finalizers {names}.")
+            return
 
 
 def _definition_lost(observed: Observed, name: str, kind: str) -> Evidence | None:
@@ -208,7 +253,7 @@ def mic_crashing(observed: Observed) -> Suspicions:
     """MIC ends again and again; until it runs, nothing is assigned and nothing is taken back."""
     for one in observed.of(MIC):
         for reason, crashes in crashed(observed, one, OF_MIC):
-            if reason.key != ARGUMENTS:
+            if reason.key != ARGUMENTS and not (reason.key == RIGHTS and _lacking(observed, one)):
                 yield _crashing(observed, one, reason, crashes, NO_IDENTITY, concerns=None)
 
 
@@ -223,9 +268,46 @@ def nmi_crashing(observed: Observed) -> Suspicions:
     """NMI ends again and again on a node, which leaves its rules without anybody behind them, or no rules at all."""
     for one in observed.of(NMI):
         for reason, crashes in crashed(observed, one, OF_NMI):
-            if reason.key not in (ARGUMENTS, NO_KUBENET):
+            if reason.key not in (ARGUMENTS, NO_KUBENET) and not (reason.key == RIGHTS and _lacking(observed, one)):
                 nodes = {crash.node for crash in crashes}
                 yield _crashing(observed, one, reason, crashes, _ON_NODE, concerns=_on_nodes(observed, nodes))
+
+
+@TABLE.cause(
+    ERROR,
+    "Give the service account these rights again: with the ClusterRole and the ClusterRoleBinding of the chart.",
+    told_by="The ClusterRoles that ClusterRoleBindings give to the service accounts of MIC and NMI. Likely where only "
+    "these tell it, since another authorizer may allow the same; proved where MIC or NMI logs that it is forbidden.",
+    sources=(OBJECTS, LOGS),
+    references=(_CHART,),
+)
+def rights_missing(observed: Observed) -> Suspicions:
+    """MIC or NMI may not read or write what it works with: its role or the binding of it was changed or deleted."""
+    for one in (*observed.of(MIC), *observed.of(NMI)):
+        rights = _lacking(observed, one)
+        if not rights:
+            continue
+        account = f"ServiceAccount {one.namespace}/{program_rights.account_of(one.workload)}"
+        said = [said_by(log, line) for pod in one.pods for log, line in lines_of(observed, one.program, pod, FORBIDDEN)]
+        yield Suspicion(
+            object=account,
+            symptom=NO_IDENTITY if one.program == MIC else _ON_NODE_WITHOUT_RIGHTS,
+            cause=f"No ClusterRole gives {account}, as which {one.label} runs, the rights that {one.program.upper()} "
+            f"needs: {program_rights.described(rights)}.",
+            evidence=(
+                Evidence("ClusterRoles and ClusterRoleBindings of the cluster", f"None gives them to {account}."),
+                *said[-1:],
+            ),
+            certainty=PROVED if said else LIKELY,
+            concerns=None,
+            remedy=_kept(one, rights_missing),
+            command=chart.apply_again(one.workload),
+        )
+
+
+def _lacking(observed: Observed, one: Component) -> list[program_rights.Right]:
+    mode = observed.inventory.cluster.rules.mode
+    return program_rights.lacking(one.workload, program_rights.needed(one.program, mode), observed.objects)
 
 
 @TABLE.cause(

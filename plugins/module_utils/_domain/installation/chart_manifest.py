@@ -18,6 +18,8 @@ import typing as t
 from dataclasses import dataclass
 
 GROUP = "aadpodidentity.k8s.io"
+# MIC's, on each AzureAssignedIdentity: it goes when the identity is taken off the nodes.
+FINALIZER = f"azureassignedidentity.finalizers.{GROUP}"
 CUSTOM = ("AzureIdentity", "AzureIdentityBinding", "AzurePodIdentityException", "AzureAssignedIdentity")
 DEFINITIONS = frozenset(
     f"{plural}.{GROUP}"

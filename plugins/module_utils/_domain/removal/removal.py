@@ -17,7 +17,7 @@ from ..bindings import credential_secrets
 from ..change import Change
 from ..errors import Failure
 from ..installation import helm_releases, nmi
-from ..installation.chart_manifest import CUSTOM, GROUP
+from ..installation.chart_manifest import CUSTOM, FINALIZER, GROUP
 from ..installation.helm_releases import Release
 from ..installation.residue import Believed, Doubt, release_namespaces
 from ..installation.trusted_namespaces import Belief
@@ -26,7 +26,6 @@ from ..kubernetes.objects import Object, Raw, clean
 from ..matching.matching import USER_ASSIGNED
 from ..names import is_ours
 
-FINALIZER = "azureassignedidentity.finalizers.aadpodidentity.k8s.io"
 _OF_KUBERNETES = ("foregroundDeletion", "orphan", "customresourcecleanup.apiextensions.k8s.io")
 
 # What is removed together, in the order in which it has to go.

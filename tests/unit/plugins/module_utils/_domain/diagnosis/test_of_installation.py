@@ -27,10 +27,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed, Unread
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_installation import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, pod, template
 from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
     LATELY,
     LONG_AGO,
+    binding,
     crashing,
     installed,
     log,
@@ -38,6 +40,7 @@ from ansible_collections.azureops.pod_identity.tests.support.installed_objects i
     observed,
     pod_of,
     program,
+    role,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.tables import for_each
 
@@ -45,6 +48,7 @@ Objects = dict[str, list[Raw]]
 World = t.Callable[[Objects], "Observed | None"]
 NMI_LABEL, MIC_LABEL = "DaemonSet kube-system/nmi", "Deployment kube-system/mic"
 GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
+OWN = "aadpodidentity.k8s.io"
 MANAGED = ["--operation-mode=managed", "--forceNamespaced=true"]
 
 
@@ -101,6 +105,18 @@ def no_definition(objects: Objects) -> None:
 
 def dying_definition(objects: Objects) -> None:
     objects["CustomResourceDefinition"][0]["metadata"]["deletionTimestamp"] = LATELY
+
+
+def held_definition(*finalizers: str) -> World:
+    """Of what MIC assigned; its object stays until the finalizers are gone."""
+
+    def world(objects: Objects) -> None:
+        name = f"azureassignedidentities.{OWN}"
+        definitions = objects["CustomResourceDefinition"]
+        next(each for each in definitions if each["metadata"]["name"] == name)["metadata"]["deletionTimestamp"] = LATELY
+        objects["AzureAssignedIdentity"][0]["metadata"]["finalizers"] = list(finalizers)
+
+    return world
 
 
 def mic_scaled_down(objects: Objects) -> None:
@@ -167,6 +183,42 @@ def by_helm(raw: Raw, chart: str = "aad-pod-identity-4.1.16") -> None:
     raw["metadata"].update(annotations=annotations, labels={"helm.sh/chart": chart})
 
 
+FORBIDDEN = (
+    "E0301 11:50:00.000000 1 reflector.go:127] Failed to list *v1.Pod: pods is forbidden: User "
+    '"system:serviceaccount:kube-system:default" cannot list resource "pods" in API group "" at the cluster scope'
+)
+READS = ["list", "watch"]
+
+
+def lacks(kind: str, verb: str, *lines: str) -> World:
+    """The role gives everything but this on this kind."""
+
+    def world(objects: Objects) -> Observed:
+        own = {
+            "azureidentities": READS,
+            "azureidentitybindings": READS,
+            "azurepodidentityexceptions": READS,
+            "azureassignedidentities": [*READS, "create", "update", "delete"],
+        }
+        rules = [
+            {"apiGroups": [OWN], "resources": [name], "verbs": [each for each in verbs if (name, each) != (kind, verb)]}
+            for name, verbs in own.items()
+        ]
+        pods = {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": READS}
+        objects["ClusterRole"] = [role(*rules, pods)]
+        return observed(objects, logs=(log("nmi", "nmi-1", "\n".join(lines)),) if lines else ())
+
+    return world
+
+
+def mic_crashes_without_rights(objects: Objects) -> Observed:
+    """That it ends for want of rights is told by what is missing, not a second time."""
+    crash = mic_crashes(crashing(), FORBIDDEN.replace("E0301", "F0301"))(objects)
+    assert crash is not None
+    lacks("azureassignedidentities", "create")(objects)
+    return crash
+
+
 def two(objects: Objects) -> None:
     addon = program("DaemonSet", "nmi-addon", image="nmi", hostNetwork=True)
     addon["metadata"]["labels"] = {"kubernetes.azure.com/managedby": "aks"}
@@ -212,6 +264,7 @@ ON_KUBENET = Azure({"properties": {"networkProfile": {"networkPlugin": "kubenet"
 
 
 DEFINITION = "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io"
+ASSIGNED_DEFINITION = "CustomResourceDefinition azureassignedidentities.aadpodidentity.k8s.io"
 PORT = fatal("error creating http server: listen tcp :2579: bind: address already in use")
 LOCKED = (
     'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F x]: exit status 4: iptables: '
@@ -234,6 +287,10 @@ CASES: dict[tuple[str, str, str], dict[str, tuple[World, str]]] = {
         "no definition": (no_definition, f"gone, while {MIC_LABEL}, {NMI_LABEL} runs"),
         "definition that goes": (dying_definition, "being deleted"),
         "unknown kind": (unknown_kind, "gone"),
+    },
+    ("definitions_gone", ASSIGNED_DEFINITION, PROVED): {
+        "definition that MIC holds": (held_definition(FINALIZER), "being deleted"),
+        "definition that another holds": (held_definition(FINALIZER, "keep.example.com/it"), "being deleted"),
     },
     ("mic_missing", NMI_LABEL, PROVED): {"no MIC": (no_mic, "there is no MIC")},
     ("mic_not_running", MIC_LABEL, PROVED): {
@@ -280,6 +337,17 @@ CASES: dict[tuple[str, str, str], dict[str, tuple[World, str]]] = {
             nmi_crashes(crashing(2), "unknown flag: --new", "Usage of nmi:", arguments=["--new=1"]),
             "does not know the argument --new",
         )
+    },
+    ("rights_missing", "ServiceAccount kube-system/default", LIKELY): {
+        "MIC may not assign": (lacks("azureassignedidentities", "create"), f"create on azureassignedidentities.{OWN}."),
+        "NMI may not see exceptions": (
+            lacks("azurepodidentityexceptions", "watch"),
+            f"as which {NMI_LABEL} runs, the rights that NMI needs: watch on azurepodidentityexceptions.{OWN}.",
+        ),
+    },
+    ("rights_missing", "ServiceAccount kube-system/default", PROVED): {
+        "NMI says so": (lacks("azurepodidentityexceptions", "list", FORBIDDEN), "list on azurepodidentityexceptions"),
+        "MIC ends for it": (mic_crashes_without_rights, f"as which {MIC_LABEL} runs"),
     },
     ("kubenet_refused", NMI_LABEL, LIKELY): {"kubenet": (nmi_crashes(crashing(), KUBENET), "kubenet")},
     ("kubenet_refused", NMI_LABEL, PROVED): {
@@ -379,6 +447,13 @@ def a_pool_each(objects: Objects) -> None:
     objects["Pod"].append(pod_of(other, "nmi-b-1", on="n2"))
 
 
+def other_user(objects: Objects) -> None:
+    """Both are given a kubeconfig, whose rights nobody sees."""
+    objects["ClusterRoleBinding"] = []
+    for one in (nmi_of(objects), mic_of(objects)["spec"]["template"]["spec"]):
+        one["containers"][0]["args"].append("--kubeconfig=/etc/kubernetes/config")
+
+
 def both_confined(objects: Objects) -> None:
     nmi_confined(objects)
     mic_confined(objects)
@@ -427,6 +502,12 @@ def tenants_mic(objects: Objects) -> None:
     nodes_unread,
     a_pool_each,
     lambda objects: observed(objects, health={"Pod kube-system/nmi-1": "Active"}),
+    having(ClusterRoleBinding=None),
+    having(ClusterRole=None),
+    having(ClusterRole=[role({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})]),
+    having(ClusterRoleBinding=[binding(kind="Group", name="system:serviceaccounts:kube-system")]),
+    having(ClusterRoleBinding=[binding(kind="User", name="system:serviceaccount:kube-system:default")]),
+    other_user,
     both_confined,
     on_host_network,
     in_its_namespace,
@@ -456,6 +537,16 @@ def test_what_is_managed_elsewhere_is_changed_there() -> None:
 
     ((_code, one),) = found(world)
     assert "managed by Flux, Kustomization flux/apps" in one.remedy
+
+
+def test_a_binding_that_is_gone_is_told_for_each_program() -> None:
+    """That of another namespace's service account, or to a role with names, is none."""
+    named = role({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["one"]})
+    elsewhere = binding(kind="ServiceAccount", namespace="team", name="default")
+    for world in (having(ClusterRoleBinding=[]), having(ClusterRoleBinding=[elsewhere]), having(ClusterRole=[named])):
+        told = found(world)
+        assert [code for code, _one in told] == ["rights_missing"] * 2
+        assert MIC_LABEL in told[0][1].cause and NMI_LABEL in told[1][1].cause
 
 
 def test_nodes_with_one_reason_are_one_cause() -> None:
@@ -499,6 +590,11 @@ _HELM = (
         f"{_HELM} --version 4.1.16 --namespace pods --reset-then-reuse-values --set installMICException=true",
     ),
     (caught(), "pods-4.1.16", ""),
+    (
+        lacks("azureassignedidentities", "create"),
+        "aad-pod-identity-4.1.16",
+        f"{_HELM} --version 4.1.16 --namespace pods --reset-then-reuse-values",
+    ),
 )
 def test_commands_of_helm(world: World, chart: str, command: str) -> None:
     """They name the version, so that a value is set without an upgrade, and an upgrade has its images."""
@@ -509,6 +605,21 @@ def test_commands_of_helm(world: World, chart: str, command: str) -> None:
 
     ((_code, one),) = found(of_helm)
     assert one.command == command
+
+
+def test_a_definition_in_deletion_is_let_go_before_it_is_restored() -> None:
+    """MIC's own finalizer is taken away; what another's is there for, nobody here knows."""
+    ((_code, held),) = found(held_definition(FINALIZER))
+    loop, rest = held.command.split("; done; ")
+    assert loop.startswith("kubectl get azureassignedidentities.aadpodidentity.k8s.io ") and "finalizers" in loop
+    assert rest.startswith("kubectl wait --for=delete crd/azureassignedidentities.") and " && helm show crds " in rest
+    assert "made again by MIC" in held.remedy and FINALIZER in held.evidence[-1].text
+
+    ((_code, foreign),) = found(held_definition("keep.example.com/it"))
+    assert foreign.command == "" and "keep.example.com/it" in foreign.evidence[-1].text
+
+    ((_code, free),) = found(dying_definition)
+    assert free.command.startswith("kubectl wait") and "from a bundle or from git" in free.remedy
 
 
 def test_what_is_not_known_is_in_no_command() -> None:

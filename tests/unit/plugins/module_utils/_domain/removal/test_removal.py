@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import FINALIZER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.helm_releases import Release
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
@@ -30,7 +31,7 @@ def ours(raw: dict[str, Any], owner: str = "default") -> dict[str, Any]:
     return {**raw, "metadata": {**raw["metadata"], "labels": marks(owner)}}
 
 
-def assigned(called: str = "web-team-i", /, finalizer: str = removal.FINALIZER, **spec: Any) -> dict[str, Any]:
+def assigned(called: str = "web-team-i", /, finalizer: str = FINALIZER, **spec: Any) -> dict[str, Any]:
     return {
         "metadata": {"name": called, "namespace": "default", "finalizers": [finalizer] if finalizer else []},
         "spec": {"azureIdentityRef": objects.identity(**spec)},
@@ -95,7 +96,7 @@ def test_what_a_tenant_holds_stops_nothing_but_the_definitions() -> None:
     (row,) = [each for each in removal.rows(observed, Rules()) if each["kind"] == "AzureAssignedIdentity"]
     assert (row["terminating"], row["foreign_finalizers"]) == (True, ["theirs/hold"])
     assert removal.attached(observed) == [ID.lower()]
-    for other in ({"finalizers": ["theirs/hold"]}, {**metadata, "finalizers": [removal.FINALIZER, "theirs/hold"]}):
+    for other in ({"finalizers": ["theirs/hold"]}, {**metadata, "finalizers": [FINALIZER, "theirs/hold"]}):
         still = {**raw, "metadata": {**raw["metadata"], "deletionTimestamp": None, **other}}
         assert not removal.is_held("AzureAssignedIdentity", still)
 
@@ -293,8 +294,8 @@ def test_what_goes_with_its_release_or_with_the_addon_is_not_removed_by_itself()
     ("AzureIdentity", None, []),
     ("AzureIdentity", [], []),
     ("AzureIdentity", ["theirs/hold", "old"], ["theirs/hold", "old"]),
-    ("AzureIdentity", [removal.FINALIZER], [removal.FINALIZER]),  # MIC takes it from no other kind
-    ("AzureAssignedIdentity", [removal.FINALIZER, "theirs/hold"], ["theirs/hold"]),
+    ("AzureIdentity", [FINALIZER], [FINALIZER]),  # MIC takes it from no other kind
+    ("AzureAssignedIdentity", [FINALIZER, "theirs/hold"], ["theirs/hold"]),
     ("CustomResourceDefinition", ["customresourcecleanup.apiextensions.k8s.io"], []),
     ("Deployment", ["foregroundDeletion", "orphan", "theirs/hold"], ["theirs/hold"]),
 )
