@@ -25,7 +25,7 @@ check: python  ## what to run while writing: format, lint, types, imports, unit 
 	-@$(NOX) --parallel 2 --tags check --report $(RESULTS)/check.json
 	@$(PYTHON) tests/tally.py $(RESULTS)/check.json
 
-test: python  ## every check and every level of test: the same cases for the same files, in about 40 minutes
+test: python  ## every check and every level of test: the same cases for the same files, in about 30 minutes
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
 	-@$(NOX) --parallel 3 --tags static --report $(RESULTS)/static.json
 	-@$(NOX) --tags level --report $(RESULTS)/levels.json
