@@ -196,7 +196,7 @@ def nmi_without_its_binding(world: World) -> None:
 
 @fault("rights_missing")
 def mic_that_may_not_assign(world: World) -> None:
-    """Its role was written again by somebody who thought that MIC only reads."""
+    """Somebody wrote the role again who thought that MIC only reads."""
     role = world.client.get(kinds.CLUSTER_ROLE, None, MIC)
     assert role
     kept = [rule for rule in role["rules"] if "azureassignedidentities" not in rule["resources"]]

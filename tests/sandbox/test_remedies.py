@@ -26,8 +26,8 @@ TEAM = "billing"
 NMI, MIC = "daemonset/aad-pod-identity-nmi", "deployment/aad-pod-identity-mic"
 # How long what a command began is given to take effect.
 SECONDS = 240
+# These show more of a pod, which another may have replaced, and change nothing.
 _LOOKS = re.compile(r"kubectl --namespace \S+ (logs|describe) ")
-"""What shows more of a pod, which another may have replaced, and changes nothing."""
 _COMMAND = re.compile(r"^(?:kubectl|printf|helm) .*$", re.MULTILINE)
 
 
@@ -87,7 +87,7 @@ def test_nmi_that_a_selector_keeps_away(shop: Operator) -> None:
 
 
 def test_nmi_whose_binding_is_gone(shop: Operator) -> None:
-    """It works on as long as its connections do; a new one is refused."""
+    """NMI works on as long as its connections do; a new one is refused."""
     kubectl(shop, "delete", "clusterrolebinding", "aad-pod-identity-nmi")
     kubectl(shop, "rollout", "restart", "-n", "default", NMI)
     assert mended(shop)
@@ -103,7 +103,7 @@ def test_mic_that_may_not_assign(shop: Operator) -> None:
 
 
 def test_an_argument_that_nmi_does_not_know(shop: Operator) -> None:
-    """It is taken away in an editor; the screen names the argument and the command."""
+    """An editor takes it away; the screen names the argument and the command."""
     where = "/spec/template/spec/containers/0/args/-"
     patch = json.dumps([{"op": "add", "path": where, "value": "--no-such-argument=1"}])
     kubectl(shop, "patch", "-n", "default", NMI, "--type=json", "-p", patch)

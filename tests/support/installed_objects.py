@@ -93,7 +93,11 @@ def role(*rules: Raw) -> Raw:
 def binding(**subject: str) -> Raw:
     """Of the role to the service account of MIC and NMI, or to another subject."""
     who = subject or {"kind": "ServiceAccount", "namespace": SYSTEM, "name": "default"}
-    return {"metadata": {"name": "pod-identity"}, "roleRef": {"name": "pod-identity"}, "subjects": [who]}
+    return {
+        "metadata": {"name": "pod-identity"},
+        "roleRef": {"kind": "ClusterRole", "name": "pod-identity"},
+        "subjects": [who],
+    }
 
 
 def installed() -> dict[str, list[Raw]]:

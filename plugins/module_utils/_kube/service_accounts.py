@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .._domain.errors import UNEXPECTED, Failure
-from .._domain.migration import access, account
-from .._domain.migration.access import Question
+from .._domain.kubernetes import access
+from .._domain.kubernetes.access import Question
+from .._domain.migration import account
 from .._domain.migration.account import Decision, Desired, Observed, Write
 from .._domain.names import listed
 from .._domain.needs import KubernetesNeed

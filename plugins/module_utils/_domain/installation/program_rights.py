@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ..matching.matching import STANDARD, Raw
+from ..kubernetes.access import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, Binding, groups
+from ..kubernetes.sources import place
+from ..matching.matching import STANDARD, Pod, Raw
 from . import nmi
 from .chart_manifest import GROUP
 
@@ -28,7 +30,7 @@ _ASSIGNED = "azureassignedidentities"
 
 
 def needed(program: str, mode: str) -> tuple[Right, ...]:
-    """What ``mic`` or ``nmi`` needs in this operation mode of NMI."""
+    """List the rights that ``mic`` or ``nmi`` needs in this operation mode of NMI."""
     if program == "mic":
         return (
             *_rights("", ("pods", "nodes"), _READ),
@@ -47,38 +49,34 @@ def _rights(group: str, resources: t.Iterable[str], verbs: t.Sequence[str]) -> l
 
 
 def account_of(workload: Raw) -> str:
-    """The service account that the pods of a workload run as."""
-    spec = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
-    return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
+    """Return the service account that the pods of a workload run as."""
+    return Pod.parse((workload.get("spec") or {}).get("template") or {}).service_account
 
 
 def lacking(workload: Raw, wanted: t.Iterable[Right], objects: t.Mapping[str, t.Sequence[Raw]]) -> list[Right]:
-    """Those that the lists of ClusterRoles and ClusterRoleBindings do not give to the pods of ``workload``.
+    """List what ClusterRoles and ClusterRoleBindings do not give to the pods of ``workload``.
 
     Empty where one of both lists was not read, or where the program is given a kubeconfig, and so another user.
     """
-    if "ClusterRole" not in objects or "ClusterRoleBinding" not in objects or nmi.flag(workload, "kubeconfig"):
+    if CLUSTER_ROLE not in objects or CLUSTER_ROLE_BINDING not in objects or nmi.flag(workload, "kubeconfig"):
         return []
     namespace, account = str(workload["metadata"].get("namespace", "")), account_of(workload)
     bound = {
-        str((binding.get("roleRef") or {}).get("name", ""))
-        for binding in objects["ClusterRoleBinding"]
-        if any(_is(subject, namespace, account) for subject in binding.get("subjects") or ())
+        one.role
+        for one in (Binding.parse(CLUSTER_ROLE_BINDING, raw) for raw in objects[CLUSTER_ROLE_BINDING])
+        if one.names(namespace, account) or _has_group(one, groups(namespace))
     }
     rules = [
-        rule for role in objects["ClusterRole"] if role["metadata"]["name"] in bound for rule in role.get("rules") or ()
+        rule
+        for role in objects[CLUSTER_ROLE]
+        if (CLUSTER_ROLE, *place(role)) in bound
+        for rule in role.get("rules") or ()
     ]
     return [right for right in wanted if not any(_gives(rule, right) for rule in rules)]
 
 
-def _is(subject: Raw, namespace: str, account: str) -> bool:
-    kind, name = subject.get("kind"), str(subject.get("name", ""))
-    if kind == "ServiceAccount":
-        return (str(subject.get("namespace", "")), name) == (namespace, account)
-    if kind == "User":
-        return name == f"system:serviceaccount:{namespace}:{account}"
-    every = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-    return kind == "Group" and name in every
+def _has_group(binding: Binding, names: t.Sequence[str]) -> bool:
+    return any(subject.get("kind") == "Group" and subject.get("name") in names for subject in binding.subjects)
 
 
 def _gives(rule: Raw, right: Right) -> bool:

@@ -23,7 +23,8 @@ from ..bindings.binding_pair import check_namespace
 from ..change import Change
 from ..errors import Failure
 from ..installation.workload_identity_webhook import CLIENT_ID, TENANT_ID
-from ..kubernetes import patches, workloads
+from ..kubernetes import access, patches, workloads
+from ..kubernetes.access import Binding, Key, Question, Roles, labelled
 from ..kubernetes.jobs import has_ended
 from ..kubernetes.object_lists import some
 from ..kubernetes.objects import Object, annotations_of, clean, labels_of
@@ -31,8 +32,7 @@ from ..kubernetes.sources import place
 from ..matching.matching import Pod, Raw
 from ..names import LABEL_VALUE, MANAGED_BY, MANAGER, MIGRATION, OBJECT_NAME, OWNER, is_ours, marks
 from ..tokens.probe_job import PROBE_LABEL
-from . import access, mark
-from .access import Binding, Key, Question, Roles, labelled
+from . import mark
 
 ACCOUNT = "ServiceAccount"
 _TOLD = {"client_id": CLIENT_ID, "tenant_id": TENANT_ID}

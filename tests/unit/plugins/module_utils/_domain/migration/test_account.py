@@ -19,7 +19,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
     workload_identity_webhook,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import access, account
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import access
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import account
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.account import (
     Decision,
     Desired,

@@ -19,9 +19,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ..errors import Failure
-from ..kubernetes.sources import place
 from ..matching.matching import Raw
 from ..names import listed
+from .sources import place
 
 ROLE, CLUSTER_ROLE = "Role", "ClusterRole"
 ROLE_BINDING, CLUSTER_ROLE_BINDING = "RoleBinding", "ClusterRoleBinding"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import access
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.access import Binding, Question
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import access
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.access import Binding, Question
 from ansible_collections.azureops.pod_identity.tests.unit.tables import table
 
 Raw = dict[str, Any]
